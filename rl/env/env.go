@@ -1,0 +1,170 @@
+// Package env holds the verifiable environments: a problem drawn from a seed,
+// its prompt, and the reward of a completion. Everything is a pure function in
+// integers, so that miner, grader, learner and chain get the same answer.
+//
+// # Adding an environment
+//
+// Implement Environment, give it an id, and add it to Lookup. Digest must cover
+// whatever changes a prompt or a reward: raise its rule version with any such
+// change. Runs pin (id, digest), so a daemon with other rules refuses the run.
+//
+// # What is judged
+//
+// Reward sees the completion's bytes (token bytes concatenated, end token
+// removed) and whether the completion ended by an end token. Judge makes that
+// pair from token ids: it is the one rule by which a rollout's reward is
+// computed. A completion that was cut off by the length limit, or that holds a
+// control token other than the final end token, is worth 0 in every environment.
+package env
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/tokenizer"
+)
+
+// FullReward is the reward of a perfect completion: rewards are in millionths.
+const FullReward = 1_000_000
+
+// MaxMix bounds the number of environments of a run.
+const MaxMix = 64
+
+// Errors that Lookup and Assign wrap; test with errors.Is.
+var (
+	ErrUnknown = errors.New("env: no such environment")
+	ErrMix     = errors.New("env: invalid mix")
+	ErrDigest  = errors.New("env: digest differs from the built-in environment's")
+)
+
+// Problem is one drawn problem.
+type Problem struct {
+	Env        string // id of the environment that drew it
+	Key        uint64 // identifies the problem within the environment
+	PromptText string // the prompt without control tokens
+	Answer     string // reference answer
+}
+
+// Environment draws problems and judges completions. Implementations are
+// immutable and safe for concurrent use; they hold no floats and never panic.
+type Environment interface {
+	// ID names the environment, such as "arithmetic-3".
+	ID() string
+	// Digest pins id, rule version and configuration.
+	Digest() [32]byte
+	// Problem draws a training problem. It never returns a held-out one.
+	Problem(s *derive.Stream) Problem
+	// HeldOut draws a problem that Problem never returns, for evaluation.
+	HeldOut(s *derive.Stream) Problem
+	// Prompt returns the prompt's token ids: bos, where the tokenizer has one,
+	// then the prompt's text. Error: tokenizer.ErrUnknown.
+	Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error)
+	// Reward judges a completion in millionths, 0..FullReward. completion is the
+	// bytes of its tokens without the end token; ended is false when the length
+	// limit cut it off, and then the reward is 0.
+	Reward(p Problem, completion []byte, ended bool) uint32
+}
+
+// Judge is the reward of a completion given as token ids. endTokens are the
+// run's. The completion counts as ended when its last token is an end token.
+func Judge(e Environment, t tokenizer.Tokenizer, p Problem, completion, endTokens []int32) uint32 {
+	n := len(completion)
+	if n == 0 || !slices.Contains(endTokens, completion[n-1]) {
+		return 0
+	}
+	body := completion[:n-1]
+	if slices.ContainsFunc(body, t.Special) {
+		return 0
+	}
+	return e.Reward(p, t.Decode(body), true)
+}
+
+// Lookup returns a built-in environment: "arithmetic-1" to "arithmetic-6".
+// Error: ErrUnknown.
+func Lookup(id string) (Environment, error) {
+	if level, ok := strings.CutPrefix(id, arithmeticPrefix); ok && len(level) == 1 {
+		if d := int(level[0]) - '0'; d >= 1 && d <= MaxDigits {
+			return NewArithmetic(d)
+		}
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnknown, id)
+}
+
+// IDs lists the built-in environments in ascending order.
+func IDs() []string {
+	ids := make([]string, 0, MaxDigits)
+	for d := 1; d <= MaxDigits; d++ {
+		ids = append(ids, fmt.Sprintf("%s%d", arithmeticPrefix, d))
+	}
+	return ids
+}
+
+// MixEntry is one environment of a run and its share of the groups.
+type MixEntry struct {
+	Env    string   // id
+	Digest [32]byte // Environment.Digest that the run pins
+	Weight uint64   // share = weight / sum of weights
+}
+
+// ValidateMix checks a mix: 1 to MaxMix entries, ids known and not repeated,
+// digests those of the built-in environments, weights positive, their sum
+// within uint64. Errors: ErrMix, ErrUnknown, ErrDigest.
+func ValidateMix(mix []MixEntry) error {
+	_, _, err := sortedMix(mix)
+	return err
+}
+
+// Assign returns the environment and the problem of a group: from the stream of
+// the group's seed first Below(sum of weights) picks the entry in the mix
+// sorted by id, then the environment draws its problem from the same stream.
+// Errors: those of ValidateMix.
+func Assign(mix []MixEntry, groupSeed derive.Seed) (Environment, Problem, error) {
+	sorted, sum, err := sortedMix(mix)
+	if err != nil {
+		return nil, Problem{}, err
+	}
+	s := derive.NewStream(groupSeed)
+	pick := s.Below(sum)
+	for _, m := range sorted {
+		if pick < m.Weight {
+			e, err := Lookup(m.Env)
+			if err != nil {
+				return nil, Problem{}, err
+			}
+			return e, e.Problem(s), nil
+		}
+		pick -= m.Weight
+	}
+	return nil, Problem{}, fmt.Errorf("%w: weights do not add up", ErrMix)
+}
+
+// sortedMix checks a mix and returns a copy sorted by id, and the sum of weights.
+func sortedMix(mix []MixEntry) ([]MixEntry, uint64, error) {
+	if len(mix) == 0 || len(mix) > MaxMix {
+		return nil, 0, fmt.Errorf("%w: %d entries, want 1 to %d", ErrMix, len(mix), MaxMix)
+	}
+	sorted := slices.Clone(mix)
+	slices.SortFunc(sorted, func(a, b MixEntry) int { return strings.Compare(a.Env, b.Env) })
+	var sum uint64
+	for i, m := range sorted {
+		if i > 0 && sorted[i-1].Env == m.Env {
+			return nil, 0, fmt.Errorf("%w: %q is there twice", ErrMix, m.Env)
+		}
+		if m.Weight == 0 || sum+m.Weight < sum {
+			return nil, 0, fmt.Errorf("%w: weight %d of %q", ErrMix, m.Weight, m.Env)
+		}
+		sum += m.Weight
+		e, err := Lookup(m.Env)
+		if err != nil {
+			return nil, 0, err
+		}
+		if d := e.Digest(); !bytes.Equal(d[:], m.Digest[:]) {
+			return nil, 0, fmt.Errorf("%w: %q has %x, the mix says %x", ErrDigest, m.Env, d, m.Digest)
+		}
+	}
+	return sorted, sum, nil
+}
