@@ -1,0 +1,140 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+)
+
+// Options configures an Engine or a Trainer. No option changes any bit of a result.
+type Options struct {
+	// Threads is the number of goroutines that compute at once; 0 means GOMAXPROCS.
+	Threads int
+}
+
+// threads returns the effective number of workers.
+func (o Options) threads() int {
+	if o.Threads > 0 {
+		return o.Threads
+	}
+	return runtime.GOMAXPROCS(0)
+}
+
+// Engine runs an immutable Model: Generate samples completions, Replay checks
+// them. It is safe for concurrent use; each call uses up to Options.Threads
+// goroutines of its own.
+type Engine struct {
+	model   *Model
+	threads int
+}
+
+// New returns an engine for m. It panics if the processor's floating-point mode
+// breaks the rules of docs/numerics.md (see CheckArithmetic): no result of such
+// a machine could be trusted.
+func New(m *Model, opt Options) *Engine {
+	if err := CheckArithmetic(); err != nil {
+		panic(err)
+	}
+	return &Engine{model: m, threads: opt.threads()}
+}
+
+// Model returns the weights that the engine runs.
+func (e *Engine) Model() *Model { return e.model }
+
+// Sampling says how a token is drawn from the logits (docs/numerics.md, section
+// on sampling).
+type Sampling struct {
+	// TemperatureBits is the temperature as IEEE-754 binary32 bits; +0 is greedy.
+	TemperatureBits uint32
+	// TopK keeps the k largest logits; 0 keeps all.
+	TopK int
+	// TopPMillionths keeps the most likely tokens up to this share of the
+	// probability, in millionths: 1..1000000, where 1000000 keeps all.
+	TopPMillionths uint32
+	// MaxNew bounds the completion's length in tokens; the context bounds it too.
+	MaxNew int
+	// EndTokens end a completion; at least one is needed.
+	EndTokens []int32
+}
+
+// Finish reasons of a Completion.
+const (
+	FinishEnd    = "end"    // the last token is one of Sampling.EndTokens
+	FinishLength = "length" // min(MaxNew, context - prompt) tokens and no end token
+)
+
+// Request asks for one completion of Prompt. The t-th token is drawn with the
+// t-th uniform of the ChaCha8 stream keyed with Seed.
+type Request struct {
+	Prompt   []int32
+	Seed     [32]byte
+	Sampling Sampling
+}
+
+// Completion is a sampled continuation of a prompt.
+type Completion struct {
+	// Tokens are the drawn ids, the end token included.
+	Tokens []int32
+	// LogProbs[t] is the log-probability of Tokens[t] under the full softmax at
+	// the sampling temperature.
+	LogProbs []float32
+	// Finish is FinishEnd or FinishLength.
+	Finish string
+	// NonFinite says that the last position had a logit that is not finite: its
+	// token is the lowest end token by rule, with log-probability +0. Such a
+	// completion must not be trained on.
+	NonFinite bool
+}
+
+// ReplayRequest asks what an honest sampler draws at each position of
+// Completion, given that the tokens before it are as claimed.
+type ReplayRequest struct {
+	Prompt, Completion []int32
+	Seed               [32]byte
+	Sampling           Sampling
+	// HiddenAt lists positions t of the completion whose final hidden state
+	// (after the last norm: the vector that token t is drawn from) is returned.
+	HiddenAt []int
+}
+
+// Replayed is the answer to a ReplayRequest.
+type Replayed struct {
+	// Forced[t] is the token that the stream forces at position t.
+	Forced []int32
+	// LogProbs[t] is the log-probability of the claimed Completion[t]; +0 where
+	// the logits are not finite.
+	LogProbs []float32
+	// Hidden holds HiddenSize values for each entry of HiddenAt; a NaN is always
+	// the one with bits 0x7fc00000, so hashing the bits is well defined.
+	Hidden [][]float32
+	// NonFinite says that some position had a logit that is not finite.
+	NonFinite bool
+}
+
+// InputError says which request of a batch is malformed and why.
+type InputError struct {
+	Index  int    // position in the batch
+	Reason string // what is wrong with it
+}
+
+func (e *InputError) Error() string {
+	return fmt.Sprintf("engine: sequence %d: %s", e.Index, e.Reason)
+}
+
+// KernelEnv is the environment variable that forces a kernel set by name. This
+// version has one, "go".
+const KernelEnv = "GALAHAD_KERNEL"
+
+// ErrArithmetic is wrapped by the error of CheckArithmetic.
+var ErrArithmetic = errors.New("engine: floating-point mode breaks the rules of exact arithmetic")
+
+// pickKernel returns the kernel set that KernelEnv names, or the best one.
+func pickKernel() (kernel, error) {
+	switch name := os.Getenv(KernelEnv); name {
+	case "", "go":
+		return goKernel, nil
+	default:
+		return kernel{}, fmt.Errorf("engine: %s=%q: unknown kernel; this version has \"go\"", KernelEnv, name)
+	}
+}

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"fmt"
+	"math"
+)
+
+// kernel is the seam for other implementations of the arithmetic: everything
+// hot goes through it, and every kernel gives the same bits.
+type kernel struct {
+	name string
+	// matmul computes C[m,n] = A[m,k]·B[k,n], or C += A·B where add is set: one
+	// accumulator per output (from +0, or from C), k ascending, one fused
+	// multiply-add with a single rounding per k. Rows are lda, ldb and ldc apart.
+	matmul func(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, add bool)
+}
+
+var goKernel = kernel{name: "go", matmul: matmulGo}
+
+// kern is chosen once, when the program starts; see KernelEnv.
+var kern, errKernel = pickKernel()
+
+// lanes is the width that a matmul kernel works in. Buffers whose width is not
+// fixed by the model (attention scores) are padded to it.
+const lanes = 8
+
+func padLanes(n int) int { return (n + lanes - 1) &^ (lanes - 1) }
+
+// The product of two float32 is exact in float64, so s = p + c in float64 and
+// then float32(s) rounds twice, and the second rounding can only go wrong where
+// the first one was inexact and landed exactly between two float32: the low 29
+// bits of s are 1 followed by zeros. Below 2^-126 float32 has fewer bits and the
+// pattern differs, so everything there (but zero) counts as suspect as well.
+// For a suspect s, roundToOdd makes the second rounding right.
+const (
+	lowMask   = 1<<29 - 1
+	halfway   = 1 << 28
+	subnormal = 897 << 53 // bits of 2^-126, shifted left by one to drop the sign
+)
+
+// fma32 returns a*b + c with a single rounding, by IEEE-754 binary32.
+func fma32(a, b, c float32) float32 {
+	p := float64(a) * float64(b)
+	s := p + float64(c)
+	if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+		s = roundToOdd(p, float64(c), s)
+	}
+	return float32(s)
+}
+
+// roundToOdd returns p + c, of which s is the float64 rounding, rounded to odd:
+// exact if possible, else the neighbour whose last bit is set. Rounding that to
+// float32 equals rounding p + c at once (Boldo and Melquiond, "Emulation of a FMA
+// and correctly rounded sums: proved algorithms using rounding to odd").
+func roundToOdd(p, c, s float64) float64 {
+	// The exact error of the sum (Knuth's 2Sum). A compiler that fuses a product
+	// with one of these sums changes nothing, because p is exact.
+	d := s - p
+	e := (p - (s - d)) + (c - d)
+	u := math.Float64bits(s)
+	if e != 0 && u&1 == 0 {
+		if (e > 0) == (s > 0) {
+			u++
+		} else {
+			u--
+		}
+	}
+	return math.Float64frombits(u)
+}
+
+// matmulGo is the portable kernel. The panel of 8 columns of B stays in the
+// first-level cache while the rows of A pass by.
+func matmulGo(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, add bool) {
+	n8 := n &^ (lanes - 1)
+	for j := 0; j < n8; j += lanes {
+		for i := range m {
+			dot8((*[lanes]float32)(c[i*ldc+j:]), a[i*lda:i*lda+k], b[j:], ldb, add)
+		}
+	}
+	for j := n8; j < n; j++ {
+		for i := range m {
+			var acc float32
+			if add {
+				acc = c[i*ldc+j]
+			}
+			for t, x := range a[i*lda : i*lda+k] {
+				acc = fma32(x, b[t*ldb+j], acc)
+			}
+			c[i*ldc+j] = acc
+		}
+	}
+}
+
+// dot8 runs eight fma32 chains side by side: c[j] (+)= sum over t of a[t]*b[t*ldb+j].
+// fma32 is written out because eight independent chains in registers are what
+// makes it fast, and the compiler does not inline that many calls.
+func dot8(c *[lanes]float32, a, b []float32, ldb int, add bool) {
+	var c0, c1, c2, c3, c4, c5, c6, c7 float32
+	if add {
+		c0, c1, c2, c3, c4, c5, c6, c7 = c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7]
+	}
+	for _, x32 := range a {
+		x := float64(x32)
+		y := (*[lanes]float32)(b)
+		p := x * float64(y[0])
+		s := p + float64(c0)
+		if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+			s = roundToOdd(p, float64(c0), s)
+		}
+		c0 = float32(s)
+		p = x * float64(y[1])
+		s = p + float64(c1)
+		if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+			s = roundToOdd(p, float64(c1), s)
+		}
+		c1 = float32(s)
+		p = x * float64(y[2])
+		s = p + float64(c2)
+		if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+			s = roundToOdd(p, float64(c2), s)
+		}
+		c2 = float32(s)
+		p = x * float64(y[3])
+		s = p + float64(c3)
+		if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+			s = roundToOdd(p, float64(c3), s)
+		}
+		c3 = float32(s)
+		p = x * float64(y[4])
+		s = p + float64(c4)
+		if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+			s = roundToOdd(p, float64(c4), s)
+		}
+		c4 = float32(s)
+		p = x * float64(y[5])
+		s = p + float64(c5)
+		if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+			s = roundToOdd(p, float64(c5), s)
+		}
+		c5 = float32(s)
+		p = x * float64(y[6])
+		s = p + float64(c6)
+		if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+			s = roundToOdd(p, float64(c6), s)
+		}
+		c6 = float32(s)
+		p = x * float64(y[7])
+		s = p + float64(c7)
+		if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
+			s = roundToOdd(p, float64(c7), s)
+		}
+		c7 = float32(s)
+		if len(b) > ldb {
+			b = b[ldb:]
+		}
+	}
+	c[0], c[1], c[2], c[3], c[4], c[5], c[6], c[7] = c0, c1, c2, c3, c4, c5, c6, c7
+}
+
+// CheckArithmetic probes the floating-point mode (MXCSR on amd64, FPCR on
+// arm64) through its effects: round to nearest even, no flush of subnormals to
+// zero on input or output, no excess precision; and that KernelEnv names a
+// kernel. Programs should call it first thing and exit on an error.
+func CheckArithmetic() error {
+	if errKernel != nil {
+		return errKernel
+	}
+	for _, p := range arithmeticProbes() {
+		if p.got != p.want {
+			return fmt.Errorf("%w: %s gives bits %#x, want %#x", ErrArithmetic, p.what, p.got, p.want)
+		}
+	}
+	return nil
+}
+
+type probe struct {
+	what      string
+	got, want uint64
+}
+
+// probeInputs is a variable so that the compiler cannot fold the probes.
+var probeInputs = struct{ tiny, min, half, one, ulp, third float32 }{
+	tiny:  math.Float32frombits(1),
+	min:   math.Float32frombits(0x00800000),
+	half:  0.5,
+	one:   1,
+	ulp:   math.Float32frombits(0x33800000), // 2^-24, half an ulp of 1
+	third: 3,
+}
+
+func arithmeticProbes() []probe {
+	in := &probeInputs
+	f32 := func(x float32) uint64 { return uint64(math.Float32bits(x)) }
+	up := in.one + 2*in.ulp
+	tiny64 := math.Float64frombits(uint64(in.one)) // 2^-1074
+	return []probe{
+		{"min normal * 0.5 (subnormal result)", f32(in.min * in.half), 0x00400000},
+		{"smallest subnormal * 1 (subnormal input)", f32(in.tiny * in.one), 1},
+		{"smallest subnormal + smallest subnormal", f32(in.tiny + in.tiny), 2},
+		{"smallest subnormal * 0.5 (tie to even)", f32(in.tiny * in.half), 0},
+		{"1 + 2^-24 (tie to even, down)", f32(in.one + in.ulp), 0x3f800000},
+		{"1 + 2^-23 + 2^-24 (tie to even, up)", f32(up + in.ulp), 0x3f800002},
+		{"-1 - 2^-24 (no rounding down)", f32(-in.one - in.ulp), 0xbf800000},
+		{"1 / 3", f32(in.one / in.third), 0x3eaaaaab},
+		{"float64 smallest subnormal * 1", math.Float64bits(tiny64 * float64(in.one)), 1},
+		{"float64 1 / 3", math.Float64bits(float64(in.one) / float64(in.third)), 0x3fd5555555555555},
+		{"float32(float64 subnormal of float32)", f32(float32(float64(in.tiny))), 1},
+	}
+}

@@ -1,0 +1,292 @@
+package engine
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"sort"
+)
+
+// DType is how a tensor's elements are stored in a file.
+type DType string
+
+// The types that the engine reads and writes. BF16 widens exactly to F32.
+const (
+	BF16 DType = "BF16"
+	F32  DType = "F32"
+)
+
+// bytes returns the size of an element, 0 for a type that is not supported.
+func (d DType) bytes() int64 {
+	switch d {
+	case BF16:
+		return 2
+	case F32:
+		return 4
+	}
+	return 0
+}
+
+// TensorError names the tensor of a checkpoint that cannot be accepted.
+type TensorError struct {
+	Tensor string
+	Reason string
+}
+
+func (e *TensorError) Error() string { return fmt.Sprintf("engine: tensor %q: %s", e.Tensor, e.Reason) }
+
+// FileError is a fault of a checkpoint file that no single tensor is to blame for.
+type FileError struct {
+	File   string // path, or "" for bytes in memory
+	Reason string
+}
+
+func (e *FileError) Error() string {
+	if e.File == "" {
+		return "engine: checkpoint: " + e.Reason
+	}
+	return fmt.Sprintf("engine: checkpoint file %s: %s", e.File, e.Reason)
+}
+
+// maxHeaderBytes bounds a safetensors header; a model with 10,000 tensors has
+// about 1 MiB.
+const maxHeaderBytes = 16 << 20
+
+// maxRank bounds the number of dimensions of a tensor.
+const maxRank = 8
+
+// fileTensor is one entry of a safetensors header.
+type fileTensor struct {
+	name       string
+	dtype      DType
+	shape      []int
+	begin, end int64 // relative to the end of the header
+}
+
+// readHeader parses the header of a safetensors file of the given size: 8 bytes
+// of little-endian length, JSON, then the tensors' bytes without gap or overlap.
+// It returns the entries in file order and the offset of the data.
+func readHeader(r io.ReaderAt, size int64) (entries []fileTensor, base int64, err error) {
+	var prefix [8]byte
+	if size < 8 {
+		return nil, 0, &FileError{"", fmt.Sprintf("%d bytes is too short for a safetensors file", size)}
+	}
+	if _, err := r.ReadAt(prefix[:], 0); err != nil {
+		return nil, 0, err
+	}
+	n := binary.LittleEndian.Uint64(prefix[:])
+	if n > maxHeaderBytes || int64(n) > size-8 {
+		return nil, 0, &FileError{"", fmt.Sprintf("header of %d bytes in a file of %d", n, size)}
+	}
+	text := make([]byte, n)
+	if _, err := r.ReadAt(text, 8); err != nil {
+		return nil, 0, err
+	}
+	base = 8 + int64(n)
+	if entries, err = parseHeader(text); err != nil {
+		return nil, 0, err
+	}
+	return entries, base, checkSpans(entries, size-base)
+}
+
+func parseHeader(text []byte) ([]fileTensor, error) {
+	if len(text) == 0 || text[0] != '{' {
+		return nil, &FileError{"", "header is not a JSON object"}
+	}
+	if err := noDuplicateKeys(text); err != nil {
+		return nil, &FileError{"", "header: " + err.Error()}
+	}
+	var raw map[string]json.RawMessage
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return nil, &FileError{"", "header: " + err.Error()}
+	}
+	entries := make([]fileTensor, 0, len(raw))
+	for name, value := range raw {
+		if name == "__metadata__" {
+			var metadata map[string]string
+			if err := json.Unmarshal(value, &metadata); err != nil {
+				return nil, &FileError{"", "header: __metadata__: " + err.Error()}
+			}
+			continue
+		}
+		e, err := parseEntry(name, value)
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, e)
+	}
+	sort.Slice(entries, func(i, j int) bool {
+		a, b := &entries[i], &entries[j]
+		if a.begin != b.begin {
+			return a.begin < b.begin
+		}
+		return a.name < b.name
+	})
+	return entries, nil
+}
+
+// parseEntry checks one entry on its own: type, shape, and that the span has the
+// size that they ask for.
+func parseEntry(name string, value []byte) (fileTensor, error) {
+	var v struct {
+		DType   *DType  `json:"dtype"`
+		Shape   []int64 `json:"shape"`
+		Offsets []int64 `json:"data_offsets"`
+	}
+	d := json.NewDecoder(bytes.NewReader(value))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&v); err != nil {
+		return fileTensor{}, &TensorError{name, err.Error()}
+	}
+	switch {
+	case v.DType == nil || v.Shape == nil || len(v.Offsets) != 2:
+		return fileTensor{}, &TensorError{name, "needs dtype, shape and two data_offsets"}
+	case v.DType.bytes() == 0:
+		return fileTensor{}, &TensorError{name, fmt.Sprintf("dtype %q is not supported; want BF16 or F32", *v.DType)}
+	case len(v.Shape) > maxRank:
+		return fileTensor{}, &TensorError{name, fmt.Sprintf("has %d dimensions, at most %d", len(v.Shape), maxRank)}
+	}
+	e := fileTensor{name: name, dtype: *v.DType, begin: v.Offsets[0], end: v.Offsets[1], shape: make([]int, len(v.Shape))}
+	count := int64(1)
+	for i, s := range v.Shape {
+		if s < 1 || s > math.MaxInt32 || count > math.MaxInt64/8/s {
+			return fileTensor{}, &TensorError{name, fmt.Sprintf("has shape %v", v.Shape)}
+		}
+		count *= s
+		e.shape[i] = int(s)
+	}
+	if e.begin < 0 || e.end < e.begin || e.end-e.begin != count*e.dtype.bytes() {
+		return fileTensor{}, &TensorError{name, fmt.Sprintf("data_offsets %v do not span %d elements of %s", v.Offsets, count, e.dtype)}
+	}
+	return e, nil
+}
+
+// checkSpans checks that the spans, in order, fill the data without gap or overlap.
+func checkSpans(entries []fileTensor, size int64) error {
+	at := int64(0)
+	for _, e := range entries {
+		switch {
+		case e.begin < at:
+			return &TensorError{e.name, "overlaps another tensor"}
+		case e.begin > at:
+			return &TensorError{e.name, fmt.Sprintf("leaves a gap of %d bytes before it", e.begin-at)}
+		case e.end > size:
+			return &TensorError{e.name, fmt.Sprintf("ends at byte %d of %d: the file is truncated", e.end, size)}
+		}
+		at = e.end
+	}
+	if at != size {
+		return &FileError{"", fmt.Sprintf("%d bytes after the last tensor", size-at)}
+	}
+	return nil
+}
+
+// readTensor reads one tensor into dst as float32 and refuses values that are
+// not finite. It reads in pieces, so that a model needs its own memory only.
+func readTensor(r io.ReaderAt, base int64, e fileTensor, dst []float32) error {
+	var buf [1 << 16]byte
+	width := int(e.dtype.bytes())
+	at := base + e.begin
+	for done := 0; done < len(dst); {
+		n := min(len(dst)-done, len(buf)/width)
+		piece := buf[:n*width]
+		if _, err := r.ReadAt(piece, at); err != nil {
+			return &TensorError{e.name, "cannot be read: " + err.Error()}
+		}
+		at += int64(len(piece))
+		for i := range n {
+			var x float32
+			if e.dtype == BF16 {
+				x = widen(binary.LittleEndian.Uint16(piece[2*i:]))
+			} else {
+				x = math.Float32frombits(binary.LittleEndian.Uint32(piece[4*i:]))
+			}
+			if !isFinite(x) {
+				return &TensorError{e.name, fmt.Sprintf("element %d is not finite", done+i)}
+			}
+			dst[done+i] = x
+		}
+		done += n
+	}
+	return nil
+}
+
+// outTensor is one tensor to write.
+type outTensor struct {
+	name  string
+	shape []int
+	data  []float32
+}
+
+// writeSafetensors writes tensors in the order given; equal tensors give equal
+// bytes. It refuses values that are not finite in dtype.
+func writeSafetensors(w io.Writer, dtype DType, metadata map[string]string, tensors []outTensor) error {
+	if dtype.bytes() == 0 {
+		return &FileError{"", fmt.Sprintf("dtype %q is not supported; want BF16 or F32", dtype)}
+	}
+	var head bytes.Buffer
+	head.WriteByte('{')
+	if metadata != nil {
+		text, err := json.Marshal(metadata) // keys in ascending order
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&head, "\"__metadata__\":%s,", text)
+	}
+	at := int64(0)
+	for i, t := range tensors {
+		if i > 0 {
+			head.WriteByte(',')
+		}
+		entry, err := json.Marshal(struct {
+			DType   DType    `json:"dtype"`
+			Shape   []int    `json:"shape"`
+			Offsets [2]int64 `json:"data_offsets"`
+		}{dtype, t.shape, [2]int64{at, at + int64(len(t.data))*dtype.bytes()}})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&head, "%q:%s", t.name, entry)
+		at += int64(len(t.data)) * dtype.bytes()
+	}
+	head.WriteByte('}')
+	for head.Len()%8 != 0 { // the format's alignment of the data
+		head.WriteByte(' ')
+	}
+	out := bufio.NewWriterSize(w, 1<<16)
+	var word [8]byte
+	binary.LittleEndian.PutUint64(word[:], uint64(head.Len()))
+	out.Write(word[:])
+	out.Write(head.Bytes())
+	for _, t := range tensors {
+		for i, x := range t.data {
+			y := x
+			if dtype == BF16 {
+				y = widen(roundBF16(x))
+				binary.LittleEndian.PutUint16(word[:], roundBF16(x))
+			} else {
+				binary.LittleEndian.PutUint32(word[:], math.Float32bits(x))
+			}
+			if !isFinite(x) || !isFinite(y) {
+				return &TensorError{t.name, fmt.Sprintf("element %d is not finite", i)}
+			}
+			out.Write(word[:dtype.bytes()])
+		}
+	}
+	return out.Flush() // reports the first error of any Write above
+}
+
+// WriteSafetensors writes the weights as one safetensors file, tensors in
+// ascending order of their names; BF16 rounds to nearest even. Equal weights give
+// equal bytes.
+func (m *Model) WriteSafetensors(w io.Writer, dtype DType) error {
+	tensors := make([]outTensor, len(m.specs))
+	for i, s := range m.specs {
+		tensors[i] = outTensor{s.name, s.shape, m.w.flat[s.offset : s.offset+s.size]}
+	}
+	return writeSafetensors(w, dtype, map[string]string{"format": "pt"}, tensors)
+}
