@@ -49,6 +49,7 @@ type Challenge struct {
 	ChainID       string
 	Run, Window   uint64
 	Opening       derive.Seed // opening seed of the window
+	Audit         derive.Seed // audit seed; zero until it is known. Only the work root and the lottery need it
 	Checkpoint    []byte      // digest of the active checkpoint, 32 bytes
 	Miner         []byte      // address, raw bytes
 	Groups        uint64      // groups committed; indices 0..Groups-1
@@ -76,6 +77,18 @@ func (c Challenge) GroupSeed(group uint64) derive.Seed {
 // SampleSeed is the seed of the sampling stream of a rollout.
 func (c Challenge) SampleSeed(group, index uint64) derive.Seed {
 	return derive.SampleSeed(c.ChainID, c.GroupSeed(group), index)
+}
+
+// Mandatory lists, ascending, the leaves that every grader must replay: all of
+// the groups that derive.AuditGroups draws with probability ppm parts per million.
+func (c Challenge) Mandatory(ppm uint64) []uint64 {
+	var leaves []uint64
+	for _, g := range derive.AuditGroups(c.ChainID, c.Audit, c.Miner, c.Groups, ppm) {
+		for i := uint64(0); i < c.GroupSize; i++ {
+			leaves = append(leaves, g*c.GroupSize+i)
+		}
+	}
+	return leaves
 }
 
 // Assignment is what a group must answer.

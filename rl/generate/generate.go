@@ -1,0 +1,78 @@
+// Package generate answers a challenge honestly: it runs the model on a miner's
+// groups and makes the canonical rollouts. Since sampling is forced by the
+// challenge's seeds, the result is a pure function of checkpoint and challenge:
+// it is the same on every machine, however the groups are split over calls.
+package generate
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/verify"
+)
+
+// Sampling is the engine's form of a run's generation parameters.
+func Sampling(g verify.Generation) engine.Sampling {
+	return engine.Sampling{
+		TemperatureBits: g.TemperatureBits,
+		TopK:            int(g.TopK),
+		TopPMillionths:  g.TopPMillionths,
+		MaxNew:          int(min(g.MaxNew, math.MaxInt32)),
+		EndTokens:       g.EndTokens,
+	}
+}
+
+// Groups returns the rollouts of the given groups of c.Miner, GroupSize for each
+// group, in the order of groups and then of the index. All of them are generated
+// side by side; a caller that wants progress or a time budget asks for a few
+// groups at a time. Errors: the challenge's (env.ErrMix and others), the
+// engine's, or ctx's.
+func Groups(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, c verify.Challenge, groups []uint64) ([]batch.Rollout, error) {
+	sampling := Sampling(c.Generation)
+	assigned := make([]verify.Assignment, len(groups))
+	var reqs []engine.Request
+	for i, g := range groups {
+		a, err := c.Assign(tok, g)
+		if err != nil {
+			return nil, fmt.Errorf("group %d: %w", g, err)
+		}
+		assigned[i] = a
+		for index := uint64(0); index < c.GroupSize; index++ {
+			reqs = append(reqs, engine.Request{Prompt: a.Prompt, Seed: c.SampleSeed(g, index), Sampling: sampling})
+		}
+	}
+	done, err := eng.Generate(ctx, reqs)
+	if err != nil {
+		return nil, fmt.Errorf("generate %d groups: %w", len(groups), err)
+	}
+	out := make([]batch.Rollout, len(done))
+	for i, completion := range done {
+		g, index := uint64(i)/c.GroupSize, uint64(i)%c.GroupSize
+		out[i] = Rollout(c, tok, assigned[g], groups[g], index, completion)
+	}
+	return out, nil
+}
+
+// Rollout makes the canonical rollout of one completion.
+func Rollout(c verify.Challenge, tok tokenizer.Tokenizer, a verify.Assignment, group, index uint64, completion engine.Completion) batch.Rollout {
+	return batch.Rollout{
+		Run: c.Run, Window: c.Window, Checkpoint: c.Checkpoint, Miner: c.Miner, Group: group, Index: index,
+		Env: a.Env.ID(), Prompt: a.Prompt, Completion: completion.Tokens,
+		LogProbs: batch.PackBits(Bits(completion.LogProbs)), Finish: completion.Finish,
+		Reward: env.Judge(a.Env, tok, a.Problem, completion.Tokens, c.Generation.EndTokens),
+	}
+}
+
+// Bits returns the IEEE-754 bits of each value.
+func Bits(xs []float32) []uint32 {
+	out := make([]uint32, len(xs))
+	for i, x := range xs {
+		out[i] = math.Float32bits(x)
+	}
+	return out
+}

@@ -1,0 +1,206 @@
+// Package replay runs the checks of a rollout that need the model, in exact mode:
+//
+//	8 bad_sample   every token is the one that the sampling stream forces
+//	9 bad_logprob  every log-probability has the bits that the engine computes
+//
+// Both come out of one prefill of prompt and completion: position t sees the
+// claimed tokens before it, so the first wrong token is found as such, and no
+// tolerance is needed, because the engine gives the same bits everywhere.
+//
+// The same pass yields the work hashes: for each mandatory leaf the SHA-256 of
+// the final hidden states (after the last norm, f32 bits, big-endian) at the
+// positions of derive.WorkPositions, in the order drawn. They are in no leaf, so
+// a grader that has not run the model does not know them.
+//
+// The package imports the engine and is never imported by the chain.
+package replay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/generate"
+	"github.com/galahad-network/galahad/rl/verify"
+)
+
+// Errors that Check wraps; with any error the verdict is undecided.
+var (
+	ErrBudget = errors.New("replay: token budget exceeded")
+	ErrInput  = errors.New("replay: input was not checked by rl/verify")
+	ErrModel  = errors.New("replay: engine's model is not the challenge's")
+	ErrPanic  = errors.New("replay: panic in a check")
+)
+
+// batchTokens is about how many tokens go to the engine at once: enough to keep
+// its threads busy, few enough that cancelling takes effect soon.
+const batchTokens = 1 << 14
+
+// Limits bounds the work of one Check. The zero value bounds nothing.
+type Limits struct {
+	// Tokens is the most prompt and completion tokens that may be replayed in
+	// all; 0 means no bound.
+	Tokens uint64
+}
+
+// Check runs checks 8 and 9 on the given leaves (ascending, no repetition) of a
+// batch that passed verify.Batch; rollouts are all of that batch, in leaf order.
+// The result is OK or the first failure in order (leaf, check). Work covers all
+// given leaves, also those after a failure, so that honest graders have the same.
+// With an error the result is Undecided: it says nothing about the miner.
+func Check(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64) (verify.Result, Work, error) {
+	return CheckWithin(ctx, eng, c, rollouts, leaves, Limits{})
+}
+
+// CheckWithin is Check with limits. Errors: ErrBudget, ErrInput, ErrModel,
+// ErrPanic, the engine's, or ctx's.
+func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64, lim Limits) (res verify.Result, work Work, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrPanic, p)
+		}
+		if err != nil {
+			res, work = verify.Result{Code: verify.Undecided, Detail: err.Error()}, Work{}
+		}
+	}()
+	if err := checkInput(eng, c, rollouts, leaves, lim); err != nil {
+		return res, work, err
+	}
+	res = verify.Result{Code: verify.OK}
+	work.Miner = c.Miner
+	for len(leaves) > 0 {
+		n := nextBatch(rollouts, leaves)
+		reqs := make([]engine.ReplayRequest, n)
+		for i, leaf := range leaves[:n] {
+			reqs[i] = request(c, rollouts[leaf], leaf)
+		}
+		replayed, err := eng.Replay(ctx, reqs)
+		if err != nil {
+			return res, work, fmt.Errorf("replay leaves %d to %d: %w", leaves[0], leaves[n-1], err)
+		}
+		for i, leaf := range leaves[:n] {
+			if res.Code == verify.OK {
+				res = compare(leaf, rollouts[leaf], replayed[i])
+			}
+			work.Leaves = append(work.Leaves, LeafWork{Leaf: leaf, Hash: hashHidden(replayed[i].Hidden)})
+		}
+		leaves = leaves[n:]
+	}
+	return res, work, nil
+}
+
+// checkInput refuses what would make the engine's answer meaningless. Passing it
+// is the caller's duty, not the miner's.
+func checkInput(eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64, lim Limits) error {
+	cfg := eng.Model().Config()
+	if cfg.VocabSize != c.VocabSize || cfg.MaxPositionEmbeddings != c.ContextLength {
+		return fmt.Errorf("%w: vocabulary %d and context %d, want %d and %d",
+			ErrModel, cfg.VocabSize, cfg.MaxPositionEmbeddings, c.VocabSize, c.ContextLength)
+	}
+	if uint64(len(rollouts)) != c.Leaves() {
+		return fmt.Errorf("%w: %d rollouts of %d", ErrInput, len(rollouts), c.Leaves())
+	}
+	var tokens uint64
+	for i, leaf := range leaves {
+		if leaf >= uint64(len(rollouts)) || i > 0 && leaf <= leaves[i-1] {
+			return fmt.Errorf("%w: leaf %d at place %d", ErrInput, leaf, i)
+		}
+		tokens += cost(rollouts[leaf])
+	}
+	if lim.Tokens > 0 && tokens > lim.Tokens {
+		return fmt.Errorf("%w: %d tokens, limit %d", ErrBudget, tokens, lim.Tokens)
+	}
+	return nil
+}
+
+func cost(r batch.Rollout) uint64 { return uint64(len(r.Prompt) + len(r.Completion)) }
+
+// nextBatch is how many of the leaves go to the engine together: at least one.
+func nextBatch(rollouts []batch.Rollout, leaves []uint64) int {
+	var tokens uint64
+	for i, leaf := range leaves {
+		tokens += cost(rollouts[leaf])
+		if i > 0 && tokens > batchTokens {
+			return i
+		}
+	}
+	return len(leaves)
+}
+
+func request(c verify.Challenge, r batch.Rollout, leaf uint64) engine.ReplayRequest {
+	req := engine.ReplayRequest{
+		Prompt: r.Prompt, Completion: r.Completion, Seed: c.SampleSeed(leaf/c.GroupSize, leaf%c.GroupSize),
+		Sampling: generate.Sampling(c.Generation),
+	}
+	for _, t := range derive.WorkPositions(c.ChainID, c.Audit, c.Miner, leaf, uint64(len(r.Completion))) {
+		req.HiddenAt = append(req.HiddenAt, int(t))
+	}
+	return req
+}
+
+// compare is check 8, then check 9.
+func compare(leaf uint64, r batch.Rollout, want engine.Replayed) verify.Result {
+	for t, id := range r.Completion {
+		if id != want.Forced[t] {
+			return verify.Result{Code: verify.BadSample, Leaf: leaf, Value: int64(id), Threshold: int64(want.Forced[t]),
+				Detail: fmt.Sprintf("token %d is %d, the seed forces %d", t, id, want.Forced[t])}
+		}
+	}
+	for t, bits := range r.LogProbBits() {
+		if w := math.Float32bits(want.LogProbs[t]); bits != w {
+			return verify.Result{Code: verify.BadLogProb, Leaf: leaf, Value: int64(bits), Threshold: int64(w),
+				Detail: fmt.Sprintf("log-probability of token %d has bits %#08x, the engine's are %#08x", t, bits, w)}
+		}
+	}
+	return verify.Result{Code: verify.OK}
+}
+
+func hashHidden(states [][]float32) [32]byte {
+	h := sha256.New()
+	var buf []byte
+	for _, state := range states {
+		buf = buf[:0]
+		for _, x := range state {
+			buf = binary.BigEndian.AppendUint32(buf, math.Float32bits(x))
+		}
+		h.Write(buf)
+	}
+	var out [32]byte
+	h.Sum(out[:0])
+	return out
+}
+
+// Work is what a grader knows of a miner only by having run the model.
+type Work struct {
+	Miner  []byte     // address, raw bytes
+	Leaves []LeafWork // ascending by leaf
+}
+
+// LeafWork is the work hash of one mandatory leaf.
+type LeafWork struct {
+	Leaf uint64
+	Hash [32]byte
+}
+
+// WorkRoot is the Merkle root (batch.Batch.Root) over the hashes of all miners'
+// mandatory leaves: miners ascending by address bytes, leaves ascending. Miners
+// whose batch could not be had, or failed a check before 8, have none. Without
+// any it is the root of the empty tree.
+func WorkRoot(works []Work) []byte {
+	sorted := slices.Clone(works)
+	slices.SortStableFunc(sorted, func(a, b Work) int { return slices.Compare(a.Miner, b.Miner) })
+	var items [][]byte
+	for _, w := range sorted {
+		for _, l := range w.Leaves {
+			items = append(items, l.Hash[:])
+		}
+	}
+	return batch.Batch{Leaves: items}.Root()
+}
