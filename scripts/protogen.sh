@@ -58,6 +58,11 @@ generate() {
 	mkdir -p "$gen/go" "$gen/openapi"
 	buf generate proto --template buf.gen.yaml
 	buf generate proto --template buf.gen.openapi.yaml
+	# The merged document is named after whichever file came first.
+	sed -e 's|"title": "galahad/.*\.proto"|"title": "Galahad node, REST"|' \
+		-e 's|"version": "version not set"|"version": "v1"|' \
+		"$gen/openapi/galahad.swagger.json" >"$gen/openapi/titled"
+	mv "$gen/openapi/titled" "$gen/openapi/galahad.swagger.json"
 	[ -d "$gen/go/$module" ] || { echo "protogen: nothing generated for $module" >&2; exit 1; }
 }
 
