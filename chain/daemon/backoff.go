@@ -89,3 +89,11 @@ func Sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// Unmark removes Permanent's mark, so that callers see the error that was marked.
+func Unmark(err error) error {
+	if p, ok := err.(permanent); ok { //nolint:errorlint // only the outermost mark
+		return p.error
+	}
+	return err
+}

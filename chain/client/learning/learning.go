@@ -1,0 +1,139 @@
+// Package learning shows the learner the chain as it wants to see it: settled
+// windows with the batches that passed, and checkpoints.
+package learning
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/learner"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
+)
+
+// Chain implements learner.Chain over a client and the learner's writer.
+type Chain struct {
+	c *client.Client
+	w *client.Writer
+}
+
+var _ learner.Chain = (*Chain)(nil)
+
+// New returns the learner's view of the chain. w may be nil for a view that only
+// reads; Publish fails then.
+func New(c *client.Client, w *client.Writer) *Chain { return &Chain{c: c, w: w} }
+
+// ChainID implements learner.Chain.
+func (ch *Chain) ChainID() string { return ch.c.ChainID() }
+
+// NewestSettled implements learner.Chain.
+func (ch *Chain) NewestSettled(ctx context.Context, run uint64) (uint64, bool, error) {
+	totals, err := ch.c.RunTotals(ctx, run)
+	if err != nil {
+		return 0, false, err
+	}
+	// Windows settle in order, so every window below the count is CLOSED or VOID.
+	for w := totals.SettledWindows; w > 0; w-- {
+		s, err := ch.c.Settlement(ctx, run, w-1)
+		if errors.Is(err, client.ErrNotFound) {
+			break // older results are pruned
+		}
+		if err != nil {
+			return 0, false, err
+		}
+		if !s.Window.Void {
+			return w - 1, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// Window implements learner.Chain.
+func (ch *Chain) Window(ctx context.Context, run, window uint64) (learner.Window, error) {
+	status, err := ch.c.Window(ctx, run, window)
+	if err != nil {
+		return learner.Window{}, err
+	}
+	settled, err := ch.c.Settlement(ctx, run, window)
+	if err != nil {
+		return learner.Window{}, err
+	}
+	commitments, _, err := ch.c.Commitments(ctx, run, window)
+	if err != nil {
+		return learner.Window{}, err
+	}
+	challenge, err := client.ChallengeOf(ch.c.ChainID(), status.Window, nil, 0)
+	if err != nil {
+		return learner.Window{}, err
+	}
+	ok := map[string]bool{}
+	for _, m := range settled.Miners {
+		ok[m.Miner] = m.Code == settlementtypes.VERDICT_CODE_OK && !settled.Window.Void
+	}
+	out := learner.Window{Challenge: challenge, Version: status.Window.CheckpointVersion}
+	for _, c := range commitments {
+		if !ok[c.Miner] {
+			continue
+		}
+		raw, err := sdk.AccAddressFromBech32(c.Miner)
+		if err != nil {
+			return learner.Window{}, fmt.Errorf("commitment of %q: %w", c.Miner, err)
+		}
+		out.Batches = append(out.Batches, learner.Batch{
+			Miner: raw, Name: c.Miner, Root: c.Root, Groups: uint64(c.Groups), Bytes: c.Bytes, Locator: c.Locator,
+		})
+	}
+	slices.SortFunc(out.Batches, func(a, b learner.Batch) int { return bytes.Compare(a.Miner, b.Miner) })
+	return out, nil
+}
+
+// Checkpoint implements learner.Chain.
+func (ch *Chain) Checkpoint(ctx context.Context, run, version uint64) (learner.Checkpoint, bool, error) {
+	c, ok, err := ch.c.Checkpoint(ctx, run, version)
+	return learner.Checkpoint{
+		Version: c.Version, Parent: c.ParentDigest, Digest: c.Digest, Locator: c.Locator,
+		TrainedWindows: c.TrainedWindows, RolloutSet: c.RolloutSetDigest, StateHash: c.StateHash,
+	}, ok, err
+}
+
+// Publish implements learner.Chain.
+func (ch *Chain) Publish(ctx context.Context, run uint64, c learner.Checkpoint) error {
+	if ch.w == nil {
+		return errors.New("publish a checkpoint: no key to sign with")
+	}
+	there, err := ch.published(ctx, run, c)
+	if there || err != nil {
+		return err
+	}
+	_, err = ch.w.Tx(ctx, &policytypes.MsgPublishCheckpoint{
+		Learner: ch.w.Address().String(), Run: run, Version: c.Version, ParentDigest: c.Parent, Digest: c.Digest,
+		Locator: c.Locator, TrainedWindows: c.TrainedWindows, RolloutSetDigest: c.RolloutSet, StateHash: c.StateHash,
+	})
+	if err == nil {
+		return nil
+	}
+	// An earlier transaction of ours may have made it while this one was refused.
+	if there, again := ch.published(ctx, run, c); there || errors.Is(again, learner.ErrConflict) {
+		return again
+	}
+	return err
+}
+
+// published reports whether the chain has exactly this version. Error:
+// learner.ErrConflict if it has something else in its place.
+func (ch *Chain) published(ctx context.Context, run uint64, c learner.Checkpoint) (bool, error) {
+	have, ok, err := ch.Checkpoint(ctx, run, c.Version)
+	if err != nil || !ok {
+		return false, err
+	}
+	if !bytes.Equal(have.Digest, c.Digest) || !bytes.Equal(have.StateHash, c.StateHash) || !bytes.Equal(have.RolloutSet, c.RolloutSet) {
+		return false, fmt.Errorf("%w: version %d is %x, ours is %x", learner.ErrConflict, c.Version, have.Digest, c.Digest)
+	}
+	return true, nil
+}
