@@ -67,6 +67,10 @@ type pass struct {
 	hidden []float32 // [rows, hidden] final hidden states, after the last norm
 	logits []float32 // [rows, vocab]
 	scores []float32 // [heads in a group, stride] scratch of attention
+
+	sampler      sampler
+	normG, normX []float32 // [hidden] scratch of normBack
+	back         backScratch
 }
 
 func newPass(m *Model) *pass { return &pass{m: m, c: m.cfg, rope: m.rope()} }

@@ -64,12 +64,10 @@ func (s *sampler) logProb(d draw, token int32) float32 {
 	return float32(s.z[token]-d.top) - d.logSum
 }
 
-// draw picks the token that u forces.
-func (s *sampler) draw(logits []float32, set *Sampling, u float64) draw {
-	n := len(logits)
-	grow(&s.z, n)
-	grow(&s.e, n)
-	temperature := math.Float32frombits(set.TemperatureBits)
+// normalize fills s.z and s.e and returns the draw without its token.
+func (s *sampler) normalize(logits []float32, temperature float32) draw {
+	grow(&s.z, len(logits))
+	grow(&s.e, len(logits))
 	finite := true
 	for i, x := range logits {
 		if temperature != 0 {
@@ -79,13 +77,25 @@ func (s *sampler) draw(logits []float32, set *Sampling, u float64) draw {
 		finite = finite && isFinite(x)
 	}
 	if !finite {
-		return draw{token: slices.Min(set.EndTokens), invalid: true}
+		return draw{invalid: true}
 	}
 	d := draw{top: maximum(s.z)}
 	for i, z := range s.z {
 		s.e[i] = exp32(z - d.top)
 	}
 	d.logSum = log32(sum(s.e))
+	return d
+}
+
+// draw picks the token that u forces.
+func (s *sampler) draw(logits []float32, set *Sampling, u float64) draw {
+	n := len(logits)
+	temperature := math.Float32frombits(set.TemperatureBits)
+	d := s.normalize(logits, temperature)
+	if d.invalid {
+		d.token = slices.Min(set.EndTokens)
+		return d
+	}
 	switch {
 	case temperature == 0:
 		for i, z := range s.z {
