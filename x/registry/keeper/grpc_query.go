@@ -1,0 +1,76 @@
+package keeper
+
+import (
+	"context"
+
+	"cosmossdk.io/collections"
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/query"
+
+	"github.com/galahad-network/galahad/x/registry/types"
+)
+
+// queryServer answers the module's queries.
+type queryServer struct{ k *Keeper }
+
+var _ types.QueryServer = queryServer{}
+
+// NewQueryServer returns the handlers of the module's queries.
+func NewQueryServer(k *Keeper) types.QueryServer { return queryServer{k} }
+
+// Params implements types.QueryServer.
+func (q queryServer) Params(ctx context.Context, _ *types.QueryParamsRequest) (*types.QueryParamsResponse, error) {
+	params, err := q.k.Params.Get(ctx)
+	return &types.QueryParamsResponse{Params: params}, err
+}
+
+// Miner implements types.QueryServer. It answers for a miner that has left as long
+// as coins of it are unbonding, with an empty registration.
+func (q queryServer) Miner(ctx context.Context, req *types.QueryMinerRequest) (*types.QueryMinerResponse, error) {
+	if req == nil {
+		return nil, types.ErrInvalidRequest.Wrap("empty")
+	}
+	addr, err := q.k.account(req.Address)
+	if err != nil {
+		return nil, err
+	}
+	miner, ok, err := q.k.GetMiner(ctx, req.Run, addr)
+	if err != nil {
+		return nil, err
+	}
+	unbondings, err := q.k.MinerUnbondings(ctx, req.Run, addr)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		if len(unbondings) == 0 {
+			return nil, types.ErrNotRegistered.Wrapf("%s with run %d", req.Address, req.Run)
+		}
+		miner = types.Miner{Run: req.Run, Address: unbondings[0].Miner, Bond: sdkmath.ZeroInt()}
+	}
+	locks, err := q.k.MinerLocks(ctx, req.Run, addr)
+	if err != nil {
+		return nil, err
+	}
+	locked, err := q.k.Locked(ctx, req.Run, addr)
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryMinerResponse{Miner: miner, Locked: locked, Locks: locks, Unbondings: unbondings}, nil
+}
+
+// Miners implements types.QueryServer.
+func (q queryServer) Miners(ctx context.Context, req *types.QueryMinersRequest) (*types.QueryMinersResponse, error) {
+	if req == nil {
+		return nil, types.ErrInvalidRequest.Wrap("empty")
+	}
+	miners, page, err := query.CollectionPaginate(ctx, q.k.Miners, req.Pagination,
+		func(_ collections.Pair[uint64, sdk.AccAddress], m types.Miner) (types.Miner, error) { return m, nil },
+		query.WithCollectionPaginationPairPrefix[uint64, sdk.AccAddress](req.Run))
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryMinersResponse{Miners: miners, Pagination: page}, nil
+}

@@ -1,0 +1,114 @@
+package keeper
+
+import (
+	"context"
+
+	"cosmossdk.io/collections"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/internal/locator"
+	"github.com/galahad-network/galahad/x/registry/types"
+)
+
+// EligibleMiners returns the miners that a window of the run may freeze, by age of
+// registration: those that are not jailed in that window and hold min_bond. It stops
+// at maxMiners, and passes over a miner whose declared groups would exceed maxGroups
+// in total; a younger one that still fits is taken.
+func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMiners, maxGroups uint32) ([]challengetypes.EligibleMiner, error) {
+	params, err := k.Params.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	it, err := k.MinersByOrder.Iterate(ctx, collections.NewPrefixedPairRange[uint64, uint64](run))
+	if err != nil {
+		return nil, err
+	}
+	defer it.Close()
+	var eligible []challengetypes.EligibleMiner
+	groups := uint64(0)
+	for ; it.Valid() && uint64(len(eligible)) < uint64(maxMiners) && groups < uint64(maxGroups); it.Next() {
+		addr, err := it.Value()
+		if err != nil {
+			return nil, err
+		}
+		miner, err := k.registered(ctx, run, addr)
+		if err != nil {
+			return nil, err
+		}
+		if miner.JailedUntilWindow > window || miner.Bond.LT(params.MinBond) ||
+			groups+uint64(miner.DeclaredGroups) > uint64(maxGroups) {
+			continue
+		}
+		groups += uint64(miner.DeclaredGroups)
+		eligible = append(eligible, challengetypes.EligibleMiner{Address: addr, DeclaredGroups: miner.DeclaredGroups})
+	}
+	return eligible, nil
+}
+
+// Jail keeps a miner out of all windows before untilWindow; a jail term is never
+// shortened. It does nothing to an account that is no miner of the run: a miner
+// cannot leave while a window counts on it, so whoever has left owes nothing.
+func (k *Keeper) Jail(ctx context.Context, run uint64, addr sdk.AccAddress, untilWindow uint64) error {
+	miner, ok, err := k.GetMiner(ctx, run, addr)
+	if err != nil || !ok || miner.JailedUntilWindow >= untilWindow {
+		return err
+	}
+	miner.JailedUntilWindow = untilWindow
+	if err := k.setMiner(ctx, addr, miner); err != nil {
+		return err
+	}
+	return k.emit(ctx, &types.EventMinerJailed{Run: run, Miner: miner.Address, UntilWindow: untilWindow})
+}
+
+// checkCanLeave returns an error while the miner still answers for something: a
+// lock, a place in an open window, or a jail term, which leaving and coming back
+// would wipe out.
+func (k *Keeper) checkCanLeave(ctx context.Context, addr sdk.AccAddress, miner types.Miner) error {
+	locks, err := k.MinerLocks(ctx, miner.Run, addr)
+	if err != nil {
+		return err
+	}
+	if len(locks) > 0 {
+		return types.ErrMinerBusy.Wrapf("bond is locked for window %d", locks[0].Window)
+	}
+	run, err := k.challenge.GetRun(ctx, miner.Run)
+	if err != nil {
+		return err
+	}
+	if miner.JailedUntilWindow > run.NextWindow {
+		return types.ErrJailed.Wrapf("until window %d; the next one is %d", miner.JailedUntilWindow, run.NextWindow)
+	}
+	windows, err := k.challenge.OpenWindows(ctx, miner.Run)
+	if err != nil {
+		return err
+	}
+	for _, w := range windows {
+		_, frozen, err := k.challenge.FrozenMiner(ctx, miner.Run, w.Id, addr)
+		if err != nil {
+			return err
+		}
+		if frozen {
+			return types.ErrMinerBusy.Wrapf("window %d is open and counts on it", w.Id)
+		}
+	}
+	return nil
+}
+
+// checkEndpoint returns ErrInvalidEndpoint unless endpoint is an absolute http(s)
+// URL within max_endpoint_length.
+func checkEndpoint(params types.Params, endpoint string) error {
+	if err := locator.Check(endpoint, params.MaxEndpointLength, types.EndpointSchemes...); err != nil {
+		return types.ErrInvalidEndpoint.Wrap(err.Error())
+	}
+	return nil
+}
+
+// checkGroups returns ErrInvalidGroups unless a miner of the run may declare groups.
+func checkGroups(run challengetypes.Run, groups uint32) error {
+	if groups == 0 || groups > run.Params.MaxGroups {
+		return types.ErrInvalidGroups.Wrapf("%d is not within [1, %d]", groups, run.Params.MaxGroups)
+	}
+	return nil
+}
