@@ -1,0 +1,26 @@
+package types
+
+import "cosmossdk.io/collections"
+
+const (
+	// ModuleName names the module and its account, which mints emission and holds
+	// unclaimed credits.
+	ModuleName = "settlement"
+	// StoreKey is the key of the module's store.
+	StoreKey = ModuleName
+)
+
+// Prefixes of the module's store.
+var (
+	ParamsKey        = collections.NewPrefix(0)
+	CommitsKey       = collections.NewPrefix(1)  // (run, window, grader) -> VerdictCommit
+	RevealsKey       = collections.NewPrefix(2)  // (run, window, grader) -> VerdictReveal
+	MinerResultsKey  = collections.NewPrefix(3)  // (run, window, miner) -> MinerResult
+	GraderResultsKey = collections.NewPrefix(4)  // (run, window, grader) -> GraderResult
+	WindowResultsKey = collections.NewPrefix(5)  // (run, window) -> WindowResult
+	CreditsKey       = collections.NewPrefix(6)  // (run, miner, window) -> Credit
+	CursorsKey       = collections.NewPrefix(7)  // run -> Cursor
+	MinerDutiesKey   = collections.NewPrefix(8)  // (run, miner) -> MinerDuty
+	GraderDutiesKey  = collections.NewPrefix(9)  // (run, grader) -> GraderDuty
+	TotalsKey        = collections.NewPrefix(10) // run -> RunTotals
+)
