@@ -10,6 +10,7 @@ import (
 
 	"cosmossdk.io/core/appmodule"
 	gwruntime "github.com/grpc-ecosystem/grpc-gateway/runtime"
+	"github.com/spf13/cobra"
 
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/codec"
@@ -18,6 +19,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/module"
 
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/registry/client/cli"
 	"github.com/galahad-network/galahad/x/registry/keeper"
 	"github.com/galahad-network/galahad/x/registry/types"
 )
@@ -72,6 +74,9 @@ func (AppModule) RegisterGRPCGatewayRoutes(clientCtx client.Context, mux *gwrunt
 		panic(err)
 	}
 }
+
+// GetQueryCmd is the hand-written part of the module's query commands.
+func (AppModule) GetQueryCmd() *cobra.Command { return cli.NewQueryCmd() }
 
 // RegisterServices implements module.HasServices.
 func (am AppModule) RegisterServices(cfg module.Configurator) {

@@ -9,6 +9,7 @@ import (
 
 	"cosmossdk.io/core/appmodule"
 	gwruntime "github.com/grpc-ecosystem/grpc-gateway/runtime"
+	"github.com/spf13/cobra"
 
 	"github.com/cosmos/cosmos-sdk/client"
 	"github.com/cosmos/cosmos-sdk/codec"
@@ -16,6 +17,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/module"
 
+	"github.com/galahad-network/galahad/x/rollout/client/cli"
 	"github.com/galahad-network/galahad/x/rollout/keeper"
 	"github.com/galahad-network/galahad/x/rollout/types"
 )
@@ -67,6 +69,9 @@ func (AppModule) RegisterGRPCGatewayRoutes(clientCtx client.Context, mux *gwrunt
 		panic(err)
 	}
 }
+
+// GetQueryCmd is the hand-written part of the module's query commands.
+func (AppModule) GetQueryCmd() *cobra.Command { return cli.NewQueryCmd() }
 
 // RegisterServices implements module.HasServices.
 func (am AppModule) RegisterServices(cfg module.Configurator) {
