@@ -1,0 +1,56 @@
+# Galahad. Needs Go, make and a POSIX shell; nothing is built with C.
+
+export CGO_ENABLED = 0
+
+# One set of flags for every target: with others Go would compile everything anew.
+GO       ?= go
+GOFLAGS  := -buildvcs=false
+export GOFLAGS
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS  := -X github.com/cosmos/cosmos-sdk/version.Name=galahad \
+	-X github.com/cosmos/cosmos-sdk/version.AppName=galahadd \
+	-X github.com/cosmos/cosmos-sdk/version.Version=$(VERSION) \
+	-X github.com/cosmos/cosmos-sdk/version.Commit=$(COMMIT)
+
+BINARIES := galahadd galahad-miner galahad-validator galahad-learner
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test lint fmt proto proto-check bench base-model clean
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r t h; do printf '%-20s %s\n' "$$t" "$$h"; done
+
+build: ## build the four programs into build/
+	@mkdir -p build
+	$(GO) build -ldflags '$(LDFLAGS)' -o build/ ./chain/cmd/galahadd ./miner/cmd/galahad-miner ./validator/cmd/galahad-validator ./learner/cmd/galahad-learner
+
+run: build ## build, then run a whole local network until Ctrl-C
+	build/galahadd localnet start
+
+test: ## run all tests
+	$(GO) test -timeout 15m ./...
+	$(GO) -C tools test ./...
+
+lint: ## go vet, formatting, the rules of the consensus path, the rules of the repo
+	sh scripts/lint.sh
+
+fmt: ## format Go and proto files
+	gofmt -w $$(git ls-files '*.go' ':!:*.pb.go' ':!:*.pb.gw.go')
+	sh scripts/protogen.sh fmt
+
+proto: ## generate code from proto/
+	sh scripts/protogen.sh
+
+proto-check: ## fail if generated code is not what proto/ generates
+	sh scripts/protogen.sh lint
+	sh scripts/protogen.sh check
+
+bench: build ## run the benchmarks, print them and write build/bench.json
+	sh scripts/bench.sh
+
+base-model: build ## make the base model anew from its seed (long) and compare its digest
+	build/galahad-learner pretrain
+
+clean: ## remove build/ and the local network's state
+	rm -rf build .localnet
