@@ -1,0 +1,214 @@
+// Command bench runs the repository's benchmarks and writes their figures to build/bench.json, as a list of
+// {name, value, unit, reference}, and as a table into docs/benchmarks.md between its two markers.
+//
+// A figure's reference is another figure of the same run, where there is one: machines differ and are shared, and
+// only a ratio inside one run means much.
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+)
+
+// Result is one figure.
+type Result struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+	// Reference is what to compare the value with, in words; empty where nothing in the run compares.
+	Reference string `json:"reference"`
+}
+
+// suite is one package's benchmarks. Every unit but the ones Go adds by itself is reported; ns/op is kept for
+// benchmarks that report nothing else.
+type suite struct {
+	pkg, bench, benchtime string
+	// base names the benchmark of the suite that the others are compared with, by their first shared unit.
+	base string
+}
+
+var suites = []suite{
+	{pkg: "./rl/engine", bench: "Prefill|Decode|Train", benchtime: "2s", base: "Decode/batch=1"},
+	{pkg: "./rl/verify", bench: ".", benchtime: "1s"},
+	{pkg: "./rl/verify/replay", bench: ".", benchtime: "2s"},
+	{pkg: "./x/challenge/beacon", bench: ".", benchtime: "1s"},
+	{pkg: "./x/settlement/...", bench: "Settle|Tally", benchtime: "5x"},
+	{pkg: "./app", bench: "FinalizeBlock", benchtime: "20x", base: "FinalizeBlock/BankSend"},
+	{pkg: "./chain/localnet", bench: "Window", benchtime: "1x"},
+}
+
+const (
+	begin = "<!-- figures: begin -->"
+	end   = "<!-- figures: end -->"
+)
+
+func main() {
+	only := flag.String("only", "", "run the packages whose path contains this")
+	docs := flag.String("docs", "docs/benchmarks.md", "page whose table is replaced; empty for none")
+	flag.Parse()
+	if err := run(*only, *docs); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(only, docs string) error {
+	var all []Result
+	for _, s := range suites {
+		if !strings.Contains(s.pkg, only) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s %s\n", s.pkg, s.bench)
+		rs, err := s.run()
+		if err != nil {
+			return err
+		}
+		all = append(all, rs...)
+	}
+	if len(all) == 0 {
+		return errors.New("no figure was measured")
+	}
+	b, err := json.MarshalIndent(all, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll("build", 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join("build", "bench.json"), append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	table := table(all)
+	fmt.Print(table)
+	if docs == "" || only != "" {
+		return nil
+	}
+	return replaceTable(docs, table)
+}
+
+// run executes the suite's benchmarks; a package without any is an error, so that a renamed one is noticed.
+func (s suite) run() ([]Result, error) {
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", s.bench, "-benchtime", s.benchtime, "-timeout", "20m", s.pkg)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		os.Stderr.Write(out)
+		return nil, fmt.Errorf("%s: %w", s.pkg, err)
+	}
+	rs := parse(out)
+	if len(rs) == 0 {
+		return nil, fmt.Errorf("%s has no benchmark that matches %q", s.pkg, s.bench)
+	}
+	s.compare(rs)
+	return rs, nil
+}
+
+// compare fills in references to the suite's base.
+func (s suite) compare(rs []Result) {
+	if s.base == "" {
+		return
+	}
+	for _, b := range rs {
+		if b.Name != s.base {
+			continue
+		}
+		for i, r := range rs {
+			if r.Unit == b.Unit && r.Name != b.Name && b.Value != 0 {
+				rs[i].Reference = fmt.Sprintf("%.2f times %s", r.Value/b.Value, b.Name)
+			}
+		}
+	}
+}
+
+var (
+	line   = regexp.MustCompile(`^Benchmark(\S+?)(-\d+)?\s+\d+\s+(.*)$`)
+	metric = regexp.MustCompile(`([0-9.e+]+) (\S+)`)
+)
+
+// parse reads the lines of `go test -bench`.
+func parse(out []byte) []Result {
+	var rs []Result
+	sc := bufio.NewScanner(bytes.NewReader(out))
+	for sc.Scan() {
+		m := line.FindStringSubmatch(sc.Text())
+		if m == nil {
+			continue
+		}
+		var nsop *Result
+		n := len(rs)
+		for _, f := range metric.FindAllStringSubmatch(m[3], -1) {
+			v, err := strconv.ParseFloat(f[1], 64)
+			if err != nil {
+				continue
+			}
+			r := Result{Name: m[1], Value: v, Unit: f[2]}
+			switch f[2] {
+			case "ns/op":
+				nsop = &r
+			case "B/op", "allocs/op", "MB/s":
+			default:
+				rs = append(rs, r)
+			}
+		}
+		if len(rs) == n && nsop != nil {
+			rs = append(rs, *nsop)
+		}
+	}
+	return rs
+}
+
+func table(rs []Result) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Measured with `make bench` on %s, %d cores, %s.\n\n", cpu(), runtime.NumCPU(), runtime.Version())
+	b.WriteString("| figure | value | unit | compared with |\n|---|---:|---|---|\n")
+	for _, r := range rs {
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.Name, human(r.Value), r.Unit, r.Reference)
+	}
+	return b.String()
+}
+
+// human gives three significant digits.
+func human(v float64) string {
+	if v >= 100 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 3, 64)
+}
+
+// cpu is the processor's name where the system tells it.
+func cpu() string {
+	b, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil {
+		for l := range strings.Lines(string(b)) {
+			if k, v, ok := strings.Cut(l, ":"); ok && strings.TrimSpace(k) == "model name" {
+				return strings.TrimSpace(v)
+			}
+		}
+	}
+	return runtime.GOOS + "/" + runtime.GOARCH
+}
+
+// replaceTable puts the table between the page's markers.
+func replaceTable(path, table string) error {
+	page, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	head, rest, ok1 := strings.Cut(string(page), begin)
+	_, tail, ok2 := strings.Cut(rest, end)
+	if !ok1 || !ok2 {
+		return fmt.Errorf("%s lacks the markers %q and %q", path, begin, end)
+	}
+	return os.WriteFile(path, []byte(head+begin+"\n"+table+end+tail), 0o644)
+}
