@@ -73,6 +73,10 @@ func NewFetcher(l FetchLimits) *Fetcher {
 // Close drops idle connections.
 func (f *Fetcher) Close() { f.client.CloseIdleConnections() }
 
+// Client is the fetcher's HTTP client, for callers that bound bytes and time
+// themselves; addresses and redirects stay checked.
+func (f *Fetcher) Client() *http.Client { return f.client }
+
 // Get opens a URL. The caller reads the body, which fails with ErrFetchSize after
 // maxBytes and with ErrFetchSlow or the deadline when the server stalls, and must
 // close it.
