@@ -4,6 +4,7 @@
 #   scripts/protogen.sh         generate into the source tree
 #   scripts/protogen.sh check   fail if the source tree differs from what would be generated
 #   scripts/protogen.sh lint    buf lint and format check
+#   scripts/protogen.sh fmt     format proto/
 #   scripts/protogen.sh breaking [REF]   wire and source compatibility against a git ref [main]
 #
 # Needs Go only. The plugins are pinned in tools/go.mod and the imported .proto
@@ -105,6 +106,10 @@ lint)
 	buf lint proto
 	buf format --diff --exit-code proto
 	;;
+fmt)
+	build_tools
+	buf format -w proto
+	;;
 breaking)
 	build_tools
 	copy_deps "$deps"
@@ -118,7 +123,7 @@ breaking)
 	buf breaking --against "$old"
 	;;
 *)
-	echo "usage: scripts/protogen.sh [generate|check|lint|breaking [REF]]" >&2
+	echo "usage: scripts/protogen.sh [generate|check|lint|fmt|breaking [REF]]" >&2
 	exit 2
 	;;
 esac

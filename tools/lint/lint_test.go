@@ -1,0 +1,96 @@
+package main
+
+import (
+	"fmt"
+	"go/ast"
+	"go/importer"
+	"go/parser"
+	"go/token"
+	"go/types"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestRulesFindWhatIsBadAndNothingElse(t *testing.T) {
+	const file = "testdata/bad.go"
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, file, nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info := &types.Info{
+		Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}, Defs: map[*ast.Ident]types.Object{},
+	}
+	conf := types.Config{Importer: importer.ForCompiler(fset, "source", nil)}
+	if _, err := conf.Check("bad", fset, []*ast.File{f}, info); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, x := range check(fset, []*ast.File{f}, info) {
+		got = append(got, fmt.Sprintf("%d %s", x.pos.Line, x.rule))
+	}
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	rules := map[string]bool{}
+	for i, l := range strings.Split(string(raw), "\n") {
+		if _, after, ok := strings.Cut(l, "// want "); ok {
+			for _, r := range strings.Fields(after) {
+				want = append(want, fmt.Sprintf("%d %s", i+1, r))
+				rules[r] = true
+			}
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Fatalf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+	for r := range reasons {
+		if !rules[r] {
+			t.Errorf("no sample breaks the rule %q", r)
+		}
+	}
+}
+
+func TestExceptionsNeedAReasonAndARule(t *testing.T) {
+	for text, want := range map[string]string{
+		"app/app.go panic New":                                 "want: place rule function",
+		"app/app.go panick New because it is the start":        `no rule "panick"`,
+		"app/app.go panic New because it is the start of it\n": "",
+	} {
+		_, err := parseExceptions(text)
+		if (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	if _, err := loadExceptions(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExceptionsCoverTheirPlaceOnly(t *testing.T) {
+	e, err := parseExceptions("x/*/client/... go * runs in the user's program")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for file, want := range map[string]bool{
+		"x/policy/client/cli/query.go": true, "x/policy/client/a.go": true,
+		"x/policy/keeper/a.go": false, "x/client/a.go": false,
+	} {
+		f := finding{rule: "go", where: "F", pos: token.Position{Filename: file}}
+		if e.covers(f) != want {
+			t.Errorf("%s: covered is not %v", file, want)
+		}
+	}
+	if len(e.unused()) != 0 {
+		t.Error("an exception that was used counts as unused")
+	}
+	if e.covers(finding{rule: "float", pos: token.Position{Filename: "x/policy/client/a.go"}}) {
+		t.Error("another rule is covered")
+	}
+}
