@@ -1,0 +1,217 @@
+package keeper
+
+import (
+	"context"
+
+	"cosmossdk.io/collections"
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/x/challenge/types"
+)
+
+// Reasons for which this module declares a window VOID.
+const (
+	ReasonOpeningTimeout = "the beacon round that opens the window did not arrive in time"
+	ReasonAuditTimeout   = "the beacon round that draws the audit did not arrive in time"
+)
+
+// fixRound is the round that the current block fixes: later than every round
+// that can be public at the block's time, given the skew of clocks. Block time is
+// when the block before was precommitted, so when it was set the contents of all
+// blocks before this one were decided; however long the chain halted in between,
+// the round was not public then. If clocks lag by more than the skew, the chain
+// may have seen a later round already: then nothing is fixed (ErrRoundDone) and
+// the step is tried again in the next block.
+func (k *Keeper) fixRound(ctx context.Context, params types.Params) (uint64, error) {
+	round := params.NextRound(sdk.UnwrapSDKContext(ctx).BlockTime())
+	it, err := k.Beacons.Iterate(ctx, new(collections.Range[uint64]).Descending())
+	if err != nil {
+		return 0, err
+	}
+	defer it.Close()
+	if !it.Valid() {
+		return round, nil
+	}
+	seen, err := it.Key()
+	if err != nil {
+		return 0, err
+	}
+	if round <= seen {
+		return 0, types.ErrRoundDone.Wrapf("round %d is due, but round %d is on the chain: block time lags", round, seen)
+	}
+	return round, nil
+}
+
+// seal fixes the audit round of a window whose COMMIT has ended.
+func (k *Keeper) seal(ctx context.Context, params types.Params, w types.Window) error {
+	round, err := k.fixRound(ctx, params)
+	if err != nil {
+		return err
+	}
+	w.AuditRound = round
+	if err := k.setWindow(ctx, w); err != nil {
+		return err
+	}
+	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(
+		&types.EventWindowSealed{Run: w.Run, Window: w.Id, Round: round})
+}
+
+// openNext opens the next window of a run if it is due: the run is active, no
+// window of it is in OPENING or COMMIT, and fewer than max_open_windows are open.
+// In the block that seals window w-1 window w thus gets the very round that w-1
+// got, one round for two uses; after a VOID or a wait it gets a fresh one.
+func (k *Keeper) openNext(ctx context.Context, params types.Params, id uint64) error {
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	height := sdkCtx.BlockHeight()
+	run, err := k.GetRun(ctx, id)
+	if err != nil {
+		return err
+	}
+	if run.Status != types.RunStatus_RUN_STATUS_ACTIVE {
+		return nil
+	}
+	open, err := k.OpenWindows(ctx, id)
+	if err != nil {
+		return err
+	}
+	if uint64(len(open)) >= uint64(run.Params.MaxOpenWindows) {
+		return nil
+	}
+	for _, w := range open {
+		if s := types.StageAt(w, height); s == types.StageOpening || s == types.StageCommit {
+			return nil
+		}
+	}
+	round, err := k.fixRound(ctx, params)
+	if err != nil {
+		return err
+	}
+	w := types.Window{
+		Run:           id,
+		Id:            run.NextWindow,
+		FreezeHeight:  height,
+		OpeningRound:  round,
+		Params:        run.Params,
+		BondPerGroup:  sdkmath.ZeroInt(),
+		EligibleStake: sdkmath.ZeroInt(),
+	}
+	if err := k.freeze(ctx, params, &w); err != nil {
+		return err
+	}
+	// The window before hands over the emission of the blocks from here on.
+	if w.Id > 0 {
+		prev, err := k.GetWindow(ctx, id, w.Id-1)
+		if err != nil {
+			return err
+		}
+		if prev.EmissionEnd == 0 {
+			prev.EmissionEnd = height
+			run.EmissionNext = height
+			if err := k.setWindow(ctx, prev); err != nil {
+				return err
+			}
+		}
+	}
+	if run.EmissionNext == 0 {
+		run.EmissionNext = height
+	}
+	w.EmissionStart = run.EmissionNext
+	run.NextWindow++
+	if err := k.Runs.Set(ctx, id, run); err != nil {
+		return err
+	}
+	if err := k.setWindow(ctx, w); err != nil {
+		return err
+	}
+	return sdkCtx.EventManager().EmitTypedEvent(&types.EventWindowOpening{
+		Run: id, Window: w.Id, Round: w.OpeningRound,
+		CheckpointVersion: w.CheckpointVersion, Miners: w.Miners, Graders: w.Graders,
+	})
+}
+
+// expire declares a window VOID whose round did not arrive in time.
+func (k *Keeper) expire(ctx context.Context, params types.Params, w types.Window) error {
+	height, timeout := sdk.UnwrapSDKContext(ctx).BlockHeight(), int64(params.Beacon.TimeoutBlocks)
+	switch {
+	case w.WaitsForOpening() && height >= w.FreezeHeight+timeout:
+		_, err := k.VoidWindow(ctx, w.Run, w.Id, ReasonOpeningTimeout)
+		return err
+	case types.StageAt(w, height) == types.StageSealed && w.AuditStart == 0 && height >= w.CommitEnd+timeout:
+		_, err := k.VoidWindow(ctx, w.Run, w.Id, ReasonAuditTimeout)
+		return err
+	}
+	return nil
+}
+
+// CloseWindow ends a window that settlement has paid; it is CLOSED from the next
+// block on. It returns the window with its emission range final. Errors:
+// ErrWindowNotFound, ErrWindowDone, ErrWrongStage (not in SETTLING).
+func (k *Keeper) CloseWindow(ctx context.Context, run, window uint64) (types.Window, error) {
+	w, err := k.GetWindow(ctx, run, window)
+	if err != nil {
+		return w, err
+	}
+	if w.Done() {
+		return w, types.ErrWindowDone.Wrapf("window %d of run %d", window, run)
+	}
+	if s := k.Stage(ctx, w); s != types.StageSettling {
+		return w, types.ErrWrongStage.Wrapf("window %d of run %d is in %s, not SETTLING", window, run, s.Short())
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	w.ClosedHeight = sdkCtx.BlockHeight()
+	if err := k.finish(ctx, &w); err != nil {
+		return w, err
+	}
+	return w, sdkCtx.EventManager().EmitTypedEvent(&types.EventWindowClosed{Run: run, Window: window})
+}
+
+// VoidWindow ends a window without pay or slash; it is VOID from the next block
+// on. It returns the window with its emission range final, after the hooks ran
+// on a branch of the state: a hook that fails leaves no trace and the window is
+// VOID all the same. Errors: ErrWindowNotFound, ErrWindowDone.
+func (k *Keeper) VoidWindow(ctx context.Context, run, window uint64, reason string) (types.Window, error) {
+	w, err := k.GetWindow(ctx, run, window)
+	if err != nil {
+		return w, err
+	}
+	if w.Done() {
+		return w, types.ErrWindowDone.Wrapf("window %d of run %d", window, run)
+	}
+	if reason == "" {
+		reason = "no reason given"
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	w.VoidHeight, w.VoidReason = sdkCtx.BlockHeight(), reason
+	if err := k.finish(ctx, &w); err != nil {
+		return w, err
+	}
+	if err := sdkCtx.EventManager().EmitTypedEvent(&types.EventWindowVoid{Run: run, Window: window, Reason: reason}); err != nil {
+		return w, err
+	}
+	if k.hooks != nil {
+		// attempt logs the error; the window is VOID whatever its hooks do.
+		_ = k.attempt(ctx, "hook after a void window", func(ctx context.Context) error {
+			return k.hooks.AfterWindowVoid(ctx, w)
+		})
+	}
+	return w, nil
+}
+
+// finish stores a window that has just ended. If no later window took over the
+// emission yet, its own ends with this block.
+func (k *Keeper) finish(ctx context.Context, w *types.Window) error {
+	if w.EmissionEnd == 0 {
+		w.EmissionEnd = sdk.UnwrapSDKContext(ctx).BlockHeight() + 1
+		run, err := k.GetRun(ctx, w.Run)
+		if err != nil {
+			return err
+		}
+		run.EmissionNext = w.EmissionEnd
+		if err := k.Runs.Set(ctx, run.Id, run); err != nil {
+			return err
+		}
+	}
+	return k.setWindow(ctx, *w)
+}
