@@ -36,6 +36,12 @@ import (
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
 	"github.com/galahad-network/galahad/app/params"
+	challengekeeper "github.com/galahad-network/galahad/x/challenge/keeper"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	registrykeeper "github.com/galahad-network/galahad/x/registry/keeper"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+	rolloutkeeper "github.com/galahad-network/galahad/x/rollout/keeper"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
 )
 
 // Keepers are the doors to the modules' state.
@@ -51,6 +57,10 @@ type Keepers struct {
 	Upgrade      *upgradekeeper.Keeper
 	Consensus    consensuskeeper.Keeper
 	Evidence     evidencekeeper.Keeper
+
+	Challenge *challengekeeper.Keeper
+	Registry  *registrykeeper.Keeper
+	Rollout   *rolloutkeeper.Keeper
 }
 
 // accountPermissions are the module accounts and what each may do with coins.
@@ -60,6 +70,7 @@ var accountPermissions = map[string][]string{
 	stakingtypes.BondedPoolName:    {authtypes.Burner, authtypes.Staking},
 	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
 	govtypes.ModuleName:            {authtypes.Burner},
+	registrytypes.ModuleName:       {authtypes.Burner}, // miners' bonds; burns what is slashed
 }
 
 // BlockedAddresses are the module accounts: nobody can send to them, so their
@@ -80,6 +91,7 @@ func newStoreKeys() map[string]*storetypes.KVStoreKey {
 		authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey,
 		distrtypes.StoreKey, govtypes.StoreKey, authzkeeper.StoreKey, feegrant.StoreKey,
 		upgradetypes.StoreKey, consensustypes.StoreKey, evidencetypes.StoreKey,
+		challengetypes.StoreKey, registrytypes.StoreKey, rollouttypes.StoreKey,
 	)
 }
 
@@ -128,6 +140,15 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 	evidence := evidencekeeper.NewKeeper(cdc, store(evidencetypes.StoreKey), k.Staking, k.Slashing,
 		enc.AccountCodec(), runtime.ProvideCometInfoService())
 	k.Evidence = *evidence
+
+	// Each of ours needs those above it; challenge, the first, is told afterwards
+	// of the later ones whose state it freezes into windows.
+	k.Challenge = challengekeeper.NewKeeper(cdc, store(challengetypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(),
+		k.Staking, k.Bank, authority)
+	k.Registry = registrykeeper.NewKeeper(cdc, store(registrytypes.StoreKey), enc.AccountCodec(),
+		k.Account, k.Bank, k.Challenge, params.BaseDenom, authority)
+	k.Rollout = rolloutkeeper.NewKeeper(cdc, store(rollouttypes.StoreKey), enc.AccountCodec(),
+		k.Challenge, k.Registry, authority)
 
 	k.Staking.SetHooks(stakingtypes.NewMultiStakingHooks(k.Distribution.Hooks(), k.Slashing.Hooks()))
 	return k

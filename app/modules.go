@@ -28,6 +28,13 @@ import (
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 	"github.com/cosmos/cosmos-sdk/x/upgrade"
 	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
+
+	"github.com/galahad-network/galahad/x/challenge"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/registry"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+	"github.com/galahad-network/galahad/x/rollout"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
 )
 
 // newModuleManager lists the modules and the orders in which they run.
@@ -47,6 +54,9 @@ func newModuleManager(app *App) *module.Manager {
 		consensus.NewAppModule(cdc, app.Consensus),
 		genutil.NewAppModule(app.Account, app.Staking, app, app.encoding.TxConfig),
 		evidence.NewAppModule(app.Evidence),
+		challenge.NewAppModule(app.Challenge, app.encoding.AccountCodec(), app.encoding.ValidatorCodec()),
+		registry.NewAppModule(app.Registry),
+		rollout.NewAppModule(app.Rollout),
 	)
 
 	// Genesis transactions are delivered by genutil, so whatever validators need
@@ -56,6 +66,7 @@ func newModuleManager(app *App) *module.Manager {
 		slashingtypes.ModuleName, govtypes.ModuleName, genutiltypes.ModuleName, evidencetypes.ModuleName,
 		authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, vestingtypes.ModuleName,
 		consensustypes.ModuleName,
+		challengetypes.ModuleName, registrytypes.ModuleName, rollouttypes.ModuleName,
 	}
 	m.SetOrderInitGenesis(genesis...)
 	m.SetOrderExportGenesis(genesis...)
@@ -68,13 +79,14 @@ func newModuleManager(app *App) *module.Manager {
 	// stakes as they were when that block was signed.
 	m.SetOrderBeginBlockers(
 		distrtypes.ModuleName, slashingtypes.ModuleName, evidencetypes.ModuleName, stakingtypes.ModuleName,
-		authz.ModuleName,
+		authz.ModuleName, challengetypes.ModuleName,
 	)
 
 	// bank comes first by the SDK's rule. staking comes before challenge, which
 	// freezes stakes into windows.
 	m.SetOrderEndBlockers(
 		banktypes.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName,
+		registrytypes.ModuleName, challengetypes.ModuleName,
 	)
 	return m
 }
