@@ -27,6 +27,38 @@ func Sampling(g verify.Generation) engine.Sampling {
 	}
 }
 
+// Input is what a miner has in hand when it answers groups of a challenge.
+type Input struct {
+	Challenge verify.Challenge
+	Groups    []uint64 // to answer now, ascending
+	Engine    *engine.Engine
+	Tokenizer tokenizer.Tokenizer
+	// Previous runs the checkpoint before the challenge's; nil if there is none.
+	// An honest miner has no use for it.
+	Previous *engine.Engine
+	// Peer returns the rollouts of another miner's batch, of an earlier window or
+	// leaked; nil, or an empty answer, if none could be had. An honest miner has no
+	// use for it.
+	Peer func(ctx context.Context) ([]batch.Rollout, error)
+}
+
+// Strategy is how a miner makes its rollouts. The miner's daemon runs Honest;
+// tests and the local network put a cheat in its place, to show that it is caught.
+type Strategy interface {
+	// Rollouts answers in.Groups: GroupSize rollouts a group, in leaf order.
+	Rollouts(ctx context.Context, in Input) ([]batch.Rollout, error)
+}
+
+// Honest is the strategy of this package: Groups.
+type Honest struct{}
+
+var _ Strategy = Honest{}
+
+// Rollouts implements Strategy.
+func (Honest) Rollouts(ctx context.Context, in Input) ([]batch.Rollout, error) {
+	return Groups(ctx, in.Engine, in.Tokenizer, in.Challenge, in.Groups)
+}
+
 // Groups returns the rollouts of the given groups of c.Miner, GroupSize for each
 // group, in the order of groups and then of the index. All of them are generated
 // side by side; a caller that wants progress or a time budget asks for a few
