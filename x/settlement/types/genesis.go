@@ -145,7 +145,7 @@ func (g GenesisState) validateWindows() error {
 	}
 	order = ascending{}
 	for i, c := range g.Cursors {
-		err := order.next(genesisKey(c.Run))
+		err := order.next(genesisKey(c.Run, c.Window))
 		if err == nil {
 			_, err = c.Unspent()
 		}

@@ -19,7 +19,7 @@ var (
 	GraderResultsKey = collections.NewPrefix(4)  // (run, window, grader) -> GraderResult
 	WindowResultsKey = collections.NewPrefix(5)  // (run, window) -> WindowResult
 	CreditsKey       = collections.NewPrefix(6)  // (run, miner, window) -> Credit
-	CursorsKey       = collections.NewPrefix(7)  // run -> Cursor
+	CursorsKey       = collections.NewPrefix(7)  // (run, window) -> Cursor
 	MinerDutiesKey   = collections.NewPrefix(8)  // (run, miner) -> MinerDuty
 	GraderDutiesKey  = collections.NewPrefix(9)  // (run, grader) -> GraderDuty
 	TotalsKey        = collections.NewPrefix(10) // run -> RunTotals

@@ -2,6 +2,8 @@ package types
 
 import (
 	sdkmath "cosmossdk.io/math"
+
+	"github.com/galahad-network/galahad/rl/verify"
 )
 
 // NewWindowResult is a window of which nothing is known yet.
@@ -76,3 +78,6 @@ func (c Cursor) Unspent() (sdkmath.Int, error) {
 func (c Credit) Unlocked(settled uint64, lock uint32) bool {
 	return settled > c.Window && settled-c.Window-1 >= uint64(lock)
 }
+
+// Name is the code's name as package verify and all tables spell it, such as "bad_sample".
+func (c VerdictCode) Name() string { return verify.Code(uint32(c)).String() }
