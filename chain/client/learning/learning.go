@@ -74,7 +74,7 @@ func (ch *Chain) Window(ctx context.Context, run, window uint64) (learner.Window
 	}
 	ok := map[string]bool{}
 	for _, m := range settled.Miners {
-		ok[m.Miner] = m.Code == settlementtypes.VERDICT_CODE_OK && !settled.Window.Void
+		ok[m.Miner] = m.Code == settlementtypes.VerdictCode_VERDICT_CODE_OK && !settled.Window.Void
 	}
 	out := learner.Window{Challenge: challenge, Version: status.Window.CheckpointVersion}
 	for _, c := range commitments {

@@ -1,0 +1,159 @@
+package miner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/conformance"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
+)
+
+// prepare makes sure that this build fits the run and that the miner is
+// registered, before any work.
+func (m *Miner) prepare(ctx context.Context) error {
+	m.phase("waiting for the chain")
+	var retry daemon.Backoff = daemon.DefaultBackoff
+	err := daemon.Retry(ctx, m.log, retry, fmt.Sprintf("prepare for run %d", m.config.Run), func(ctx context.Context) error {
+		return m.conform(ctx)
+	})
+	if err != nil {
+		return daemon.Unmark(err)
+	}
+	if !m.config.Register.Auto {
+		return nil
+	}
+	m.phase("registering")
+	err = daemon.Retry(ctx, m.log, retry, "register", func(ctx context.Context) error {
+		return Register(ctx, m.chain, m.sender, m.config, func(what string, args ...any) { m.log.Info(what, args...) })
+	})
+	return daemon.Unmark(err)
+}
+
+// conform computes the conformance digest of this build for the run's tokenizer
+// and environments.
+func (m *Miner) conform(ctx context.Context) error {
+	run, err := m.chain.Run(ctx, m.config.Run)
+	if errors.Is(err, client.ErrNotFound) {
+		return daemon.Permanent(fmt.Errorf("run %d does not exist; set run to one that `galahadd query challenge runs` lists: %w", m.config.Run, err))
+	}
+	if err != nil {
+		return err
+	}
+	active, _, err := m.chain.ActiveCheckpoint(ctx, m.config.Run)
+	if err != nil {
+		return err
+	}
+	policy, err := m.policies.Get(ctx, active.Digest, active.Locator)
+	if err != nil {
+		return err
+	}
+	mix, err := client.MixOf(run.Params.Mix)
+	if err != nil {
+		return daemon.Permanent(err)
+	}
+	digest, err := conformance.ForMix(ctx, policy.Tokenizer, mix)
+	if err != nil {
+		return daemon.Permanent(fmt.Errorf("%w: %w", ErrConformance, err))
+	}
+	if string(digest[:]) != string(run.Params.ConformanceDigest) {
+		return daemon.Permanent(fmt.Errorf("%w: it computes %x, run %d wants %x; install the run's version", ErrConformance, digest, run.Id, run.Params.ConformanceDigest))
+	}
+	m.conformance = digest[:]
+	return nil
+}
+
+// Register makes the registration what the settings say: it registers the key, or
+// changes endpoint and declared groups, or bonds what slashing took. say hears
+// about each transaction.
+func Register(ctx context.Context, chain Chain, sender Sender, c Config, say func(string, ...any)) error {
+	bond, err := sdk.ParseCoinNormalized(c.Register.Bond)
+	if err != nil {
+		return daemon.Permanent(fmt.Errorf("register.bond: %w", err))
+	}
+	address := sender.Address().String()
+	have, found, err := chain.Miner(ctx, c.Run, sender.Address())
+	if err != nil {
+		return err
+	}
+	if !found {
+		_, err := sender.Tx(ctx, &registrytypes.MsgRegister{
+			Miner: address, Run: c.Run, Bond: bond.Amount, Endpoint: c.Server.Public, DeclaredGroups: c.Register.Groups,
+		})
+		if err != nil {
+			return fmt.Errorf("register %s for run %d: %w", address, c.Run, err)
+		}
+		say("registered", "run", c.Run, "address", address, "bond", bond.String(), "groups", c.Register.Groups)
+		return nil
+	}
+	var msgs []sdk.Msg
+	if have.Miner.Endpoint != c.Server.Public {
+		msgs = append(msgs, &registrytypes.MsgUpdateEndpoint{Miner: address, Run: c.Run, Endpoint: c.Server.Public})
+	}
+	if have.Miner.DeclaredGroups != c.Register.Groups {
+		msgs = append(msgs, &registrytypes.MsgDeclareGroups{Miner: address, Run: c.Run, DeclaredGroups: c.Register.Groups})
+	}
+	if missing := bond.Amount.Sub(have.Miner.Bond); c.Register.TopUp && missing.IsPositive() {
+		msgs = append(msgs, &registrytypes.MsgBond{Miner: address, Run: c.Run, Amount: missing})
+	}
+	if len(msgs) == 0 {
+		return nil
+	}
+	if _, err := sender.Tx(ctx, msgs...); err != nil {
+		return fmt.Errorf("update the registration of %s: %w", address, err)
+	}
+	say("registration updated", "run", c.Run, "address", address, "changes", len(msgs))
+	return nil
+}
+
+// claim takes unlocked pay now and then.
+func (m *Miner) claim(ctx context.Context) error {
+	if m.config.Claim.Interval == 0 {
+		return nil
+	}
+	minimum, err := sdk.ParseCoinNormalized(m.config.Claim.Minimum)
+	if err != nil {
+		return fmt.Errorf("claim.minimum: %w", err)
+	}
+	total := sdkmath.ZeroInt()
+	for {
+		amount, err := Claim(ctx, m.chain, m.sender, m.config.Run, minimum.Amount)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			m.log.Warn("pay stays unclaimed for now", "error", err)
+		case amount.IsPositive():
+			total = total.Add(amount)
+			m.metrics.claims.Inc()
+			m.note(func(s *Status) { s.Claimed = total.String() })
+			m.log.Info("claimed", "amount", amount.String()+minimum.Denom)
+		}
+		if err := daemon.Sleep(ctx, m.config.Claim.Interval); err != nil {
+			return err
+		}
+	}
+}
+
+// Claim takes a miner's unlocked pay if it is at least minimum, and returns what
+// was claimable.
+func Claim(ctx context.Context, chain Chain, sender Sender, run uint64, minimum sdkmath.Int) (sdkmath.Int, error) {
+	credits, err := chain.Credits(ctx, run, sender.Address())
+	if err != nil {
+		return sdkmath.ZeroInt(), err
+	}
+	if !credits.Claimable.IsPositive() || credits.Claimable.LT(minimum) {
+		return sdkmath.ZeroInt(), nil
+	}
+	if _, err := sender.Tx(ctx, &settlementtypes.MsgClaim{Miner: sender.Address().String(), Run: run}); err != nil {
+		return sdkmath.ZeroInt(), fmt.Errorf("claim: %w", err)
+	}
+	return credits.Claimable, nil
+}

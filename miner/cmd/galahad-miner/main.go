@@ -1,0 +1,235 @@
+// Command galahad-miner answers a run's challenges with rollouts and gets paid
+// for those that pass the graders' checks.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/chain/checkpoints"
+	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/miner"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+)
+
+func main() {
+	root, err := command()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+	os.Exit(daemon.Execute(root))
+}
+
+func command() (*cobra.Command, error) {
+	root, err := daemon.Program{
+		Name:  "galahad-miner",
+		Short: "Generate rollouts for a run and get paid for them",
+		Long: `galahad-miner answers the challenges of a run: in each window it samples its declared groups of rollouts from the
+run's checkpoint, commits to them on chain, and serves them to the graders.
+
+A first time: galahad-miner init, look through the config.toml that it writes, make a key with
+galahadd keys add miner --keyring-backend test --keyring-dir <home>, send it coins for the bond, galahad-miner start.`,
+		Settings: miner.Settings, Folder: ".galahad-miner",
+	}.Root()
+	if err != nil {
+		return nil, err
+	}
+	root.AddCommand(startCommand(), statusCommand(), registerCommand(), claimCommand(),
+		amountCommand("bond", "add to the bond", func(from string, run uint64, amount sdkmath.Int) sdk.Msg {
+			return &registrytypes.MsgBond{Miner: from, Run: run, Amount: amount}
+		}),
+		amountCommand("unbond", "take free bond back; it is paid out after the unbonding time", func(from string, run uint64, amount sdkmath.Int) sdk.Msg {
+			return &registrytypes.MsgUnbond{Miner: from, Run: run, Amount: amount}
+		}))
+	return root, nil
+}
+
+// session is what a command that talks to the chain needs.
+type session struct {
+	config miner.Config
+	log    *slog.Logger
+	client *client.Client
+	writer *client.Writer
+}
+
+func open(cmd *cobra.Command) (*session, error) {
+	config, err := miner.LoadConfig(daemon.Home(cmd), cmd.Flags())
+	if err != nil {
+		return nil, err
+	}
+	log, err := config.Log.NewLogger(cmd.ErrOrStderr())
+	if err != nil {
+		return nil, err
+	}
+	c, err := config.Chain.Open(log)
+	if err != nil {
+		return nil, err
+	}
+	w, err := config.Chain.OpenWriter(c, daemon.Home(cmd), cmd.InOrStdin())
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
+	return &session{config: config, log: log, client: c, writer: w}, nil
+}
+
+func startCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "start", Short: "mine until stopped (Ctrl-C)", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			kind, err := cmd.Flags().GetString("adversary")
+			if err != nil {
+				return err
+			}
+			strategy, err := strategyOf(kind)
+			if err != nil {
+				return err
+			}
+			return start(cmd, strategy)
+		},
+	}
+	// For the local network's cheats only.
+	cmd.Flags().String("adversary", "", "cheat in this way")
+	if err := cmd.Flags().MarkHidden("adversary"); err != nil {
+		panic(err) // the flag was added in the line above
+	}
+	return cmd
+}
+
+func start(cmd *cobra.Command, strategy miner.Strategy) error {
+	s, err := open(cmd)
+	if err != nil {
+		return err
+	}
+	defer s.client.Close()
+	ctx, home := cmd.Context(), daemon.Home(cmd)
+	listener, err := daemon.Listen(s.config.Server.Listen, "server.listen")
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	limits := daemon.DefaultFetchLimits
+	limits.AllowPrivate = s.config.Fetch.AllowPrivate
+	fetcher := daemon.NewFetcher(limits)
+	defer fetcher.Close()
+	m, err := miner.New(ctx, miner.Options{
+		Home: home, Config: s.config, Chain: s.client, Sender: s.writer, Fetcher: fetcher, Strategy: strategy, Log: s.log,
+		Policies: checkpoints.New(filepath.Join(home, "checkpoints"), s.config.Checkpoints, fetcher, s.log),
+	})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	s.log.Info("mining", "run", s.config.Run, "address", s.writer.Address().String(), "chain", s.config.Chain.ID, "serving", s.config.Server.Public)
+	if err := s.checkChain(ctx); err != nil {
+		return err
+	}
+	if err := m.Run(ctx, listener); err != nil {
+		return err
+	}
+	s.log.Info("stopped")
+	return nil
+}
+
+// checkChain waits for a node and refuses another chain's.
+func (s *session) checkChain(ctx context.Context) error {
+	if err := s.client.CheckChain(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "print what the running miner is doing", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := miner.LoadConfig(daemon.Home(cmd), cmd.Flags())
+			if err != nil {
+				return err
+			}
+			return daemon.PrintStatus(cmd.Context(), cmd.OutOrStdout(), config.Server.Listen)
+		},
+	}
+}
+
+// once runs a command that sends a transaction, with a minute for it.
+func once(run func(ctx context.Context, cmd *cobra.Command, s *session, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		s, err := open(cmd)
+		if err != nil {
+			return err
+		}
+		defer s.client.Close()
+		ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
+		defer cancel()
+		if err := s.client.CheckChain(ctx); err != nil {
+			return err
+		}
+		return run(ctx, cmd, s, args)
+	}
+}
+
+func registerCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "register", Short: "register the key, or bring the registration in line with the settings", Args: cobra.NoArgs,
+		RunE: once(func(ctx context.Context, cmd *cobra.Command, s *session, _ []string) error {
+			changed := false
+			err := miner.Register(ctx, s.client, s.writer, s.config, func(what string, args ...any) {
+				changed = true
+				s.log.Info(what, args...)
+			})
+			if err == nil && !changed {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "already registered; nothing to change")
+			}
+			return daemon.Unmark(err)
+		}),
+	}
+}
+
+func claimCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "claim", Short: "take the pay that is unlocked", Args: cobra.NoArgs,
+		RunE: once(func(ctx context.Context, cmd *cobra.Command, s *session, _ []string) error {
+			amount, err := miner.Claim(ctx, s.client, s.writer, s.config.Run, sdkmath.OneInt())
+			if err != nil {
+				return err
+			}
+			if !amount.IsPositive() {
+				_, err = fmt.Fprintln(cmd.OutOrStdout(), "nothing to claim yet")
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "claimed %sagal\n", amount)
+			return err
+		}),
+	}
+}
+
+func amountCommand(use, short string, msg func(from string, run uint64, amount sdkmath.Int) sdk.Msg) *cobra.Command {
+	return &cobra.Command{
+		Use: use + " AMOUNT", Short: short, Example: "galahad-miner " + use + " 10000000000000000000agal", Args: cobra.ExactArgs(1),
+		RunE: once(func(ctx context.Context, cmd *cobra.Command, s *session, args []string) error {
+			coin, err := sdk.ParseCoinNormalized(args[0])
+			if err != nil {
+				return fmt.Errorf("amount %q: %w", args[0], err)
+			}
+			r, err := s.writer.Tx(ctx, msg(s.writer.Address().String(), s.config.Run, coin.Amount))
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s in block %d\n", use, coin, r.Height)
+			return err
+		}),
+	}
+}

@@ -1,0 +1,114 @@
+package miner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/galahad-network/galahad/chain/batches"
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/batch"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+)
+
+// Status is what /status says.
+type Status struct {
+	Address         string  `json:"address"`
+	Run             uint64  `json:"run"`
+	Strategy        string  `json:"strategy"`
+	Height          int64   `json:"height"`
+	Phase           string  `json:"phase"`            // in words
+	Window          uint64  `json:"window"`           // that was generated last
+	Groups          uint64  `json:"groups"`           // of it that are done
+	Declared        uint64  `json:"declared_groups"`  // of it
+	Committed       uint64  `json:"committed_window"` // newest window with a commitment on chain
+	CommittedGroups uint64  `json:"committed_groups"` // of it
+	TokensPerSecond float64 `json:"tokens_per_second"`
+	Claimed         string  `json:"claimed"` // agal, by this process
+}
+
+type metrics struct {
+	registry            *prometheus.Registry
+	height              prometheus.Gauge
+	groups, tokens      prometheus.Counter
+	commitments, claims prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "galahad", Subsystem: "miner", Name: name, Help: help})
+	}
+	m := &metrics{
+		registry:    daemon.NewRegistry(),
+		height:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "galahad", Subsystem: "miner", Name: "height", Help: "Newest block seen."}),
+		groups:      counter("groups_total", "Groups generated."),
+		tokens:      counter("tokens_total", "Completion tokens generated."),
+		commitments: counter("commitments_total", "Commitments included in a block."),
+		claims:      counter("claims_total", "Claims of pay included in a block."),
+	}
+	m.registry.MustRegister(m.height, m.groups, m.tokens, m.commitments, m.claims)
+	return m
+}
+
+func (m *Miner) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/batches/", batches.Handler(m.store, m.offer, m.log))
+	daemon.Monitor(mux, m.metrics.registry, func() any {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		return m.status
+	})
+	return mux
+}
+
+// offer shows a batch only once no block can take another commitment to its
+// window: until then, whoever had it could copy it.
+func (m *Miner) offer(root []byte) (batches.Offer, bool) {
+	records, err := m.journal.all()
+	if err != nil {
+		m.log.Error("cannot serve a batch", "error", err)
+		return batches.Offer{}, false
+	}
+	height := m.current().height
+	for _, r := range records {
+		if bytes.Equal(r.Root, root) && height >= r.CommitEnd {
+			return batches.Offer{GroupSize: r.GroupSize, Limits: batches.Limits(uint64(r.Groups), r.GroupSize, r.Bytes)}, true
+		}
+	}
+	return batches.Offer{}, false
+}
+
+// errNoNeighbour is returned when no other miner's batch can be had yet.
+var errNoNeighbour = errors.New("no batch of another miner can be had yet")
+
+// neighbour fetches the newest batch of another miner. Honest miners never ask.
+func (m *Miner) neighbour(ctx context.Context) ([]batch.Rollout, error) {
+	windows := m.current().windows
+	for i := len(windows) - 1; i >= 0; i-- {
+		w := windows[i]
+		if w.Stage == challengetypes.StageOpening || w.Stage == challengetypes.StageCommit {
+			continue
+		}
+		commitments, _, err := m.chain.Commitments(ctx, w.Window.Run, w.Window.Id)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range commitments {
+			if c.Miner == m.sender.Address().String() {
+				continue
+			}
+			limits := batches.Limits(uint64(c.Groups), uint64(w.Window.Params.GroupSize), c.Bytes)
+			b, err := batches.Fetcher{HTTP: m.fetcher}.Fetch(ctx, c.Locator, c.Root, limits)
+			if err != nil {
+				m.log.Debug("neighbour's batch cannot be had", "miner", c.Miner, "error", err)
+				continue
+			}
+			return decode(b)
+		}
+	}
+	return nil, fmt.Errorf("window of run %d: %w", m.config.Run, errNoNeighbour)
+}

@@ -1,0 +1,349 @@
+package miner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/galahad-network/galahad/chain/batches"
+	"github.com/galahad-network/galahad/chain/checkpoints"
+	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/batch/store"
+	"github.com/galahad-network/galahad/rl/verify"
+	"github.com/galahad-network/galahad/rl/verify/replay"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+)
+
+// work is a window in progress.
+type work struct {
+	window    challengetypes.Window
+	task      Task
+	declared  uint64
+	rollouts  []batch.Rollout // of groups 0..done-1
+	done      uint64
+	committed uint64 // groups of the newest commitment on chain
+}
+
+// window answers the challenge of a window in COMMIT. finished means that nothing
+// is left to do for it.
+func (m *Miner) window(ctx context.Context, w challengetypes.Window) (finished bool, err error) {
+	declared, frozen, err := m.declared(ctx, w)
+	if err != nil || !frozen {
+		return !frozen && err == nil, err
+	}
+	if !bytes.Equal(w.Params.ConformanceDigest, m.conformance) {
+		return false, fmt.Errorf("%w: it computes %x, window %d wants %x; install the run's version", ErrConformance, m.conformance, w.Id, w.Params.ConformanceDigest)
+	}
+	k, err := m.begin(ctx, w, declared)
+	if err != nil {
+		return false, err
+	}
+	return m.generate(ctx, k)
+}
+
+// declared is the number of groups that the window froze for this miner.
+func (m *Miner) declared(ctx context.Context, w challengetypes.Window) (uint64, bool, error) {
+	miners, err := m.chain.WindowMiners(ctx, w.Run, w.Id)
+	if err != nil {
+		return 0, false, err
+	}
+	for _, f := range miners {
+		if f.Address == m.sender.Address().String() {
+			return uint64(f.DeclaredGroups), true, nil
+		}
+	}
+	m.log.Info("not among this window's miners; the next one counts", "window", w.Id)
+	return 0, false, nil
+}
+
+// begin gets the policy, and what an earlier life of this process left: its
+// journalled batch, and its commitment on chain.
+func (m *Miner) begin(ctx context.Context, w challengetypes.Window, declared uint64) (*work, error) {
+	m.phase("window %d: getting checkpoint %d", w.Id, w.CheckpointVersion)
+	policy, err := m.policy(ctx, w.CheckpointVersion)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(policy.Digest, w.CheckpointDigest) {
+		return nil, fmt.Errorf("checkpoint %d is %x, window %d froze %x", w.CheckpointVersion, policy.Digest, w.Id, w.CheckpointDigest)
+	}
+	c, err := client.ChallengeOf(m.chain.ChainID(), w, m.sender.Address(), declared)
+	if err != nil {
+		return nil, err
+	}
+	k := &work{window: w, declared: declared, task: Task{
+		Challenge: c, Policy: policy, Version: w.CheckpointVersion, Earlier: m.policy, Neighbour: m.neighbour,
+	}}
+	if err := m.resume(ctx, k); err != nil {
+		return nil, err
+	}
+	onChain, ok, err := m.chain.Commitment(ctx, w.Run, w.Id, m.sender.Address())
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		k.committed = uint64(onChain.Groups)
+	}
+	return k, nil
+}
+
+// resume takes over the batch that the journal names, if it is still whole. If it
+// is not, it is generated again: the bytes are the same.
+func (m *Miner) resume(ctx context.Context, k *work) error {
+	r, found, err := m.journal.largest(k.window.Id)
+	if err != nil || !found || uint64(r.Groups) > k.declared {
+		return err
+	}
+	b, err := m.store.Get(ctx, r.Root, batches.Limits(uint64(r.Groups), r.GroupSize, r.Bytes))
+	if err != nil {
+		if !errors.Is(err, store.ErrNotFound) {
+			m.log.Warn("stored batch is unusable; generating it again", "window", k.window.Id, "error", err)
+		}
+		return nil
+	}
+	rollouts, err := decode(b)
+	if err != nil {
+		return err
+	}
+	k.rollouts = rollouts
+	k.done = uint64(r.Groups)
+	m.log.Info("resuming a window from the journal", "window", k.window.Id, "groups", k.done)
+	return nil
+}
+
+func decode(b batch.Batch) ([]batch.Rollout, error) {
+	rollouts := make([]batch.Rollout, len(b.Leaves))
+	for i, leaf := range b.Leaves {
+		var err error
+		if rollouts[i], err = batch.Decode(leaf); err != nil {
+			return nil, fmt.Errorf("leaf %d: %w", i, err)
+		}
+	}
+	return rollouts, nil
+}
+
+// generate makes groups until all declared ones are committed or COMMIT is about
+// to end, and commits on the way: at half of the stage, so that a crash or a slow
+// machine does not lose everything, and at the end.
+func (m *Miner) generate(ctx context.Context, k *work) (bool, error) {
+	if k.done > k.committed { // an earlier life stopped between journal and chain
+		if err := m.commit(ctx, k); err != nil {
+			return false, err
+		}
+	}
+	insured := k.committed > 0
+	for k.done < k.declared {
+		left := m.timeLeft(k.window)
+		n := m.speed.plan(left, k.declared-k.done, k.declared, m.config.Generate.SpeedMargin)
+		if n == 0 {
+			break
+		}
+		m.phase("window %d: generating, %d of %d groups", k.window.Id, k.done, k.declared)
+		if err := m.step(ctx, k, n, left); err != nil {
+			if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+				return false, err
+			}
+			break // too slow for this chunk; what is done is committed
+		}
+		half := (k.window.CommitStart + k.window.CommitEnd) / 2
+		if !insured && k.done < k.declared && m.current().height >= half {
+			if err := m.commit(ctx, k); err != nil {
+				return false, err
+			}
+			insured = true
+		}
+	}
+	switch {
+	case k.done > k.committed:
+		if err := m.commit(ctx, k); err != nil {
+			return false, err
+		}
+	case k.committed > 0:
+		if err := m.restore(ctx, k); err != nil {
+			return false, err
+		}
+	}
+	if k.done < k.declared {
+		m.log.Warn("COMMIT ends before all declared groups are done; lower register.groups, or use a faster machine",
+			"window", k.window.Id, "groups", k.done, "declared", k.declared)
+	}
+	return true, nil
+}
+
+// restore makes the batch of the commitment on chain again if the file is gone:
+// it must be served, however late it is for another commitment.
+func (m *Miner) restore(ctx context.Context, k *work) error {
+	c, ok, err := m.chain.Commitment(ctx, k.window.Run, k.window.Id, m.sender.Address())
+	if err != nil || !ok {
+		return err
+	}
+	have, err := m.store.Has(ctx, c.Root)
+	if err != nil || have {
+		return err
+	}
+	for k.done < uint64(c.Groups) {
+		if err := m.step(ctx, k, 1, time.Hour); err != nil {
+			return err
+		}
+	}
+	b, err := batch.New(k.rollouts[:uint64(c.Groups)*k.task.Challenge.GroupSize])
+	if err != nil {
+		return err
+	}
+	root, err := m.store.Put(ctx, b)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(root, c.Root) {
+		return fmt.Errorf("%w: window %d is committed with root %x, generating it again gives %x: is the key in use elsewhere?", daemon.ErrDecided, k.window.Id, c.Root, root)
+	}
+	return m.journal.decide(m.record(k, c.Groups, root, b.PayloadBytes()))
+}
+
+// record is a commitment to the first groups of a window.
+func (m *Miner) record(k *work, groups uint32, root []byte, size uint64) record {
+	return record{
+		Window: k.window.Id, Groups: groups, Root: root, Bytes: size,
+		Checkpoint: k.window.CheckpointDigest, CommitEnd: k.window.CommitEnd, GroupSize: k.task.Challenge.GroupSize,
+	}
+}
+
+// step generates the next n groups within the time that is left.
+func (m *Miner) step(ctx context.Context, k *work, n uint64, left time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, left)
+	defer cancel()
+	groups := make([]uint64, n)
+	for i := range groups {
+		groups[i] = k.done + uint64(i)
+	}
+	began := time.Now()
+	rollouts, err := m.strategy.Groups(ctx, k.task, groups)
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	var tokens int
+	for _, r := range rollouts {
+		tokens += len(r.Completion)
+	}
+	k.rollouts, k.done = append(k.rollouts, rollouts...), k.done+n
+	m.speed.add(n, took)
+	m.metrics.groups.Add(float64(n))
+	m.metrics.tokens.Add(float64(tokens))
+	rate := float64(tokens) / max(took.Seconds(), 1e-9)
+	m.note(func(s *Status) { s.Window, s.Groups, s.Declared, s.TokensPerSecond = k.window.Id, k.done, k.declared, rate })
+	m.log.Info("generated", "window", k.window.Id, "groups", fmt.Sprintf("%d/%d", k.done, k.declared),
+		"tokens_per_second", int(rate), "blocks_left", max(0, k.window.CommitEnd-m.current().height-1))
+	return nil
+}
+
+// commit checks the groups that are done, puts them on disk and into the journal,
+// and then on chain.
+func (m *Miner) commit(ctx context.Context, k *work) error {
+	m.phase("window %d: committing %d groups", k.window.Id, k.done)
+	b, err := batch.New(k.rollouts)
+	if err != nil {
+		return fmt.Errorf("encode batch: %w", err)
+	}
+	c := k.task.Challenge
+	c.Groups = k.done
+	if _, honest := m.strategy.(Honest); honest {
+		if err := m.selfCheck(ctx, k, c, b); err != nil {
+			return err
+		}
+	}
+	root, err := m.store.Put(ctx, b)
+	if err != nil {
+		return err
+	}
+	r := m.record(k, uint32(k.done), root, b.PayloadBytes())
+	if err := m.journal.decide(r); err != nil {
+		return err
+	}
+	if err := m.broadcast(ctx, r); err != nil {
+		return err
+	}
+	k.committed = k.done
+	m.metrics.commitments.Inc()
+	m.note(func(s *Status) { s.Committed, s.CommittedGroups = k.window.Id, k.committed })
+	m.log.Info("committed", "window", r.Window, "groups", fmt.Sprintf("%d/%d", r.Groups, k.declared), "root", fmt.Sprintf("%x", root[:6]), "bytes", r.Bytes)
+	return nil
+}
+
+// broadcast sends a journalled commitment, unless the chain has it.
+func (m *Miner) broadcast(ctx context.Context, r record) error {
+	if there, err := m.onChain(ctx, r); there || err != nil {
+		return err
+	}
+	_, err := m.sender.Tx(ctx, &rollouttypes.MsgCommitRollouts{
+		Miner: m.sender.Address().String(), Run: m.config.Run, Window: r.Window, CheckpointDigest: r.Checkpoint,
+		ConformanceDigest: m.conformance, Root: r.Root, Groups: r.Groups, Bytes: r.Bytes, Locator: m.config.Server.Public,
+	})
+	if err == nil {
+		return nil
+	}
+	// The transaction of an earlier life, or one that was thought lost, may be in.
+	if there, again := m.onChain(ctx, r); there && again == nil {
+		return nil
+	}
+	return fmt.Errorf("commit %d groups: %w", r.Groups, err)
+}
+
+func (m *Miner) onChain(ctx context.Context, r record) (bool, error) {
+	c, ok, err := m.chain.Commitment(ctx, m.config.Run, r.Window, m.sender.Address())
+	return ok && bytes.Equal(c.Root, r.Root) && c.Groups == r.Groups, err
+}
+
+// selfCheck runs the graders' checks: those without the model on everything, the
+// replay on a few groups. A batch that fails is never committed: a bug here would
+// cost the bond.
+func (m *Miner) selfCheck(ctx context.Context, k *work, c verify.Challenge, b batch.Batch) error {
+	res, rollouts := verify.Batch(c, k.task.Policy.Tokenizer, b.Root(), b.Leaves)
+	if res.Code != verify.OK {
+		return fmt.Errorf("own batch fails the checks, nothing is committed: %s", res)
+	}
+	var leaves []uint64
+	groups := rand.Perm(int(c.Groups))[:min(m.config.Generate.SelfCheckGroups, int(c.Groups))]
+	slices.Sort(groups)
+	for _, g := range groups {
+		for i := range c.GroupSize {
+			leaves = append(leaves, uint64(g)*c.GroupSize+i)
+		}
+	}
+	res, _, err := replay.Check(ctx, k.task.Policy.Engine, c, rollouts, leaves)
+	if err != nil {
+		return fmt.Errorf("self-check: %w", err)
+	}
+	if res.Code != verify.OK {
+		return fmt.Errorf("own batch fails the replay, nothing is committed: %s; is the machine's memory sound?", res)
+	}
+	return nil
+}
+
+// timeLeft is how long the miner may generate: until the commitment must be sent.
+func (m *Miner) timeLeft(w challengetypes.Window) time.Duration {
+	v := m.current()
+	// The last block that takes a commitment is CommitEnd-1; the next one to come
+	// is height+1.
+	blocks := w.CommitEnd - 1 - v.height - m.config.Generate.CommitMarginBlocks
+	return time.Duration(blocks)*v.blockTime - time.Since(v.at)
+}
+
+// policy loads a version of the run's policy.
+func (m *Miner) policy(ctx context.Context, version uint64) (*checkpoints.Policy, error) {
+	c, ok, err := m.chain.Checkpoint(ctx, m.config.Run, version)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, fmt.Errorf("run %d has no checkpoint %d", m.config.Run, version)
+	}
+	return m.policies.Get(ctx, c.Digest, c.Locator)
+}
