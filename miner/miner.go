@@ -17,6 +17,7 @@ import (
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch/store"
+	"github.com/galahad-network/galahad/rl/generate"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
 	registrytypes "github.com/galahad-network/galahad/x/registry/types"
@@ -68,10 +69,11 @@ type Miner struct {
 	chain    Chain
 	sender   Sender
 	policies Policies
-	strategy Strategy
+	strategy generate.Strategy
+	kind     string
+	peer     string
 	journal  *journal
 	store    *store.Store
-	fetcher  *daemon.Fetcher
 	metrics  *metrics
 	log      *slog.Logger
 
@@ -99,15 +101,20 @@ type Options struct {
 	Chain    Chain
 	Sender   Sender
 	Policies Policies
-	Fetcher  *daemon.Fetcher
-	Strategy Strategy // nil: Honest
 	Log      *slog.Logger
+
+	// Strategy other than generate.Honest (nil) makes a cheat, of that Kind, for
+	// the local network. Its batches are not checked before they are committed.
+	// Peer is the storage folder of the miner that it copies from.
+	Strategy generate.Strategy
+	Kind     string
+	Peer     string
 }
 
 // New opens journal and storage. Close the miner when done.
 func New(ctx context.Context, o Options) (*Miner, error) {
 	if o.Strategy == nil {
-		o.Strategy = Honest{}
+		o.Strategy, o.Kind = generate.Honest{}, "honest"
 	}
 	j, err := openJournal(o.Home, o.Config.Run)
 	if err != nil {
@@ -119,11 +126,11 @@ func New(ctx context.Context, o Options) (*Miner, error) {
 		return nil, fmt.Errorf("storage.url: %w", err)
 	}
 	m := &Miner{
-		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, strategy: o.Strategy,
-		journal: j, store: st, fetcher: o.Fetcher, metrics: newMetrics(), log: o.Log, speed: &speed{},
+		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, strategy: o.Strategy, kind: o.Kind, peer: o.Peer,
+		journal: j, store: st, metrics: newMetrics(), log: o.Log, speed: &speed{},
 		view: view{changed: make(chan struct{}), blockTime: time.Second},
 	}
-	m.status = Status{Address: o.Sender.Address().String(), Run: o.Config.Run, Strategy: o.Strategy.Name(), Phase: "starting"}
+	m.status = Status{Address: o.Sender.Address().String(), Run: o.Config.Run, Kind: o.Kind, Phase: "starting"}
 	return m, nil
 }
 

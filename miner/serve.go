@@ -2,24 +2,19 @@ package miner
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"fmt"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/rl/batch"
-	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 )
 
 // Status is what /status says.
 type Status struct {
 	Address         string  `json:"address"`
 	Run             uint64  `json:"run"`
-	Strategy        string  `json:"strategy"`
+	Kind            string  `json:"kind"` // honest, or the cheat's kind
 	Height          int64   `json:"height"`
 	Phase           string  `json:"phase"`            // in words
 	Window          uint64  `json:"window"`           // that was generated last
@@ -82,33 +77,3 @@ func (m *Miner) offer(root []byte) (batches.Offer, bool) {
 	return batches.Offer{}, false
 }
 
-// errNoNeighbour is returned when no other miner's batch can be had yet.
-var errNoNeighbour = errors.New("no batch of another miner can be had yet")
-
-// neighbour fetches the newest batch of another miner. Honest miners never ask.
-func (m *Miner) neighbour(ctx context.Context) ([]batch.Rollout, error) {
-	windows := m.current().windows
-	for i := len(windows) - 1; i >= 0; i-- {
-		w := windows[i]
-		if w.Stage == challengetypes.StageOpening || w.Stage == challengetypes.StageCommit {
-			continue
-		}
-		commitments, _, err := m.chain.Commitments(ctx, w.Window.Run, w.Window.Id)
-		if err != nil {
-			return nil, err
-		}
-		for _, c := range commitments {
-			if c.Miner == m.sender.Address().String() {
-				continue
-			}
-			limits := batches.Limits(uint64(c.Groups), uint64(w.Window.Params.GroupSize), c.Bytes)
-			b, err := batches.Fetcher{HTTP: m.fetcher}.Fetch(ctx, c.Locator, c.Root, limits)
-			if err != nil {
-				m.log.Debug("neighbour's batch cannot be had", "miner", c.Miner, "error", err)
-				continue
-			}
-			return decode(b)
-		}
-	}
-	return nil, fmt.Errorf("window of run %d: %w", m.config.Run, errNoNeighbour)
-}

@@ -15,6 +15,7 @@ import (
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
+	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/rl/verify/replay"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -24,7 +25,7 @@ import (
 // work is a window in progress.
 type work struct {
 	window    challengetypes.Window
-	task      Task
+	input     generate.Input // Groups is set for each step
 	declared  uint64
 	rollouts  []batch.Rollout // of groups 0..done-1
 	done      uint64
@@ -78,9 +79,12 @@ func (m *Miner) begin(ctx context.Context, w challengetypes.Window, declared uin
 	if err != nil {
 		return nil, err
 	}
-	k := &work{window: w, declared: declared, task: Task{
-		Challenge: c, Policy: policy, Version: w.CheckpointVersion, Earlier: m.policy, Neighbour: m.neighbour,
-	}}
+	k := &work{window: w, declared: declared, input: generate.Input{Challenge: c, Engine: policy.Engine, Tokenizer: policy.Tokenizer}}
+	if !m.honest() {
+		if err := m.arm(ctx, k); err != nil {
+			return nil, err
+		}
+	}
 	if err := m.resume(ctx, k); err != nil {
 		return nil, err
 	}
@@ -193,7 +197,7 @@ func (m *Miner) restore(ctx context.Context, k *work) error {
 			return err
 		}
 	}
-	b, err := batch.New(k.rollouts[:uint64(c.Groups)*k.task.Challenge.GroupSize])
+	b, err := batch.New(k.rollouts[:uint64(c.Groups)*k.input.Challenge.GroupSize])
 	if err != nil {
 		return err
 	}
@@ -211,7 +215,7 @@ func (m *Miner) restore(ctx context.Context, k *work) error {
 func (m *Miner) record(k *work, groups uint32, root []byte, size uint64) record {
 	return record{
 		Window: k.window.Id, Groups: groups, Root: root, Bytes: size,
-		Checkpoint: k.window.CheckpointDigest, CommitEnd: k.window.CommitEnd, GroupSize: k.task.Challenge.GroupSize,
+		Checkpoint: k.window.CheckpointDigest, CommitEnd: k.window.CommitEnd, GroupSize: k.input.Challenge.GroupSize,
 	}
 }
 
@@ -219,12 +223,12 @@ func (m *Miner) record(k *work, groups uint32, root []byte, size uint64) record 
 func (m *Miner) step(ctx context.Context, k *work, n uint64, left time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
-	groups := make([]uint64, n)
-	for i := range groups {
-		groups[i] = k.done + uint64(i)
+	k.input.Groups = make([]uint64, n)
+	for i := range k.input.Groups {
+		k.input.Groups[i] = k.done + uint64(i)
 	}
 	began := time.Now()
-	rollouts, err := m.strategy.Groups(ctx, k.task, groups)
+	rollouts, err := m.strategy.Rollouts(ctx, k.input)
 	if err != nil {
 		return err
 	}
@@ -252,9 +256,9 @@ func (m *Miner) commit(ctx context.Context, k *work) error {
 	if err != nil {
 		return fmt.Errorf("encode batch: %w", err)
 	}
-	c := k.task.Challenge
+	c := k.input.Challenge
 	c.Groups = k.done
-	if _, honest := m.strategy.(Honest); honest {
+	if m.honest() {
 		if err := m.selfCheck(ctx, k, c, b); err != nil {
 			return err
 		}
@@ -305,7 +309,7 @@ func (m *Miner) onChain(ctx context.Context, r record) (bool, error) {
 // replay on a few groups. A batch that fails is never committed: a bug here would
 // cost the bond.
 func (m *Miner) selfCheck(ctx context.Context, k *work, c verify.Challenge, b batch.Batch) error {
-	res, rollouts := verify.Batch(c, k.task.Policy.Tokenizer, b.Root(), b.Leaves)
+	res, rollouts := verify.Batch(c, k.input.Tokenizer, b.Root(), b.Leaves)
 	if res.Code != verify.OK {
 		return fmt.Errorf("own batch fails the checks, nothing is committed: %s", res)
 	}
@@ -317,7 +321,7 @@ func (m *Miner) selfCheck(ctx context.Context, k *work, c verify.Challenge, b ba
 			leaves = append(leaves, uint64(g)*c.GroupSize+i)
 		}
 	}
-	res, _, err := replay.Check(ctx, k.task.Policy.Engine, c, rollouts, leaves)
+	res, _, err := replay.Check(ctx, k.input.Engine, c, rollouts, leaves)
 	if err != nil {
 		return fmt.Errorf("self-check: %w", err)
 	}

@@ -88,27 +88,13 @@ func open(cmd *cobra.Command) (*session, error) {
 func startCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "start", Short: "mine until stopped (Ctrl-C)", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			kind, err := cmd.Flags().GetString("adversary")
-			if err != nil {
-				return err
-			}
-			strategy, err := strategyOf(kind)
-			if err != nil {
-				return err
-			}
-			return start(cmd, strategy)
-		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return start(cmd) },
 	}
-	// For the local network's cheats only.
-	cmd.Flags().String("adversary", "", "cheat in this way")
-	if err := cmd.Flags().MarkHidden("adversary"); err != nil {
-		panic(err) // the flag was added in the line above
-	}
+	addAdversaryFlags(cmd)
 	return cmd
 }
 
-func start(cmd *cobra.Command, strategy miner.Strategy) error {
+func start(cmd *cobra.Command) error {
 	s, err := open(cmd)
 	if err != nil {
 		return err
@@ -124,10 +110,14 @@ func start(cmd *cobra.Command, strategy miner.Strategy) error {
 	limits.AllowPrivate = s.config.Fetch.AllowPrivate
 	fetcher := daemon.NewFetcher(limits)
 	defer fetcher.Close()
-	m, err := miner.New(ctx, miner.Options{
-		Home: home, Config: s.config, Chain: s.client, Sender: s.writer, Fetcher: fetcher, Strategy: strategy, Log: s.log,
+	options := miner.Options{
+		Home: home, Config: s.config, Chain: s.client, Sender: s.writer, Log: s.log,
 		Policies: checkpoints.New(filepath.Join(home, "checkpoints"), s.config.Checkpoints, fetcher, s.log),
-	})
+	}
+	if err := arm(cmd, &options); err != nil {
+		return err
+	}
+	m, err := miner.New(ctx, options)
 	if err != nil {
 		return err
 	}
