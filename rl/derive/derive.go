@@ -23,6 +23,9 @@
 //	audit-one    audit seed, miner                             the group that is always drawn
 //	work         audit seed, miner, leaf                       positions of the work root
 //	verdict      run, window, grader, verdict bytes, salt      hash posted before the reveal
+//	state        parent state, weights, moments, rollout set   state hash (package checkpoint)
+//
+// Package conformance uses the tag "conformance" with an empty chain id.
 //
 // # Streams
 //

@@ -9,7 +9,8 @@ import (
 // parallel calls task(worker, i) for every i in 0..n-1 on at most threads
 // goroutines; worker is below threads, so that a task can own scratch memory.
 // Tasks write to places of their own: threads split outputs, never sums. It
-// stops early, with the context's error, when ctx is done.
+// stops early, with the context's error, when ctx is done. A panic of a task is
+// raised again on the caller's goroutine, where it can be recovered.
 func parallel(ctx context.Context, threads, n int, task func(worker, i int)) error {
 	if threads > n {
 		threads = n
@@ -25,9 +26,15 @@ func parallel(ctx context.Context, threads, n int, task func(worker, i int)) err
 	}
 	var next atomic.Int64
 	var group sync.WaitGroup
+	var panicked atomic.Pointer[any]
 	for worker := range threads {
 		group.Go(func() {
-			for ctx.Err() == nil {
+			defer func() {
+				if p := recover(); p != nil {
+					panicked.CompareAndSwap(nil, &p)
+				}
+			}()
+			for ctx.Err() == nil && panicked.Load() == nil {
 				i := int(next.Add(1)) - 1
 				if i >= n {
 					return
@@ -37,5 +44,8 @@ func parallel(ctx context.Context, threads, n int, task func(worker, i int)) err
 		})
 	}
 	group.Wait()
+	if p := panicked.Load(); p != nil {
+		panic(*p)
+	}
 	return ctx.Err()
 }
