@@ -46,8 +46,8 @@ proto-check: ## fail if generated code is not what proto/ generates
 	sh scripts/protogen.sh lint
 	sh scripts/protogen.sh check
 
-bench: build ## run the benchmarks, print them and write build/bench.json
-	sh scripts/bench.sh
+bench: ## run the benchmarks, print them and write build/bench.json
+	$(GO) run ./testutil/bench
 
 base-model: build ## make the base model anew from its seed (long) and compare its digest
 	build/galahad-learner pretrain

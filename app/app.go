@@ -229,5 +229,5 @@ func defaultNodeHome() string {
 // GalahadKeepers are the keepers of this chain's own modules, for checks over all
 // of them.
 func (app *App) GalahadKeepers() []any {
-	return []any{app.Challenge, app.Registry, app.Rollout}
+	return []any{app.Challenge, app.Registry, app.Policy, app.Rollout, app.Settlement}
 }

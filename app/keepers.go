@@ -38,10 +38,14 @@ import (
 	"github.com/galahad-network/galahad/app/params"
 	challengekeeper "github.com/galahad-network/galahad/x/challenge/keeper"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	policykeeper "github.com/galahad-network/galahad/x/policy/keeper"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
 	registrykeeper "github.com/galahad-network/galahad/x/registry/keeper"
 	registrytypes "github.com/galahad-network/galahad/x/registry/types"
 	rolloutkeeper "github.com/galahad-network/galahad/x/rollout/keeper"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+	settlementkeeper "github.com/galahad-network/galahad/x/settlement/keeper"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
 
 // Keepers are the doors to the modules' state.
@@ -58,9 +62,11 @@ type Keepers struct {
 	Consensus    consensuskeeper.Keeper
 	Evidence     evidencekeeper.Keeper
 
-	Challenge *challengekeeper.Keeper
-	Registry  *registrykeeper.Keeper
-	Rollout   *rolloutkeeper.Keeper
+	Challenge  *challengekeeper.Keeper
+	Registry   *registrykeeper.Keeper
+	Policy     *policykeeper.Keeper
+	Rollout    *rolloutkeeper.Keeper
+	Settlement *settlementkeeper.Keeper
 }
 
 // accountPermissions are the module accounts and what each may do with coins.
@@ -71,6 +77,7 @@ var accountPermissions = map[string][]string{
 	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
 	govtypes.ModuleName:            {authtypes.Burner},
 	registrytypes.ModuleName:       {authtypes.Burner}, // miners' bonds; burns what is slashed
+	settlementtypes.ModuleName:     {authtypes.Minter, authtypes.Burner},
 }
 
 // BlockedAddresses are the module accounts: nobody can send to them, so their
@@ -91,7 +98,8 @@ func newStoreKeys() map[string]*storetypes.KVStoreKey {
 		authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey,
 		distrtypes.StoreKey, govtypes.StoreKey, authzkeeper.StoreKey, feegrant.StoreKey,
 		upgradetypes.StoreKey, consensustypes.StoreKey, evidencetypes.StoreKey,
-		challengetypes.StoreKey, registrytypes.StoreKey, rollouttypes.StoreKey,
+		challengetypes.StoreKey, registrytypes.StoreKey, policytypes.StoreKey, rollouttypes.StoreKey,
+		settlementtypes.StoreKey,
 	)
 }
 
@@ -147,8 +155,14 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 		k.Staking, k.Bank, authority)
 	k.Registry = registrykeeper.NewKeeper(cdc, store(registrytypes.StoreKey), enc.AccountCodec(),
 		k.Account, k.Bank, k.Challenge, params.BaseDenom, authority)
+	k.Policy = policykeeper.NewKeeper(cdc, store(policytypes.StoreKey), enc.AccountCodec(), k.Challenge, authority)
 	k.Rollout = rolloutkeeper.NewKeeper(cdc, store(rollouttypes.StoreKey), enc.AccountCodec(),
 		k.Challenge, k.Registry, authority)
+	k.Settlement = settlementkeeper.NewKeeper(cdc, store(settlementtypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(),
+		k.Account, k.Bank, k.Staking, k.Distribution, k.Challenge, k.Registry, k.Rollout,
+		params.BaseDenom, authtypes.FeeCollectorName, authority)
+	k.Challenge.SetSources(k.Registry, k.Policy, k.Settlement)
+	k.Challenge.SetHooks(k.Settlement)
 
 	k.Staking.SetHooks(stakingtypes.NewMultiStakingHooks(k.Distribution.Hooks(), k.Slashing.Hooks()))
 	return k

@@ -31,6 +31,8 @@ import (
 
 	"github.com/galahad-network/galahad/x/challenge"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/policy"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
 	"github.com/galahad-network/galahad/x/registry"
 	registrytypes "github.com/galahad-network/galahad/x/registry/types"
 	"github.com/galahad-network/galahad/x/rollout"
@@ -56,6 +58,7 @@ func newModuleManager(app *App) *module.Manager {
 		evidence.NewAppModule(app.Evidence),
 		challenge.NewAppModule(app.Challenge, app.encoding.AccountCodec(), app.encoding.ValidatorCodec()),
 		registry.NewAppModule(app.Registry),
+		policy.NewAppModule(app.Policy),
 		rollout.NewAppModule(app.Rollout),
 	)
 
@@ -66,7 +69,7 @@ func newModuleManager(app *App) *module.Manager {
 		slashingtypes.ModuleName, govtypes.ModuleName, genutiltypes.ModuleName, evidencetypes.ModuleName,
 		authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, vestingtypes.ModuleName,
 		consensustypes.ModuleName,
-		challengetypes.ModuleName, registrytypes.ModuleName, rollouttypes.ModuleName,
+		challengetypes.ModuleName, registrytypes.ModuleName, policytypes.ModuleName, rollouttypes.ModuleName,
 	}
 	m.SetOrderInitGenesis(genesis...)
 	m.SetOrderExportGenesis(genesis...)
