@@ -1,0 +1,362 @@
+package learner
+
+import (
+	"bufio"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/generate"
+	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/testutil/tiny"
+)
+
+const testChain = "galahad-local-1"
+
+// tinyBase is an untrained model as a checkpoint.
+func tinyBase(t testing.TB) *checkpoint.Checkpoint {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "base")
+	_, err := checkpoint.WriteDir(dir, tiny.Model(t, "base"), tokenizer.ArithmeticFile(), checkpoint.Options{})
+	require.NoError(t, err)
+	base, err := checkpoint.Load(dir, nil)
+	require.NoError(t, err)
+	return base
+}
+
+func openCore(t testing.TB, home Home, threads int) *Core {
+	t.Helper()
+	c, err := OpenCore(home, testChain, grpo.Default(), threads, tinyBase(t))
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+// rewarded returns what a window's collection would be: real rollouts of two miners, with rewards set by hand, because an
+// untrained model earns none.
+func rewarded(t testing.TB, eng *engine.Engine, window uint64) Collected {
+	t.Helper()
+	var out Collected
+	for miner := byte(1); miner <= 2; miner++ {
+		c := tiny.Challenge(t, miner)
+		c.Window = window
+		rollouts, err := generate.Groups(context.Background(), eng, tiny.Tokenizer(t), c, []uint64{0, 1, 2})
+		require.NoError(t, err)
+		for i := range rollouts {
+			rollouts[i].Reward = uint32(sha256.Sum256(fmt.Append(nil, window, miner, i))[0]%2) * 1_000_000
+		}
+		b, err := batch.New(rollouts)
+		require.NoError(t, err)
+		out.Leaves = append(out.Leaves, b.Leaves...)
+		out.Groups += 3
+	}
+	return out
+}
+
+// oneBits is the temperature 1.
+var oneBits = math.Float32bits(1)
+
+// decideNext plans the step that follows the head.
+func decideNext(t testing.TB, c *Core, eng *engine.Engine) Plan {
+	t.Helper()
+	head, err := c.journal.Head()
+	require.NoError(t, err)
+	require.NoError(t, c.Decide(head.Version+1, head.Version+1, rewarded(t, eng, head.Version+1), oneBits))
+	plan, found, err := c.journal.Plan()
+	require.NoError(t, err)
+	require.True(t, found)
+	return plan
+}
+
+// content is everything that a home folder's steps produced, without the times.
+func content(t testing.TB, c *Core) string {
+	t.Helper()
+	records, err := c.journal.Versions()
+	require.NoError(t, err)
+	var out strings.Builder
+	for _, r := range records {
+		fmt.Fprintf(&out, "%d parent=%s digest=%s windows=%v set=%s state=%s file=%s metrics=%+v\n",
+			r.Version, r.Parent, r.Digest, r.TrainedWindows, r.RolloutSet, r.StateHash, r.StateFile, r.Metrics)
+		_, err := checkpoint.Verify(c.home.Checkpoint(r.Digest), r.Digest)
+		require.NoError(t, err)
+		if r.Version > 0 {
+			state, err := os.ReadFile(c.home.State(r.Version))
+			require.NoError(t, err)
+			fmt.Fprintf(&out, "  %x\n", sha256.Sum256(state))
+		}
+	}
+	return out.String()
+}
+
+func TestStepsAreTheSameOnEveryNumberOfThreads(t *testing.T) {
+	eng := tiny.Engine(t, "base")
+	var want string
+	for _, threads := range []int{1, 2, 7} {
+		c := openCore(t, Home(t.TempDir()), threads)
+		for range 3 {
+			_, err := c.Step(context.Background(), decideNext(t, c, eng))
+			require.NoError(t, err)
+		}
+		got := content(t, c)
+		if want == "" {
+			want = got
+		}
+		require.Equal(t, want, got, "%d threads", threads)
+	}
+}
+
+func TestStateHashChainsEverything(t *testing.T) {
+	c := openCore(t, Home(t.TempDir()), 1)
+	parts := [][]byte{{1}, {2}, {3}, {4}}
+	seen := map[string]bool{c.stateHash(parts[0], parts[1], parts[2], parts[3]).String(): true}
+	for i := range parts {
+		other := append([][]byte{}, parts...)
+		other[i] = []byte{9}
+		h := c.stateHash(other[0], other[1], other[2], other[3]).String()
+		require.False(t, seen[h], "part %d", i)
+		seen[h] = true
+	}
+}
+
+// However far the step came before the crash, the next start ends with the same bytes.
+func TestCrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
+	eng := tiny.Engine(t, "base")
+	whole := openCore(t, Home(t.TempDir()), 1)
+	_, err := whole.Step(context.Background(), decideNext(t, whole, eng))
+	require.NoError(t, err)
+	want := content(t, whole)
+
+	crashes := map[string]func(t *testing.T, c *Core, p Plan){
+		"nothing written": func(*testing.T, *Core, Plan) {},
+		"half a state file": func(t *testing.T, c *Core, p Plan) {
+			require.NoError(t, os.WriteFile(c.home.State(p.Version), []byte("torn"), 0o600))
+		},
+		"checkpoint there, state not": func(t *testing.T, c *Core, _ Plan) {
+			head, err := whole.journal.Head()
+			require.NoError(t, err)
+			require.NoError(t, os.CopyFS(c.home.Checkpoint(head.Digest), os.DirFS(whole.home.Checkpoint(head.Digest))))
+		},
+		"everything there but the record": func(t *testing.T, c *Core, p Plan) {
+			require.NoError(t, os.CopyFS(c.home.Checkpoints(), os.DirFS(whole.home.Checkpoints())))
+			state, err := os.ReadFile(whole.home.State(p.Version))
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(c.home.State(p.Version), state, 0o600))
+		},
+	}
+	for name, crash := range crashes {
+		t.Run(name, func(t *testing.T) {
+			home := Home(t.TempDir())
+			before := openCore(t, home, 1)
+			plan := decideNext(t, before, eng)
+			require.NoError(t, before.Close())
+			if name == "everything there but the record" || name == "checkpoint there, state not" {
+				require.NoError(t, os.RemoveAll(home.Checkpoints()))
+				require.NoError(t, os.MkdirAll(home.Checkpoints(), 0o755))
+			}
+			crash(t, before, plan)
+
+			after := openCore(t, home, 2)
+			again, found, err := after.journal.Plan()
+			require.NoError(t, err)
+			require.True(t, found, "the plan must survive")
+			require.Equal(t, plan, again)
+			_, err = after.Step(context.Background(), again)
+			require.NoError(t, err)
+			require.Equal(t, want, content(t, after))
+			_, found, err = after.journal.Plan()
+			require.NoError(t, err)
+			require.False(t, found, "a plan is over once its version is made")
+		})
+	}
+}
+
+// A learner is killed with SIGKILL again and again while it makes steps. What it has in the end is what a learner that was
+// never disturbed has.
+func TestKillNineAtAnyMomentResumesToTheSameBits(t *testing.T) {
+	const steps = 8
+	undisturbed := openCore(t, Home(t.TempDir()), 1)
+	eng := tiny.Engine(t, "base")
+	for range steps {
+		_, err := undisturbed.Step(context.Background(), decideNext(t, undisturbed, eng))
+		require.NoError(t, err)
+	}
+
+	home := t.TempDir()
+	kills := 0
+	for attempt := range 200 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestHelperMakeSteps$")
+		cmd.Env = append(os.Environ(), "LEARNER_TEST_HOME="+home, fmt.Sprintf("LEARNER_TEST_STEPS=%d", steps))
+		output, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		lines := bufio.NewReader(output)
+		_, err = lines.ReadString('\n') // it has opened the home folder and works now
+		require.NoError(t, err)
+		rest := make(chan string, 1)
+		go func() {
+			text, _ := io.ReadAll(lines) // ends when the child does
+			rest <- string(text)
+		}()
+		select {
+		case text := <-rest:
+			require.NoError(t, cmd.Wait(), text)
+			c := openCore(t, Home(home), 1)
+			require.Equal(t, content(t, undisturbed), content(t, c))
+			require.Positive(t, kills, "the child was never killed; the test shows nothing")
+			return
+		// The waits differ, so that over the attempts the kill falls into every part of a step, and grow, so that on any
+		// machine some step is finished.
+		case <-time.After(time.Duration(attempt*7%40+attempt) * time.Millisecond):
+			require.NoError(t, cmd.Process.Kill())
+			<-rest
+			_ = cmd.Wait() // says that it was killed
+			kills++
+		}
+	}
+	t.Fatalf("the learner made no headway over %d kills", kills)
+}
+
+// TestHelperMakeSteps is the process that TestKillNineAtAnyMomentResumesToTheSameBits kills.
+func TestHelperMakeSteps(t *testing.T) {
+	home, steps := os.Getenv("LEARNER_TEST_HOME"), uint64(0)
+	if home == "" {
+		t.Skip("only as a child of another test")
+	}
+	_, err := fmt.Sscan(os.Getenv("LEARNER_TEST_STEPS"), &steps)
+	require.NoError(t, err)
+	c := openCore(t, Home(home), 1)
+	eng := tiny.Engine(t, "base")
+	fmt.Println("ready")
+	for {
+		head, err := c.journal.Head()
+		require.NoError(t, err)
+		if head.Version == steps {
+			return
+		}
+		plan, found, err := c.journal.Plan()
+		require.NoError(t, err)
+		if !found {
+			plan = decideNext(t, c, eng)
+		}
+		_, err = c.Step(context.Background(), plan)
+		require.NoError(t, err)
+	}
+}
+
+func TestStepRefusesADamagedHome(t *testing.T) {
+	eng := tiny.Engine(t, "base")
+	ready := func(t *testing.T) (*Core, Plan) {
+		c := openCore(t, Home(t.TempDir()), 1)
+		_, err := c.Step(context.Background(), decideNext(t, c, eng))
+		require.NoError(t, err)
+		return c, decideNext(t, c, eng)
+	}
+	flip := func(t *testing.T, path string) {
+		data, err := os.ReadFile(path)
+		require.NoError(t, err)
+		data[len(data)/2] ^= 1
+		require.NoError(t, os.WriteFile(path, data, 0o600))
+	}
+	t.Run("state flipped", func(t *testing.T) {
+		c, plan := ready(t)
+		flip(t, c.home.State(1))
+		_, err := c.Step(context.Background(), plan)
+		require.ErrorIs(t, err, ErrState)
+		require.ErrorContains(t, err, "1.safetensors")
+	})
+	t.Run("state gone", func(t *testing.T) {
+		c, plan := ready(t)
+		require.NoError(t, os.Remove(c.home.State(1)))
+		_, err := c.Step(context.Background(), plan)
+		require.ErrorIs(t, err, ErrState)
+	})
+	t.Run("rollouts flipped", func(t *testing.T) {
+		c, plan := ready(t)
+		flip(t, c.home.Spool(2))
+		_, err := c.Step(context.Background(), plan)
+		require.ErrorIs(t, err, ErrSpool)
+	})
+	t.Run("plan for another version", func(t *testing.T) {
+		c, plan := ready(t)
+		plan.Version = 7
+		_, err := c.Step(context.Background(), plan)
+		require.ErrorIs(t, err, daemon.ErrJournal)
+	})
+	t.Run("made for another base", func(t *testing.T) {
+		c, _ := ready(t)
+		require.NoError(t, c.Close())
+		dir := filepath.Join(t.TempDir(), "other")
+		_, err := checkpoint.WriteDir(dir, tiny.Model(t, "another"), tokenizer.ArithmeticFile(), checkpoint.Options{})
+		require.NoError(t, err)
+		other, err := checkpoint.Load(dir, nil)
+		require.NoError(t, err)
+		_, err = OpenCore(c.home, testChain, grpo.Default(), 1, other)
+		require.ErrorIs(t, err, ErrBase)
+	})
+	t.Run("in use by another process", func(t *testing.T) {
+		c, _ := ready(t)
+		_, err := OpenCore(c.home, testChain, grpo.Default(), 1, tinyBase(t))
+		require.ErrorIs(t, err, daemon.ErrJournal)
+	})
+}
+
+func TestWindowWithoutSignalMakesNoStep(t *testing.T) {
+	c := openCore(t, Home(t.TempDir()), 1)
+	eng := tiny.Engine(t, "base")
+	ch := tiny.Challenge(t, 1)
+	rollouts, err := generate.Groups(context.Background(), eng, tiny.Tokenizer(t), ch, []uint64{0, 1, 2})
+	require.NoError(t, err)
+	b, err := batch.New(rollouts)
+	require.NoError(t, err)
+	require.NoError(t, c.Decide(1, 5, Collected{Leaves: b.Leaves, Groups: 3}, oneBits))
+	plan, _, err := c.journal.Plan()
+	require.NoError(t, err)
+	_, err = c.Step(context.Background(), plan)
+	require.ErrorIs(t, err, ErrNoStep)
+	require.NoError(t, c.journal.Pass(5))
+	_, found, err := c.journal.Plan()
+	require.NoError(t, err)
+	require.False(t, found, "a passed window's plan is void")
+	last, found, err := c.journal.LastWindow()
+	require.NoError(t, err)
+	require.True(t, found)
+	require.EqualValues(t, 5, last)
+}
+
+func TestPruneKeepsWhatIsNeeded(t *testing.T) {
+	c := openCore(t, Home(t.TempDir()), 1)
+	eng := tiny.Engine(t, "base")
+	for range 5 {
+		_, err := c.Step(context.Background(), decideNext(t, c, eng))
+		require.NoError(t, err)
+		require.NoError(t, c.Prune(2))
+	}
+	records, err := c.journal.Versions()
+	require.NoError(t, err)
+	require.Len(t, records, 6)
+	for _, r := range records {
+		_, err := c.Model(r)
+		if r.Version == 0 || r.Version >= 4 {
+			require.NoError(t, err, "version %d", r.Version)
+		} else {
+			require.ErrorIs(t, err, os.ErrNotExist, "version %d", r.Version)
+		}
+	}
+	_, err = c.Step(context.Background(), decideNext(t, c, eng))
+	require.NoError(t, err)
+}

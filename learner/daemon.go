@@ -1,0 +1,311 @@
+package learner
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/engine"
+)
+
+var (
+	// ErrAhead is returned when the chain has a version that this learner's journal has not: the home folder is not the
+	// one that made it. Restore it; training from elsewhere would break the lineage.
+	ErrAhead = errors.New("the chain has a checkpoint that this learner did not make")
+	// ErrBase is returned when the run's version 0 is not the base model that the learner starts from.
+	ErrBase = errors.New("the run does not start from this base model")
+)
+
+// collectAttempts is how often a window whose checks could not be carried out is tried before it is passed over.
+const collectAttempts = 3
+
+// Daemon is the running learner: it waits for settled windows, makes steps, publishes and measures checkpoints, and
+// serves them.
+type Daemon struct {
+	config    Config
+	chain     Chain
+	core      *Core
+	collector Collector
+	metrics   *metrics
+	log       *slog.Logger
+	phase     phase
+	measure   chan struct{} // wakes the evaluator; capacity 1
+	behaviour struct {      // engine of the checkpoint that sampled last; touched by the training loop alone
+		digest string
+		engine *engine.Engine
+	}
+}
+
+// NewDaemon wires a learner. The core's journal must be open; fetcher may be nil for HTTP.
+func NewDaemon(config Config, chain Chain, core *Core, fetcher Fetcher, log *slog.Logger) *Daemon {
+	if fetcher == nil {
+		fetcher = NewHTTPFetcher(config.Fetch)
+	}
+	return &Daemon{
+		config: config, chain: chain, core: core, log: log, metrics: newMetrics(), measure: make(chan struct{}, 1),
+		collector: Collector{Fetcher: fetcher, Tokenizer: core.tokenizer, Parallel: config.Fetch.Parallel, Log: log},
+	}
+}
+
+// Run works until the context ends (then it returns nil) or something happens that no retry can mend: ErrBase, ErrAhead,
+// ErrConflict, a damaged journal or state, or a full disk.
+func (d *Daemon) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.serve(ctx) })
+	group.Go(func() error { return d.train(ctx) })
+	if d.config.Evaluation.Problems > 0 {
+		group.Go(func() error { return d.evaluate(ctx) })
+	}
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// train is the main loop.
+func (d *Daemon) train(ctx context.Context) error {
+	if err := d.checkBase(ctx); err != nil {
+		return err
+	}
+	for {
+		if err := d.publishPending(ctx); err != nil {
+			return err
+		}
+		worked, err := d.turn(ctx)
+		if err != nil {
+			return err
+		}
+		if worked {
+			continue
+		}
+		if err := daemon.Sleep(ctx, d.config.Chain.PollInterval); err != nil {
+			return err
+		}
+	}
+}
+
+// checkBase refuses a run whose version 0 is not the base that version 1 would be trained from.
+func (d *Daemon) checkBase(ctx context.Context) error {
+	d.phase.set("waiting for the chain")
+	base, found, err := d.core.journal.Version(0)
+	if err != nil || !found {
+		return errors.Join(err, fmt.Errorf("%w: no version 0", daemon.ErrJournal))
+	}
+	return d.retry(ctx, "read the run's base checkpoint", func() error {
+		c, found, err := d.chain.Checkpoint(ctx, d.config.Run, 0)
+		switch {
+		case err != nil:
+			return err
+		case !found:
+			return fmt.Errorf("run %d has no checkpoint yet", d.config.Run)
+		case !bytes.Equal(c.Digest, base.Digest):
+			return fmt.Errorf("%w: version 0 of run %d is %x, the base here is %s", ErrBase, d.config.Run, c.Digest, base.Digest)
+		}
+		return nil
+	})
+}
+
+// publishPending publishes every version that the chain is not known to have, in order.
+func (d *Daemon) publishPending(ctx context.Context) error {
+	records, err := d.core.journal.Versions()
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Published || r.Version == 0 {
+			continue
+		}
+		d.phase.set("publishing version %d", r.Version)
+		c := Checkpoint{
+			Version: r.Version, Parent: r.Parent, Digest: r.Digest, TrainedWindows: r.TrainedWindows, RolloutSet: r.RolloutSet,
+			StateHash: r.StateHash, Locator: fmt.Sprintf("%s/checkpoints/%s/", d.config.Server.Public, r.Digest),
+		}
+		if err := d.retry(ctx, fmt.Sprintf("publish version %d", r.Version), func() error { return d.publish(ctx, c) }); err != nil {
+			return err
+		}
+		if err := d.core.journal.Published(r.Version); err != nil {
+			return err
+		}
+		d.log.Info("checkpoint published", "version", r.Version, "digest", r.Digest.String(), "windows", r.TrainedWindows)
+	}
+	return nil
+}
+
+// publish asks the chain first, so that a crash between broadcast and journal does no harm.
+func (d *Daemon) publish(ctx context.Context, c Checkpoint) error {
+	there, found, err := d.chain.Checkpoint(ctx, d.config.Run, c.Version)
+	if err != nil {
+		return err
+	}
+	if !found {
+		return d.chain.Publish(ctx, d.config.Run, c)
+	}
+	if !bytes.Equal(there.Digest, c.Digest) || !bytes.Equal(there.StateHash, c.StateHash) {
+		return fmt.Errorf("%w: version %d is %x there and %x here", ErrConflict, c.Version, there.Digest, c.Digest)
+	}
+	return nil
+}
+
+// turn does the next piece of work: the step that is planned, or the plan for the newest settled window. worked is false
+// when there is nothing to do yet.
+func (d *Daemon) turn(ctx context.Context) (worked bool, err error) {
+	plan, planned, err := d.core.journal.Plan()
+	if err != nil {
+		return false, err
+	}
+	if planned {
+		return true, d.step(ctx, plan)
+	}
+	last, any, err := d.core.journal.LastWindow()
+	if err != nil {
+		return false, err
+	}
+	if any {
+		d.phase.set("waiting for a window after %d to settle", last)
+	} else {
+		d.phase.set("waiting for the first window to settle")
+	}
+	var newest uint64
+	var found bool
+	err = d.retry(ctx, "look for settled windows", func() (err error) {
+		newest, found, err = d.chain.NewestSettled(ctx, d.config.Run)
+		return err
+	})
+	if err != nil || !found || any && newest <= last {
+		return false, err
+	}
+	return true, d.plan(ctx, newest)
+}
+
+// plan decides what the next step is made of, or that the window makes none.
+func (d *Daemon) plan(ctx context.Context, window uint64) error {
+	var w Window
+	err := d.retry(ctx, fmt.Sprintf("read window %d", window), func() (err error) {
+		w, err = d.chain.Window(ctx, d.config.Run, window)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	head, err := d.core.journal.Head()
+	if err != nil {
+		return err
+	}
+	maker, found, err := d.core.journal.Version(w.Version)
+	switch {
+	case err != nil:
+		return err
+	case !found:
+		return fmt.Errorf("%w: window %d was sampled from version %d, the newest here is %d", ErrAhead, window, w.Version, head.Version)
+	case !bytes.Equal(maker.Digest, w.Challenge.Checkpoint):
+		return fmt.Errorf("%w: version %d is %x on chain and %s here", ErrAhead, w.Version, w.Challenge.Checkpoint, maker.Digest)
+	case head.Version-w.Version > d.config.Train.MaxStaleness:
+		return d.pass(window, "stale", "sampled", w.Version, "head", head.Version)
+	}
+	eng, err := d.engineOf(maker)
+	if err != nil {
+		return err
+	}
+
+	d.phase.set("fetching and checking window %d", window)
+	start := time.Now()
+	var set Collected
+	for attempt := 1; ; attempt++ {
+		if set, err = d.collector.Collect(ctx, eng, w); err == nil {
+			break
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		d.log.Error("window cannot be checked", "window", window, "attempt", attempt, "error", err)
+		if attempt == collectAttempts {
+			return d.pass(window, "undecided")
+		}
+		if err := daemon.Sleep(ctx, time.Second); err != nil {
+			return err
+		}
+	}
+	d.metrics.seconds.WithLabelValues("collect").Observe(time.Since(start).Seconds())
+	d.metrics.dropped.WithLabelValues("missing batch").Add(float64(set.Missing))
+	d.metrics.dropped.WithLabelValues("bad batch").Add(float64(set.BadBatch))
+	d.metrics.dropped.WithLabelValues("bad group").Add(float64(set.BadGroups))
+	d.log.Info("rollouts checked", "window", window, "miners", len(w.Batches), "groups", set.Groups, "missing_batches", set.Missing,
+		"bad_batches", set.BadBatch, "bad_groups", set.BadGroups, "seconds", round(time.Since(start)))
+	if set.Groups < d.config.Train.MinGroups {
+		return d.pass(window, "few groups", "groups", set.Groups, "min_groups", d.config.Train.MinGroups)
+	}
+	return d.core.Decide(head.Version+1, window, set, w.Challenge.Generation.TemperatureBits)
+}
+
+// step makes the planned step.
+func (d *Daemon) step(ctx context.Context, plan Plan) error {
+	d.phase.set("training version %d on window %d", plan.Version, plan.Window)
+	start := time.Now()
+	r, err := d.core.Step(ctx, plan)
+	switch {
+	case errors.Is(err, ErrNoStep):
+		d.log.Warn("window makes no step", "window", plan.Window, "reason", err)
+		return d.pass(plan.Window, "no step")
+	case err != nil:
+		return err
+	}
+	m := r.Metrics
+	d.metrics.seconds.WithLabelValues("step").Observe(time.Since(start).Seconds())
+	d.metrics.steps.Inc()
+	d.metrics.version.Set(float64(r.Version))
+	d.metrics.window.Set(float64(plan.Window))
+	d.metrics.reward.Set(m.RewardMean)
+	d.metrics.clipped.Set(m.ClipFraction)
+	d.metrics.gradNorm.Set(float64(m.GradNorm))
+	d.metrics.zeroShare.Set(m.ZeroVarianceRate)
+	d.metrics.tokens.Add(float64(m.Tokens))
+	d.log.Info("step made", "version", r.Version, "window", plan.Window, "reward_mean", fmt.Sprintf("%.3f", m.RewardMean),
+		"groups", m.Groups, "kept", m.KeptGroups, "clip_fraction", fmt.Sprintf("%.4f", m.ClipFraction),
+		"grad_norm", m.GradNorm, "seconds", round(time.Since(start)))
+	d.wakeEvaluator()
+	return d.core.Prune(d.config.Retention.Checkpoints)
+}
+
+// pass records that a window makes no step.
+func (d *Daemon) pass(window uint64, reason string, details ...any) error {
+	d.log.Info("window passed over", append([]any{"window", window, "reason", reason}, details...)...)
+	d.metrics.passed.WithLabelValues(reason).Inc()
+	d.metrics.window.Set(float64(window))
+	return d.core.journal.Pass(window)
+}
+
+// engineOf returns an engine that runs a published checkpoint; the last one is kept.
+func (d *Daemon) engineOf(r Record) (*engine.Engine, error) {
+	if d.behaviour.engine == nil || d.behaviour.digest != r.Digest.String() {
+		m, err := d.core.Model(r)
+		if err != nil {
+			return nil, err
+		}
+		d.behaviour.digest = r.Digest.String()
+		d.behaviour.engine = engine.New(m, engine.Options{Threads: d.config.Train.Threads})
+	}
+	return d.behaviour.engine, nil
+}
+
+// retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict and ErrBase stop it.
+func (d *Daemon) retry(ctx context.Context, what string, try func() error) error {
+	err := daemon.Retry(ctx, d.log, daemon.DefaultBackoff, what, func(context.Context) error {
+		err := try()
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) {
+			return daemon.Permanent(err)
+		}
+		return err
+	})
+	return daemon.Unmark(err)
+}
+
+func round(d time.Duration) float64 {
+	return float64(d.Round(10*time.Millisecond)) / float64(time.Second)
+}

@@ -1,0 +1,29 @@
+// Package learner turns settled, verified rollouts into the next checkpoint of a run's policy.
+//
+// # One step
+//
+// When a window has settled, the learner fetches the batch of every miner whose verdict is ok, recomputes its Merkle
+// root and runs every check of rl/verify and rl/verify/replay on every rollout (graders replay a sample; the learner
+// replays all). A group with a failing rollout is left out, and so is a group that is older than the staleness bound.
+// What remains, ordered by (window, miner, group), is the rollout set of one GRPO step (rl/grpo). The step is a pure
+// function of the parent state, that set and the hyperparameters; the state hash chains all of them.
+//
+// A learner that is behind goes to the newest settled window. A window with too few groups makes no step.
+//
+// # What survives a crash
+//
+// The journal holds three kinds of facts, each written after the files that it speaks of are on disk: the plan of the
+// next step (its rollout set is spooled to a file), the steps made, and which of them the chain has. A learner killed at
+// any moment therefore repeats the same step on the same rollouts and arrives at the same bytes, and publishing asks the
+// chain first whether a version is already there.
+//
+// # Files under the home folder
+//
+//	config.toml                     settings, written by init
+//	journal.db                      the journal (bbolt)
+//	spool/<version>.rollouts        the rollout set of a step
+//	state/<version>.safetensors     f32 weights and optimizer moments after a step
+//	checkpoints/<digest>/           the published checkpoint, served over HTTP
+//
+// The chain is reached through the Chain interface alone, so everything here can be tested without a node.
+package learner

@@ -1,0 +1,42 @@
+package evaluate
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWilsonTable(t *testing.T) {
+	// Values from the closed form, as tables of the score interval print them.
+	tests := []struct {
+		k, n      int
+		low, high float64
+	}{
+		{0, 10, 0, 0.2775},
+		{10, 10, 0.7225, 1},
+		{5, 10, 0.2366, 0.7634},
+		{126, 1024, 0.1044, 0.1446},
+		{0, 0, 0, 1},
+	}
+	for _, tt := range tests {
+		low, high := Wilson(tt.k, tt.n)
+		require.InDelta(t, tt.low, low, 1e-4, "%d of %d", tt.k, tt.n)
+		require.InDelta(t, tt.high, high, 1e-4, "%d of %d", tt.k, tt.n)
+	}
+}
+
+// Sixteen samples of a problem that is always right or always wrong are worth one observation, not sixteen.
+func TestClusteredIntervalDoesNotShrinkWithRepeatedSamples(t *testing.T) {
+	once, often := make([]int, 200), make([]int, 200)
+	for i := range once {
+		if i%4 == 0 {
+			once[i], often[i] = 1, 16
+		}
+	}
+	low1, high1 := Clustered(once, 1)
+	low16, high16 := Clustered(often, 16)
+	require.InDelta(t, low1, low16, 1e-12)
+	require.InDelta(t, high1, high16, 1e-12)
+	require.InDelta(t, 0.25, (low16+high16)/2, 1e-12)
+	require.InDelta(t, 0.0602, (high16-low16)/2, 1e-3)
+}

@@ -1,0 +1,76 @@
+package learner
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/batch"
+)
+
+// Fetcher brings the batch that a miner committed, whole and with the committed root.
+type Fetcher interface {
+	// Fetch returns the batch of b.Groups*groupSize leaves. Its leaves hash to b.Root; any other answer, a slow one or one
+	// beyond the limits is an error.
+	Fetch(ctx context.Context, b Batch, groupSize uint64) (batch.Batch, error)
+}
+
+// HTTPFetcher gets batches from the miners' own servers, with retries and hard limits.
+type HTTPFetcher struct {
+	get    *daemon.Fetcher
+	config FetchConfig
+}
+
+var _ Fetcher = (*HTTPFetcher)(nil)
+
+// NewHTTPFetcher returns a fetcher with the given limits.
+func NewHTTPFetcher(c FetchConfig) *HTTPFetcher {
+	// No redirects: a locator must name the batch itself.
+	limits := daemon.FetchLimits{Timeout: c.Timeout, Stall: c.Stall, AllowPrivate: c.AllowPrivate}
+	return &HTTPFetcher{config: c, get: daemon.NewFetcher(limits)}
+}
+
+// BatchURL is where a miner serves a committed batch: <locator>/batches/<root in hexadecimal>.
+func BatchURL(locator string, root []byte) string {
+	return strings.TrimSuffix(locator, "/") + "/batches/" + hex.EncodeToString(root)
+}
+
+// Fetch implements Fetcher. An answer that came whole and is not the committed batch is not asked for again.
+func (f *HTTPFetcher) Fetch(ctx context.Context, b Batch, groupSize uint64) (batch.Batch, error) {
+	if !daemon.IsHTTP(b.Locator) {
+		return batch.Batch{}, fmt.Errorf("%w: locator %q", daemon.ErrFetchURL, b.Locator)
+	}
+	backoff := daemon.Backoff{Min: 100 * time.Millisecond, Max: 2 * time.Second}
+	for failed := 1; ; failed++ {
+		got, err := f.try(ctx, b, groupSize)
+		switch {
+		case err == nil:
+			return got, nil
+		case ctx.Err() != nil:
+			return batch.Batch{}, ctx.Err()
+		case failed == f.config.Attempts, errors.Is(err, batch.ErrRoot), errors.Is(err, batch.ErrTooLarge):
+			return batch.Batch{}, fmt.Errorf("attempt %d: %w", failed, err)
+		}
+		if err := daemon.Sleep(ctx, backoff.Pause(failed)); err != nil {
+			return batch.Batch{}, err
+		}
+	}
+}
+
+func (f *HTTPFetcher) try(ctx context.Context, b Batch, groupSize uint64) (batch.Batch, error) {
+	most := uint64(f.config.MaxBytes)
+	limits := batch.Limits{
+		// A miner commits to the uncompressed size; compression never adds more than a little.
+		FileBytes: min(most, b.Bytes+b.Bytes/8+4096), PayloadBytes: min(most, b.Bytes), Leaves: b.Groups * groupSize,
+	}
+	body, err := f.get.Get(ctx, BatchURL(b.Locator, b.Root), int64(limits.FileBytes))
+	if err != nil {
+		return batch.Batch{}, err
+	}
+	defer body.Close()
+	return batch.ReadFile(body, b.Root, limits)
+}

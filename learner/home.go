@@ -1,0 +1,41 @@
+package learner
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/galahad-network/galahad/rl/checkpoint"
+)
+
+// Home is the learner's folder; its methods name the files in it.
+type Home string
+
+// Journal is the path of the journal.
+func (h Home) Journal() string { return filepath.Join(string(h), "journal.db") }
+
+// Checkpoints is the folder that is served over HTTP.
+func (h Home) Checkpoints() string { return filepath.Join(string(h), "checkpoints") }
+
+// Checkpoint is the folder of one checkpoint.
+func (h Home) Checkpoint(digest Hex) string { return checkpoint.Dir(h.Checkpoints(), digest) }
+
+// State is the file of the f32 weights and optimizer moments after a version.
+func (h Home) State(version uint64) string {
+	return filepath.Join(string(h), "state", fmt.Sprintf("%d.safetensors", version))
+}
+
+// Spool is the file of the rollout set that makes a version: a batch file (rl/batch) of the rollouts in their order.
+func (h Home) Spool(version uint64) string {
+	return filepath.Join(string(h), "spool", fmt.Sprintf("%d.rollouts", version))
+}
+
+// create makes the folders.
+func (h Home) create() error {
+	for _, dir := range []string{string(h), h.Checkpoints(), filepath.Dir(h.State(0)), filepath.Dir(h.Spool(0))} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}

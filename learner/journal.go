@@ -1,0 +1,199 @@
+package learner
+
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/grpo"
+)
+
+// Hex is bytes that read as hexadecimal in JSON.
+type Hex []byte
+
+// MarshalText implements encoding.TextMarshaler.
+func (h Hex) MarshalText() ([]byte, error) { return []byte(hex.EncodeToString(h)), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (h *Hex) UnmarshalText(text []byte) error {
+	b, err := hex.DecodeString(string(text))
+	*h = b
+	return err
+}
+
+// String returns lower-case hexadecimal.
+func (h Hex) String() string { return hex.EncodeToString(h) }
+
+// Accuracy of a checkpoint on held-out problems, sampled at temperature 1.
+type Accuracy struct {
+	Correct int     `json:"correct"`
+	N       int     `json:"n"`     // problems, one sample each
+	Value   float64 `json:"value"` // Correct / N
+	Low     float64 `json:"low"`   // 95 % Wilson interval
+	High    float64 `json:"high"`
+}
+
+// Record is what the journal holds of one version. Published and Accuracy come later than the rest.
+type Record struct {
+	Version        uint64       `json:"version"`
+	Parent         Hex          `json:"parent"` // checkpoint digest of version-1; empty for version 0
+	Digest         Hex          `json:"digest"` // checkpoint digest
+	TrainedWindows []uint64     `json:"trained_windows"`
+	RolloutSet     Hex          `json:"rollout_set"`
+	StateHash      Hex          `json:"state_hash"`
+	StateFile      Hex          `json:"state_file"` // SHA-256 of state/<version>.safetensors; empty for version 0
+	Metrics        grpo.Metrics `json:"metrics"`
+	MadeAt         time.Time    `json:"made_at"`
+	Published      bool         `json:"-"` // the chain is known to have it
+	Accuracy       *Accuracy    `json:"-"`
+}
+
+// Plan is the decision which rollouts the next step takes. From the moment it is in the journal, that step is fixed.
+type Plan struct {
+	Version    uint64 `json:"version"`     // that the step makes
+	Window     uint64 `json:"window"`      // settled window that it consumes
+	RolloutSet Hex    `json:"rollout_set"` // Merkle root over the spooled rollouts
+	Groups     int    `json:"groups"`      // groups among them
+	Leaves     uint64 `json:"leaves"`      // rollouts
+	Bytes      uint64 `json:"bytes"`       // payload of the spool
+	// TemperatureBits is the run's sampling temperature as binary32 bits.
+	TemperatureBits uint32 `json:"temperature_bits"`
+}
+
+// Buckets of the journal. Every fact is one entry, so no crash can fall between two halves of one: a plan counts only as
+// long as its version is not made and its window not passed.
+const (
+	versionsBucket  = "versions"  // version -> Record
+	publishedBucket = "published" // version -> true
+	accuracyBucket  = "accuracy"  // version -> Accuracy
+	factsBucket     = "facts"     // "plan" -> Plan, "passed" -> newest window that made no step
+)
+
+var (
+	planKey   = []byte("plan")
+	passedKey = []byte("passed")
+)
+
+// Journal is the learner's memory of what it decided and did. Every change is on disk when the method returns. It is safe
+// for concurrent use; a second process that opens the same file is refused.
+type Journal struct{ j *daemon.Journal }
+
+// OpenJournal opens or creates the journal file. Errors wrap daemon.ErrJournal, here and in all methods.
+func OpenJournal(path string) (*Journal, error) {
+	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, accuracyBucket, factsBucket)
+	if err != nil {
+		return nil, err
+	}
+	return &Journal{j: j}, nil
+}
+
+// Close releases the file.
+func (j *Journal) Close() error { return j.j.Close() }
+
+// Versions returns all records in order of version.
+func (j *Journal) Versions() (all []Record, err error) {
+	err = j.j.Each(versionsBucket, func(_ []byte, decode func(any) error) error {
+		var r Record
+		if err := decode(&r); err != nil {
+			return err
+		}
+		all = append(all, r)
+		return nil
+	})
+	for i := range all {
+		if err == nil {
+			err = j.complete(&all[i])
+		}
+	}
+	return all, err
+}
+
+// Version returns the record of one version.
+func (j *Journal) Version(version uint64) (r Record, found bool, err error) {
+	found, err = j.j.Get(versionsBucket, daemon.Key(version), &r)
+	if err != nil || !found {
+		return Record{}, false, err
+	}
+	return r, true, j.complete(&r)
+}
+
+// complete adds what came after the record was written.
+func (j *Journal) complete(r *Record) error {
+	if _, err := j.j.Get(publishedBucket, daemon.Key(r.Version), &r.Published); err != nil {
+		return err
+	}
+	var a Accuracy
+	found, err := j.j.Get(accuracyBucket, daemon.Key(r.Version), &a)
+	if found {
+		r.Accuracy = &a
+	}
+	return err
+}
+
+// Head returns the newest version. A journal that OpenCore has opened has at least version 0.
+func (j *Journal) Head() (Record, error) {
+	all, err := j.Versions()
+	if err != nil {
+		return Record{}, err
+	}
+	if len(all) == 0 {
+		return Record{}, fmt.Errorf("%w: it has no version", daemon.ErrJournal)
+	}
+	return all[len(all)-1], nil
+}
+
+// LastWindow returns the newest window that was trained on or passed over.
+func (j *Journal) LastWindow() (window uint64, found bool, err error) {
+	if found, err = j.j.Get(factsBucket, passedKey, &window); err != nil {
+		return 0, false, err
+	}
+	all, err := j.Versions()
+	if err != nil {
+		return 0, false, err
+	}
+	for _, r := range all {
+		for _, w := range r.TrainedWindows {
+			window, found = max(window, w), true
+		}
+	}
+	return window, found, nil
+}
+
+// Plan returns the step that is decided and neither made nor given up.
+func (j *Journal) Plan() (p Plan, found bool, err error) {
+	found, err = j.j.Get(factsBucket, planKey, &p)
+	if err != nil || !found {
+		return Plan{}, false, err
+	}
+	head, err := j.Head()
+	if err != nil {
+		return Plan{}, false, err
+	}
+	last, any, err := j.LastWindow()
+	if err != nil || p.Version != head.Version+1 || any && p.Window <= last {
+		return Plan{}, false, err
+	}
+	return p, true, nil
+}
+
+// Decide records the plan of the next step. Its spool must be on disk.
+func (j *Journal) Decide(p Plan) error { return j.j.Put(factsBucket, planKey, p) }
+
+// Pass records that a window makes no step; a plan for it is void.
+func (j *Journal) Pass(window uint64) error { return j.j.Put(factsBucket, passedKey, window) }
+
+// Made records a new version, whose files must be on disk.
+func (j *Journal) Made(r Record) error {
+	return j.j.PutOnce(versionsBucket, daemon.Key(r.Version), r)
+}
+
+// Published records that the chain has a version.
+func (j *Journal) Published(version uint64) error {
+	return j.j.Put(publishedBucket, daemon.Key(version), true)
+}
+
+// Measured records the accuracy of a version.
+func (j *Journal) Measured(version uint64, a Accuracy) error {
+	return j.j.Put(accuracyBucket, daemon.Key(version), a)
+}

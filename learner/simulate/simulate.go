@@ -1,0 +1,161 @@
+// Package simulate runs the learning loop without a network: one process samples, judges and trains exactly as miners and
+// learner do. It is the way to try hyperparameters before a run gets them, and to see that the numerics learn.
+package simulate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/galahad-network/galahad/learner/evaluate"
+	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/tokenizer"
+)
+
+const (
+	// domain stands where a chain id stands in derivations.
+	domain = "galahad-simulation"
+	// chunk is how many completions are sampled at once.
+	chunk = 64
+)
+
+// ErrOptions is wrapped by the refusal of options that describe no loop.
+var ErrOptions = errors.New("bad simulation")
+
+// Options describe a loop.
+type Options struct {
+	Env          env.Environment
+	Windows      int    // windows, one update each
+	Groups       int    // groups a window
+	GroupSize    int    // rollouts a group
+	Staleness    int    // rollouts of window w come from the weights after window w-1-Staleness
+	MaxNew       int    // completion tokens at most
+	Seed         uint64 // of problems and samples
+	EvalEvery    int    // windows between measurements; 0: only at the end
+	EvalProblems int    // held-out problems a measurement
+	Hyper        grpo.Hyperparameters
+	Threads      int
+}
+
+// Point is what one window saw. Accuracy and Greedy are null where they were not measured; window 0 is the start.
+type Point struct {
+	Window     int              `json:"window"`
+	Rollouts   int              `json:"rollouts"` // sampled so far
+	Tokens     int              `json:"tokens"`   // sampled so far
+	Trained    int              `json:"trained"`  // tokens trained on so far
+	Metrics    grpo.Metrics     `json:"metrics"`
+	Accuracy   *evaluate.Result `json:"accuracy,omitempty"` // sampled at temperature 1
+	Greedy     *evaluate.Result `json:"greedy,omitempty"`
+	GenSeconds float64          `json:"generate_seconds"` // of this window
+	Seconds    float64          `json:"train_seconds"`
+}
+
+// Run plays the loop from a model and tells every point to report as it is known. It returns the last model.
+func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Options, report func(Point)) (*engine.Model, error) {
+	if o.Env == nil || o.Windows < 1 || o.Groups < 1 || o.GroupSize < 2 || o.Staleness < 0 || o.MaxNew < 1 {
+		return nil, fmt.Errorf("%w: %d windows of %d groups of %d, staleness %d", ErrOptions, o.Windows, o.Groups, o.GroupSize, o.Staleness)
+	}
+	trainer := engine.NewTrainer(base, engine.Options{Threads: o.Threads})
+	published := []*engine.Model{base} // by version
+	version := uint64(0)
+	total := Point{}
+	if err := measure(ctx, base, tok, o, &total); err != nil {
+		return nil, err
+	}
+	report(total)
+	for w := range o.Windows {
+		p := Point{Window: w + 1, Rollouts: total.Rollouts, Tokens: total.Tokens, Trained: total.Trained}
+		start := time.Now()
+		groups, err := sample(ctx, published[max(0, len(published)-1-o.Staleness)], tok, o, uint64(w), &p)
+		if err != nil {
+			return nil, err
+		}
+		p.GenSeconds = time.Since(start).Seconds()
+		start = time.Now()
+		if p.Metrics, err = grpo.Step(ctx, trainer, groups, version+1, o.Hyper); err != nil {
+			return nil, fmt.Errorf("window %d: %w", w+1, err)
+		}
+		model := published[len(published)-1]
+		if p.Metrics.Updated {
+			version++
+			// Miners sample from the published weights, which are bfloat16.
+			if model, err = trainer.Model().RoundBF16(); err != nil {
+				return nil, err
+			}
+		}
+		published = append(published, model)
+		p.Trained += p.Metrics.Tokens
+		p.Seconds = time.Since(start).Seconds()
+		if w+1 == o.Windows || o.EvalEvery > 0 && (w+1)%o.EvalEvery == 0 {
+			if err := measure(ctx, model, tok, o, &p); err != nil {
+				return nil, err
+			}
+		}
+		report(p)
+		total = p
+	}
+	return published[len(published)-1], nil
+}
+
+// sample makes a window's rollouts the way a miner does: problem and sampling streams from the group's seed.
+func sample(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o Options, window uint64, p *Point) ([]grpo.Group, error) {
+	eng := engine.New(model, engine.Options{Threads: o.Threads})
+	end := []int32{tok.EOS()}
+	sampling := engine.Sampling{TemperatureBits: math.Float32bits(1), TopPMillionths: derive.Million, MaxNew: o.MaxNew, EndTokens: end}
+	problems := make([]env.Problem, o.Groups)
+	var requests []engine.Request
+	for g := range problems {
+		seed := derive.Derive(domain, "group", derive.U64(o.Seed), derive.U64(window), derive.U64(uint64(g)))
+		problems[g] = o.Env.Problem(derive.NewStream(seed))
+		prompt, err := o.Env.Prompt(tok, problems[g])
+		if err != nil {
+			return nil, err
+		}
+		for i := range o.GroupSize {
+			requests = append(requests, engine.Request{Prompt: prompt, Seed: derive.SampleSeed(domain, seed, uint64(i)), Sampling: sampling})
+		}
+	}
+	groups := make([]grpo.Group, o.Groups)
+	for start := 0; start < len(requests); start += chunk {
+		part := requests[start:min(start+chunk, len(requests))]
+		completions, err := eng.Generate(ctx, part)
+		if err != nil {
+			return nil, err
+		}
+		for i, c := range completions {
+			g := (start + i) / o.GroupSize
+			groups[g] = append(groups[g], grpo.Rollout{
+				Prompt: part[i].Prompt, Completion: c.Tokens, LogProbs: c.LogProbs, Temperature: 1,
+				Reward: env.Judge(o.Env, tok, problems[g], c.Tokens, end),
+			})
+			p.Rollouts++
+			p.Tokens += len(c.Tokens)
+		}
+	}
+	return groups, nil
+}
+
+// measure adds the held-out accuracy of a model, sampled and greedy, to a point.
+func measure(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o Options, p *Point) error {
+	if o.EvalProblems < 1 {
+		return nil
+	}
+	eng := engine.New(model, engine.Options{Threads: o.Threads})
+	spec := evaluate.Spec{Env: o.Env, Problems: o.EvalProblems, Samples: 1, MaxNew: o.MaxNew, Seed: 1}
+	sampled, err := evaluate.Run(ctx, eng, tok, spec, nil)
+	if err != nil {
+		return err
+	}
+	spec.Greedy = true
+	greedy, err := evaluate.Run(ctx, eng, tok, spec, nil)
+	if err != nil {
+		return err
+	}
+	p.Accuracy, p.Greedy = &sampled, &greedy
+	return nil
+}
