@@ -122,7 +122,11 @@ func TestMatmulEqualsReference(t *testing.T) {
 		"sparse":   func() float32 { return float32(r.NormFloat64()) * float32(r.IntN(2)) },
 	}
 	for name, number := range kinds {
-		for round := range 60 {
+		rounds := 60
+		if testing.Short() {
+			rounds = 5
+		}
+		for round := range rounds {
 			m, n, k := 1+r.IntN(70), 1+r.IntN(70), 1+r.IntN(70)
 			if round == 0 {
 				k = packK + 50 // two blocks
