@@ -107,6 +107,15 @@ func TestZipBombIsRefused(t *testing.T) {
 	}
 }
 
+// A leaf longer than what the header leaves for it is refused before it is read.
+func TestLeafBeyondThePayloadIsNotRead(t *testing.T) {
+	root := testBatch(t, 1).Root()
+	payload := append(binary.BigEndian.AppendUint32(nil, 1<<20), make([]byte, 1<<20)...)
+	_, err := ReadFile(bytes.NewReader(forge(1, 1<<10, root, payload)), root, wide)
+	require.ErrorIs(t, err, ErrFile)
+	require.ErrorContains(t, err, "leaf 0 of 1048576 bytes")
+}
+
 func TestCorruptFiles(t *testing.T) {
 	b := testBatch(t, 8)
 	root, data := b.Root(), fileOf(t, b)
