@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"fmt"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -64,8 +65,14 @@ func (k *Keeper) postpone(ctx context.Context, u types.Unbonding, params types.P
 	return k.setUnbonding(ctx, addr, u)
 }
 
-// inCache runs f on a copy of the state, which replaces the state if f succeeds.
-func inCache(ctx context.Context, f func(ctx context.Context) error) error {
+// inCache runs f on a copy of the state, which replaces the state if f succeeds. A
+// panic counts as an error: no entry may halt the chain.
+func inCache(ctx context.Context, f func(ctx context.Context) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
+	}()
 	cached, write := sdk.UnwrapSDKContext(ctx).CacheContext()
 	if err := f(cached); err != nil {
 		return err

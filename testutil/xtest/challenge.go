@@ -1,0 +1,117 @@
+package xtest
+
+import (
+	"bytes"
+	"context"
+
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+)
+
+// Challenge stands in for x/challenge's keeper: it answers from what the test put
+// into it, and takes stages from the real rule (challengetypes.StageAt).
+type Challenge struct {
+	Runs    map[uint64]challengetypes.Run
+	Windows map[[2]uint64]challengetypes.Window
+	Frozen  map[[2]uint64]map[string]uint32 // raw address -> declared groups
+}
+
+// NewChallenge returns one without runs.
+func NewChallenge() *Challenge {
+	return &Challenge{
+		Runs:    map[uint64]challengetypes.Run{},
+		Windows: map[[2]uint64]challengetypes.Window{},
+		Frozen:  map[[2]uint64]map[string]uint32{},
+	}
+}
+
+// Digest is 32 bytes of b.
+func Digest(b byte) []byte { return bytes.Repeat([]byte{b}, 32) }
+
+// AddRun adds an active run with G = 16, K = 8 and a conformance digest of 0x0c's.
+func (c *Challenge) AddRun(id uint64) {
+	c.Runs[id] = challengetypes.Run{
+		Id: id, Name: "test", Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE,
+		Params: challengetypes.RunParams{
+			GroupSize: 8, MaxGroups: 16, MaxGroupsPerWindow: 1024, MaxOpenWindows: 3,
+			CommitBlocks: 10, AuditBlocks: 10, RevealBlocks: 5,
+			MaxBatchBytes: 1 << 20, ConformanceDigest: Digest(0x0c),
+			BondPerGroupFloor: sdkmath.NewIntWithDecimal(1, 18),
+		},
+	}
+}
+
+// AddWindow adds a window of a run, in COMMIT from height start on, for the
+// checkpoint digest of 0xcc's and 1 GAL a group.
+func (c *Challenge) AddWindow(run, id uint64, start int64) {
+	r := c.Runs[run]
+	c.Windows[[2]uint64{run, id}] = challengetypes.Window{
+		Run: run, Id: id, FreezeHeight: start - 1, CommitStart: start, CommitEnd: start + int64(r.Params.CommitBlocks),
+		Params: r.Params, CheckpointDigest: Digest(0xcc), BondPerGroup: r.Params.BondPerGroupFloor,
+		EligibleStake: sdkmath.ZeroInt(),
+	}
+	r.NextWindow = max(r.NextWindow, id+1)
+	c.Runs[run] = r
+}
+
+// Freeze puts a miner into a window.
+func (c *Challenge) Freeze(run, window uint64, miner sdk.AccAddress, declared uint32) {
+	key := [2]uint64{run, window}
+	if c.Frozen[key] == nil {
+		c.Frozen[key] = map[string]uint32{}
+	}
+	c.Frozen[key][string(miner)] = declared
+}
+
+// Close makes a window CLOSED as of height.
+func (c *Challenge) Close(run, window uint64, height int64) {
+	w := c.Windows[[2]uint64{run, window}]
+	w.ClosedHeight = height
+	c.Windows[[2]uint64{run, window}] = w
+}
+
+// GetRun is x/challenge's.
+func (c *Challenge) GetRun(_ context.Context, run uint64) (challengetypes.Run, error) {
+	r, ok := c.Runs[run]
+	if !ok {
+		return r, challengetypes.ErrRunNotFound
+	}
+	return r, nil
+}
+
+// GetWindow is x/challenge's.
+func (c *Challenge) GetWindow(_ context.Context, run, window uint64) (challengetypes.Window, error) {
+	w, ok := c.Windows[[2]uint64{run, window}]
+	if !ok {
+		return w, challengetypes.ErrWindowNotFound
+	}
+	return w, nil
+}
+
+// Stage is x/challenge's.
+func (c *Challenge) Stage(ctx context.Context, w challengetypes.Window) challengetypes.Stage {
+	return challengetypes.StageAt(w, sdk.UnwrapSDKContext(ctx).BlockHeight())
+}
+
+// OpenWindows is x/challenge's.
+func (c *Challenge) OpenWindows(_ context.Context, run uint64) ([]challengetypes.Window, error) {
+	var open []challengetypes.Window
+	for id := range c.Runs[run].NextWindow {
+		if w, ok := c.Windows[[2]uint64{run, id}]; ok && !w.Done() {
+			open = append(open, w)
+		}
+	}
+	return open, nil
+}
+
+// FrozenMiner is x/challenge's.
+func (c *Challenge) FrozenMiner(_ context.Context, run, window uint64, miner sdk.AccAddress) (challengetypes.FrozenMiner, bool, error) {
+	declared, ok := c.Frozen[[2]uint64{run, window}][string(miner)]
+	if !ok {
+		return challengetypes.FrozenMiner{}, false, nil
+	}
+	return challengetypes.FrozenMiner{Run: run, Window: window, Address: miner.String(), DeclaredGroups: declared}, true, nil
+}
