@@ -1,0 +1,171 @@
+// Package cli holds settlement's commands that print tables.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	gogogrpc "github.com/cosmos/gogoproto/grpc"
+	"github.com/cosmos/gogoproto/proto"
+	"github.com/spf13/cobra"
+
+	"github.com/galahad-network/galahad/x/internal/table"
+	"github.com/galahad-network/galahad/x/settlement/types"
+)
+
+// flagWindows is how far `scores` looks back.
+const flagWindows = "windows"
+
+// NewQueryCmd returns `query settlement`.
+func NewQueryCmd() *cobra.Command {
+	return table.Parent(types.ModuleName, "Verdicts, scores and pay",
+		scoresCmd(),
+		table.Command("metagraph RUN", "Show every miner and grader of a run", cobra.ExactArgs(1), metagraph),
+		table.Command("window RUN WINDOW", "Show who did what in a settled window and what it paid", cobra.ExactArgs(2), window))
+}
+
+func scoresCmd() *cobra.Command {
+	var windows uint32
+	cmd := table.Command("scores RUN", "Rank the miners of a run over its last settled windows", cobra.ExactArgs(1),
+		func(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Message, *table.Table, error) {
+			run, err := number("RUN", args[0])
+			if err != nil {
+				return nil, nil, err
+			}
+			res, err := types.NewQueryClient(conn).Scores(ctx, &types.QueryScoresRequest{Run: run, Windows: windows})
+			if err != nil {
+				return nil, nil, err
+			}
+			return res, ScoresTable(run, res.Scores), nil
+		})
+	cmd.Flags().Uint32Var(&windows, flagWindows, 0, "settled windows to look back over, at most 100 (default 20)")
+	return cmd
+}
+
+func metagraph(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Message, *table.Table, error) {
+	run, err := number("RUN", args[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := types.NewQueryClient(conn).Metagraph(ctx, &types.QueryMetagraphRequest{Run: run})
+	if err != nil {
+		return nil, nil, err
+	}
+	return res, MetagraphTable(res), nil
+}
+
+func window(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Message, *table.Table, error) {
+	run, err := number("RUN", args[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := number("WINDOW", args[1])
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := types.NewQueryClient(conn).Window(ctx, &types.QueryWindowRequest{Run: run, Window: id})
+	if err != nil {
+		return nil, nil, err
+	}
+	return res, WindowTable(res), nil
+}
+
+func number(name, arg string) (uint64, error) {
+	n, err := strconv.ParseUint(arg, 10, 64)
+	if err != nil {
+		return 0, fmt.Errorf("%s %q is not a number", name, arg)
+	}
+	return n, nil
+}
+
+// ScoresTable ranks miners.
+func ScoresTable(run uint64, scores []types.Score) *table.Table {
+	t := table.New("RANK", "MINER", "INCENTIVE", "WINDOWS OK", "PAID", "SLASHED", "LAST WINDOW", "LAST VERDICT").
+		Title("Scores of run %d", run)
+	for i, s := range scores {
+		t.Row(i+1, table.Addr(s.Miner), ppb(s.MeanIncentivePpb), fmt.Sprintf("%d of %d", s.OkWindows, s.Windows),
+			s.Paid, s.Slashed, s.LastWindow, verdict(s.LastCode, s.LastLeaf))
+	}
+	return t.Note("INCENTIVE is the mean share of the miners' part of the emission; PAID and SLASHED are in GAL.")
+}
+
+// MetagraphTable shows miners, then graders.
+func MetagraphTable(m *types.QueryMetagraphResponse) *table.Table {
+	t := table.New("ROLE", "ADDRESS", "STAKE", "LOCKED", "GROUPS", "SHARE", "LAST PAID", "STATE").
+		Title("Metagraph of run %d after %d settled windows", m.Run, m.SettledWindows)
+	for _, x := range m.Miners {
+		var share, paid, state any
+		if x.Last != nil {
+			share, paid = ppb(x.Last.IncentivePpb), x.Last.Paid
+			state = verdict(x.Last.Code, x.Last.Leaf)
+		}
+		if x.JailedUntilWindow > m.SettledWindows {
+			state = fmt.Sprintf("jailed until window %d, last %v", x.JailedUntilWindow, dash(state))
+		}
+		t.Row("miner", table.Addr(x.Address), x.Bond, x.Locked, x.DeclaredGroups, share, paid, state)
+	}
+	for _, x := range m.Graders {
+		var stake, share, paid any
+		state := fmt.Sprintf("missed %d", x.Missed)
+		if x.Last != nil {
+			stake, share, paid = x.Last.Stake, ppb(x.Last.DividendPpb), x.Last.Paid
+			if x.Last.Reason != "" {
+				state += ", last: " + x.Last.Reason
+			}
+		}
+		if x.SuspendedUntilWindow > m.SettledWindows {
+			state = fmt.Sprintf("suspended until window %d", x.SuspendedUntilWindow)
+		}
+		t.Row("grader", table.Addr(x.Address), stake, nil, nil, share, paid, state)
+	}
+	return t.Note("STAKE is a miner's bond or a grader's bonded stake, in GAL; SHARE is of the miners' or graders' part of the last window.")
+}
+
+// WindowTable shows a settled window: its miners, then its graders, and where the
+// emission went.
+func WindowTable(w *types.QueryWindowResponse) *table.Table {
+	r := w.Window
+	end := "CLOSED"
+	if r.Void {
+		end = "VOID"
+	}
+	t := table.New("ROLE", "ADDRESS", "GROUPS", "VERDICT", "AGREE", "WEIGHT", "PAID", "SLASHED", "WHY").
+		Title("Window %d of run %d, %s at block %d", r.Window, r.Run, end, r.Height)
+	for _, m := range w.Miners {
+		t.Row("miner", table.Addr(m.Miner), fmt.Sprintf("%d of %d", m.Groups, m.DeclaredGroups), verdict(m.Code, m.Leaf),
+			table.PPM(m.AgreeingPpm), m.Weight, m.Paid, m.Slashed, m.Reason)
+	}
+	for _, g := range w.Graders {
+		state := "revealed"
+		switch {
+		case !g.Committed:
+			state = "absent"
+		case !g.Revealed:
+			state = "not counted"
+		}
+		t.Row("grader", table.Addr(g.Grader), nil, state, nil, nil, g.Paid, nil, g.Reason)
+	}
+	return t.Note("Minted %s GAL: miners %s, graders %s, learner %s, validators %s, community pool %s.",
+		table.FormatGAL(r.Minted), table.FormatGAL(r.Miners), table.FormatGAL(r.Graders), table.FormatGAL(r.Learner),
+		table.FormatGAL(r.Validators), table.FormatGAL(r.Pool))
+}
+
+// ppb are billionths, shown as a percentage.
+func ppb(x uint64) table.PPM { return table.PPM(x / 1000) }
+
+// verdict is a code, with the leaf where it is about one.
+func verdict(code types.VerdictCode, leaf uint64) string {
+	v := types.Verdict{Code: code}
+	if v.VerifyCode().Hard() {
+		return fmt.Sprintf("%s at leaf %d", code.Name(), leaf)
+	}
+	return code.Name()
+}
+
+func dash(v any) any {
+	if v == nil {
+		return "-"
+	}
+	return v
+}
