@@ -77,7 +77,7 @@ var accountPermissions = map[string][]string{
 	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
 	govtypes.ModuleName:            {authtypes.Burner},
 	registrytypes.ModuleName:       {authtypes.Burner}, // miners' bonds; burns what is slashed
-	settlementtypes.ModuleName:     {authtypes.Minter, authtypes.Burner},
+	settlementtypes.ModuleName:     {authtypes.Minter},
 }
 
 // BlockedAddresses are the module accounts: nobody can send to them, so their

@@ -37,6 +37,8 @@ import (
 	registrytypes "github.com/galahad-network/galahad/x/registry/types"
 	"github.com/galahad-network/galahad/x/rollout"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+	"github.com/galahad-network/galahad/x/settlement"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
 
 // newModuleManager lists the modules and the orders in which they run.
@@ -60,6 +62,8 @@ func newModuleManager(app *App) *module.Manager {
 		registry.NewAppModule(app.Registry),
 		policy.NewAppModule(app.Policy),
 		rollout.NewAppModule(app.Rollout),
+		settlement.NewAppModule(app.Settlement),
+		settlement.NewAppModule(app.Settlement),
 	)
 
 	// Genesis transactions are delivered by genutil, so whatever validators need
@@ -70,6 +74,7 @@ func newModuleManager(app *App) *module.Manager {
 		authz.ModuleName, feegrant.ModuleName, upgradetypes.ModuleName, vestingtypes.ModuleName,
 		consensustypes.ModuleName,
 		challengetypes.ModuleName, registrytypes.ModuleName, policytypes.ModuleName, rollouttypes.ModuleName,
+		settlementtypes.ModuleName,
 	}
 	m.SetOrderInitGenesis(genesis...)
 	m.SetOrderExportGenesis(genesis...)
@@ -85,11 +90,11 @@ func newModuleManager(app *App) *module.Manager {
 		authz.ModuleName, challengetypes.ModuleName,
 	)
 
-	// bank comes first by the SDK's rule. staking comes before challenge, which
-	// freezes stakes into windows.
+	// bank comes first by the SDK's rule. Ours come last: settlement closes windows
+	// that challenge has not declared VOID in this block.
 	m.SetOrderEndBlockers(
 		banktypes.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName,
-		registrytypes.ModuleName, challengetypes.ModuleName,
+		registrytypes.ModuleName, challengetypes.ModuleName, settlementtypes.ModuleName,
 	)
 	return m
 }
