@@ -1,9 +1,12 @@
 package engine
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -80,5 +83,181 @@ func TestGradientMatchesFiniteDifferences(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestStepIsAdamW checks one tensor's first two steps against AdamW in float64.
+func TestStepIsAdamW(t *testing.T) {
+	m := randomModel(t, tinyConfigs["tied with bias"], 4)
+	tr := NewTrainer(m, Options{Threads: 1})
+	h := AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Clip: 0.5}
+	n := len(tr.grad.flat)
+	m1, m2, w := make([]float64, n), make([]float64, n), make([]float64, n)
+	for i, x := range m.w.flat {
+		w[i] = float64(x)
+	}
+	for step := 1; step <= 2; step++ {
+		g := randomFloats(uint64(step), n)
+		copy(tr.grad.flat, g)
+		norm := 0.0
+		for _, x := range g {
+			norm += float64(x) * float64(x)
+		}
+		norm = math.Sqrt(norm)
+		got, err := tr.Step(h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if math.Abs(float64(got)/norm-1) > 1e-5 {
+			t.Errorf("step %d: norm %v, want %v", step, got, norm)
+		}
+		for _, s := range m.specs {
+			for i := s.offset; i < s.offset+s.size; i++ {
+				x := float64(g[i]) * 0.5 / norm
+				m1[i] = 0.9*m1[i] + 0.1*x
+				m2[i] = 0.95*m2[i] + 0.05*x*x
+				if len(s.shape) > 1 {
+					w[i] -= 0.01 * 0.1 * w[i]
+				}
+				w[i] -= 0.01 * m1[i] / (1 - math.Pow(0.9, float64(step))) / (math.Sqrt(m2[i]/(1-math.Pow(0.95, float64(step)))) + 1e-8)
+				if math.Abs(float64(tr.live.w.flat[i])-w[i]) > 1e-6 {
+					t.Fatalf("step %d: %s element %d is %v, want %v", step, s.name, i-s.offset, tr.live.w.flat[i], w[i])
+				}
+			}
+		}
+	}
+	if slices.ContainsFunc(tr.grad.flat, func(x float32) bool { return x != 0 }) {
+		t.Error("the gradient is not zero after a step")
+	}
+}
+
+func stateBytes(t *testing.T, tr *Trainer) []byte {
+	var b bytes.Buffer
+	if err := tr.SaveState(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+// TestTrainerResumesWithTheSameBits stops after two of four steps.
+func TestTrainerResumesWithTheSameBits(t *testing.T) {
+	c := tinyConfigs["tied with bias"]
+	c.VocabSize = 32
+	seqs := trainingBatch(20, 12)
+	whole := NewTrainer(randomModel(t, c, 6), Options{Threads: 1})
+	part := NewTrainer(randomModel(t, c, 6), Options{Threads: 2})
+	for step := range 4 {
+		trainStep(t, whole, seqs)
+		if step == 2 {
+			var err error
+			if part, err = LoadTrainer(stateBytes(t, part), Options{Threads: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		trainStep(t, part, seqs)
+	}
+	if !bytes.Equal(stateBytes(t, whole), stateBytes(t, part)) || part.Steps() != 4 {
+		t.Error("resumed training went another way")
+	}
+	if a, b := encode(t, whole.Model(), F32), encode(t, part.Model(), F32); !bytes.Equal(a, b) {
+		t.Error("models differ")
+	}
+}
+
+func TestBrokenStateIsRefused(t *testing.T) {
+	tr := NewTrainer(randomModel(t, tinyConfigs["tied with bias"], 6), Options{Threads: 1})
+	good := stateBytes(t, tr)
+	other := NewTrainer(randomModel(t, tinyConfigs["untied without bias"], 6), Options{Threads: 1})
+	for name, edit := range map[string]func() []byte{
+		"truncated":      func() []byte { return good[:len(good)-4] },
+		"a model's file": func() []byte { return encode(t, tr.Model(), F32) },
+		"steps":          func() []byte { return bytes.Replace(good, []byte(`"steps":"0"`), []byte(`"steps":"x"`), 1) },
+		"wrong tensor": func() []byte {
+			return bytes.Replace(good, []byte(`"moment1.model.norm`), []byte(`"moment3.model.norm`), 1)
+		},
+		"power above one": func() []byte { other.power1 = 1.5; return stateBytes(t, other) },
+		"negative moment": func() []byte { tr.moment2.flat[7] = -1; return stateBytes(t, tr) },
+	} {
+		_, err := LoadTrainer(edit(), Options{})
+		var tensor *TensorError
+		var whole *FileError
+		var config *ConfigError
+		if !errors.As(err, &tensor) && !errors.As(err, &whole) && !errors.As(err, &config) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestFailedAccumulateLeavesNothing: after any error the gradient is dropped and
+// the weights are as before.
+func TestFailedAccumulateLeavesNothing(t *testing.T) {
+	c := tinyConfigs["untied without bias"]
+	tr := NewTrainer(randomModel(t, c, 6), Options{Threads: 1})
+	before := encode(t, tr.Model(), F32)
+	good := TrainSequence{Tokens: []int32{1, 2, 3}, Prompt: 1}
+	ones := func(_ int, logp []float32) []float32 { return logp }
+	many := slices.Repeat([]TrainSequence{good}, inFlight)
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	for name, run := range map[string]func() error{
+		"no completion": func() error {
+			return tr.Accumulate(context.Background(), append(many, TrainSequence{Tokens: []int32{1}, Prompt: 1}), ones)
+		},
+		"no prompt": func() error {
+			return tr.Accumulate(context.Background(), []TrainSequence{{Tokens: []int32{1, 2}}}, ones)
+		},
+		"too long": func() error {
+			return tr.Accumulate(context.Background(), []TrainSequence{{Tokens: make([]int32, 25), Prompt: 1}}, ones)
+		},
+		"bad token": func() error {
+			return tr.Accumulate(context.Background(), []TrainSequence{{Tokens: []int32{1, 9}, Prompt: 1}}, ones)
+		},
+		"bad temperature": func() error {
+			return tr.Accumulate(context.Background(), []TrainSequence{{Tokens: []int32{1, 2}, Prompt: 1, Temperature: -1}}, ones)
+		},
+		"too few derivatives": func() error {
+			return tr.Accumulate(context.Background(), append(many, good), func(i int, logp []float32) []float32 { return logp[:len(logp)-i/inFlight] })
+		},
+		"infinite derivative": func() error {
+			return tr.Accumulate(context.Background(), append(many, good), func(i int, logp []float32) []float32 {
+				logp[0] /= float32(inFlight - i)
+				return logp
+			})
+		},
+		"cancelled": func() error { return tr.Accumulate(cancelled, many, ones) },
+	} {
+		if run() == nil {
+			t.Errorf("%s: accepted", name)
+		}
+		if slices.ContainsFunc(tr.grad.flat, func(x float32) bool { return x != 0 }) {
+			t.Errorf("%s: a gradient is left", name)
+		}
+	}
+	if _, err := tr.Step(AdamW{LR: 1, Beta1: 1, Beta2: 0.9, Eps: 1e-8}); err == nil {
+		t.Error("beta1 = 1 was accepted")
+	}
+	tr.grad.flat[3] = float32(math.Inf(1))
+	if _, err := tr.Step(AdamW{LR: 1, Beta1: 0.9, Beta2: 0.9, Eps: 1e-8}); err == nil {
+		t.Error("an infinite gradient was accepted")
+	}
+	tr.grad.flat[3] = 1
+	if _, err := tr.Step(AdamW{LR: 3e38, Beta1: 0.9, Beta2: 0.9, Eps: 1e-30, WeightDecay: 3e38}); err == nil {
+		t.Error("weights that overflow were accepted")
+	}
+	if !bytes.Equal(before, encode(t, tr.Model(), F32)) || tr.Steps() != 0 {
+		t.Error("the weights changed")
+	}
+}
+
+// TestModelIsASnapshot: a model taken from the trainer does not change with it.
+func TestModelIsASnapshot(t *testing.T) {
+	c := tinyConfigs["tied with bias"]
+	c.VocabSize = 32
+	tr := NewTrainer(randomModel(t, c, 6), Options{Threads: 1})
+	m := tr.Model()
+	before := encode(t, m, F32)
+	trainStep(t, tr, trainingBatch(3, 12))
+	if !bytes.Equal(before, encode(t, m, F32)) || bytes.Equal(before, encode(t, tr.Model(), F32)) {
+		t.Error("the snapshot changed, or the masters did not")
 	}
 }
