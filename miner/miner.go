@@ -243,7 +243,7 @@ func (m *Miner) mine(ctx context.Context) error {
 			if w.Stage != challengetypes.StageCommit || done[w.Window.Id] {
 				continue
 			}
-			finished, err := m.window(ctx, w.Window)
+			finished, err := m.whileCommit(ctx, w.Window)
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -272,6 +272,25 @@ func (m *Miner) mine(ctx context.Context) error {
 	}
 }
 
+// whileCommit works on a window until COMMIT is over, so that a checkpoint or a node
+// that cannot be reached does not hold up the next window.
+func (m *Miner) whileCommit(ctx context.Context, w challengetypes.Window) (finished bool, err error) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		for v := m.current(); ctx.Err() == nil; v = m.current() {
+			if v.height >= w.CommitEnd {
+				stop()
+			}
+			select {
+			case <-ctx.Done():
+			case <-v.changed:
+			}
+		}
+	}()
+	return m.window(ctx, w)
+}
+
 // prune deletes batches that need not be served any more.
 func (m *Miner) prune(ctx context.Context) error {
 	records, err := m.journal.all()
@@ -298,4 +317,3 @@ func (m *Miner) prune(ctx context.Context) error {
 	}
 	return m.journal.forget(old)
 }
-

@@ -76,4 +76,3 @@ func (m *Miner) offer(root []byte) (batches.Offer, bool) {
 	}
 	return batches.Offer{}, false
 }
-

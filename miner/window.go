@@ -242,7 +242,9 @@ func (m *Miner) step(ctx context.Context, k *work, n uint64, left time.Duration)
 	m.metrics.groups.Add(float64(n))
 	m.metrics.tokens.Add(float64(tokens))
 	rate := float64(tokens) / max(took.Seconds(), 1e-9)
-	m.note(func(s *Status) { s.Window, s.Groups, s.Declared, s.TokensPerSecond = k.window.Id, k.done, k.declared, rate })
+	m.note(func(s *Status) {
+		s.Window, s.Groups, s.Declared, s.TokensPerSecond = k.window.Id, k.done, k.declared, rate
+	})
 	m.log.Info("generated", "window", k.window.Id, "groups", fmt.Sprintf("%d/%d", k.done, k.declared),
 		"tokens_per_second", int(rate), "blocks_left", max(0, k.window.CommitEnd-m.current().height-1))
 	return nil

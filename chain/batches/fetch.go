@@ -16,7 +16,6 @@ import (
 // ErrLocator is returned for a locator that this version cannot fetch from.
 var ErrLocator = errors.New("unusable locator")
 
-
 // URL is where a batch is served below a locator.
 func URL(locator string, root []byte) string {
 	return strings.TrimSuffix(locator, "/") + "/batches/" + hex.EncodeToString(root)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 
 	sdkmath "cosmossdk.io/math"
 	"github.com/cosmos/gogoproto/proto"
@@ -44,9 +45,21 @@ func ask[Resp any, P interface {
 	var resp Resp
 	err := c.query(ctx, "/galahad."+module+".v1.Query/"+method, req, P(&resp))
 	if err != nil {
+		for _, missing := range absences {
+			// A registered error crosses gRPC as text only.
+			if !errors.Is(err, ErrNotFound) && strings.Contains(err.Error(), missing.Error()) {
+				err = fmt.Errorf("%w: %w", ErrNotFound, err)
+			}
+		}
 		return resp, fmt.Errorf("%s %s: %w", module, method, err)
 	}
 	return resp, nil
+}
+
+// absences are the modules' errors for what does not exist, or not yet.
+var absences = []error{
+	challengetypes.ErrRunNotFound, challengetypes.ErrWindowNotFound, challengetypes.ErrBeaconNotFound,
+	policytypes.ErrCheckpointNotFound, registrytypes.ErrNotRegistered, rollouttypes.ErrNotFound, settlementtypes.ErrNotSettled,
 }
 
 // found turns ErrNotFound into false.

@@ -1,0 +1,319 @@
+package validator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/chain/batches"
+	"github.com/galahad-network/galahad/chain/checkpoints"
+	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/verify"
+	"github.com/galahad-network/galahad/rl/verify/replay"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
+)
+
+// subject is a committed miner under audit. Its goroutine writes result and work;
+// they are read when that has ended.
+type subject struct {
+	commitment rollouttypes.Commitment
+	address    sdk.AccAddress
+	declared   uint32
+	result     verify.Result
+	work       replay.Work
+}
+
+// job is the audit of one window.
+type job struct {
+	v        *Validator
+	window   challengetypes.Window
+	policy   *checkpoints.Policy
+	subjects []*subject
+	groups   uint64                // committed, all miners
+	attempt  time.Duration         // for one try to fetch one batch
+	slots    *semaphore.Weighted   // of fetches; first come, first served
+	seeded   chan struct{}         // closed when audit is set
+	audit    challengetypes.Window // with the audit seed
+}
+
+// errGone ends the audit of a window that became VOID or went on without us.
+var errGone = errors.New("the window is over")
+
+// assess audits a window and returns the results, in time for the commitment.
+func (v *Validator) assess(ctx context.Context, w challengetypes.Window) (*job, error) {
+	j := &job{v: v, window: w, seeded: make(chan struct{}), slots: semaphore.NewWeighted(int64(v.config.Audit.Parallel))}
+	if err := j.prepare(ctx); err != nil {
+		return nil, err
+	}
+	fetching, stopFetching := context.WithCancel(ctx)
+	defer stopFetching()
+	checking, stopChecking := context.WithCancel(ctx)
+	defer stopChecking()
+	watch, stopWatching := context.WithCancel(ctx)
+	watched := make(chan error, 1)
+	go func() { watched <- j.deadlines(watch, stopFetching, stopChecking) }()
+	var all sync.WaitGroup
+	policyErr := j.load(checking)
+	for _, s := range j.subjects {
+		if policyErr != nil {
+			s.result = verify.Result{Code: verify.Undecided, Detail: policyErr.Error()}
+			continue
+		}
+		all.Go(func() { s.result, s.work = j.examine(fetching, checking, s) })
+	}
+	all.Wait()
+	select { // whatever there was to check, AUDIT must be there to post in
+	case <-checking.Done():
+	case <-j.seeded:
+	}
+	stopWatching()
+	if err := <-watched; errors.Is(err, errGone) {
+		return nil, err
+	}
+	return j, ctx.Err()
+}
+
+// prepare reads what the window froze and what was committed.
+func (j *job) prepare(ctx context.Context) error {
+	v, w := j.v, j.window
+	if !bytes.Equal(w.Params.ConformanceDigest, v.conformance) {
+		return fmt.Errorf("%w: it computes %x, window %d wants %x; install the run's version", ErrConformance, v.conformance, w.Id, w.Params.ConformanceDigest)
+	}
+	commitments, total, err := v.chain.Commitments(ctx, w.Run, w.Id)
+	if err != nil {
+		return err
+	}
+	miners, err := v.chain.WindowMiners(ctx, w.Run, w.Id)
+	if err != nil {
+		return err
+	}
+	declared := map[string]uint32{}
+	for _, m := range miners {
+		declared[m.Address] = m.DeclaredGroups
+	}
+	j.groups = total
+	for _, c := range commitments {
+		address, err := sdk.AccAddressFromBech32(c.Miner)
+		if err != nil {
+			return fmt.Errorf("commitment of %q: %w", c.Miner, err)
+		}
+		j.subjects = append(j.subjects, &subject{
+			commitment: c, address: address, declared: declared[c.Miner],
+		})
+	}
+	params, err := v.chain.ChallengeParams(ctx)
+	if err != nil {
+		return err
+	}
+	// Four attempts fit into the time for fetching, whatever the setting says.
+	fetchTime := time.Duration(float64(params.BlockTime) * float64(w.Params.AuditBlocks) * v.config.Audit.FetchShare)
+	j.attempt = max(min(v.config.Fetch.Timeout, fetchTime/4), 100*time.Millisecond)
+	return nil
+}
+
+// load gets the frozen checkpoint. Without it a grader can only abstain.
+func (j *job) load(ctx context.Context) error {
+	w := j.window
+	ck, ok, err := j.v.chain.Checkpoint(ctx, w.Run, w.CheckpointVersion)
+	if err != nil {
+		return err
+	}
+	if !ok || !bytes.Equal(ck.Digest, w.CheckpointDigest) {
+		return fmt.Errorf("checkpoint %d of run %d is not the one that window %d froze", w.CheckpointVersion, w.Run, w.Id)
+	}
+	if j.policy, err = j.v.policies.Get(ctx, ck.Digest, ck.Locator); err != nil {
+		return fmt.Errorf("checkpoint %d: %w", w.CheckpointVersion, err)
+	}
+	return nil
+}
+
+// deadlines follows the window: it tells the replays the audit seed, ends the
+// fetching after its share of AUDIT, and everything when the verdicts must be
+// posted.
+func (j *job) deadlines(ctx context.Context, stopFetching, stopChecking func()) error {
+	told := false
+	for {
+		view := j.v.current()
+		s, open := view.find(j.window.Id)
+		if view.height > 0 && (!open || s.Stage > challengetypes.StageAudit) {
+			stopFetching()
+			stopChecking()
+			return errGone
+		}
+		if open && s.Stage == challengetypes.StageAudit {
+			if !told {
+				j.audit, told = s.Window, true
+				close(j.seeded)
+			}
+			length := s.Window.AuditEnd - s.Window.AuditStart
+			// A transaction that is sent now comes into block height+1 or later.
+			if view.height+1 >= s.Window.AuditStart+int64(float64(length)*j.v.config.Audit.FetchShare) {
+				stopFetching()
+			}
+			if view.height+1 >= s.Window.AuditEnd-j.v.config.Audit.CommitMarginBlocks {
+				stopChecking()
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-view.changed:
+		}
+	}
+}
+
+// examine takes one batch through everything: fetch, the checks without the
+// model, and, once the beacon has drawn them, the replay of the mandatory groups.
+// What could not be carried out in time says nothing about the miner.
+func (j *job) examine(fetching, checking context.Context, s *subject) (verify.Result, replay.Work) {
+	undecided := func(why string) (verify.Result, replay.Work) {
+		return verify.Result{Code: verify.Undecided, Detail: why}, replay.Work{}
+	}
+	b, tried, err := j.fetch(fetching, s)
+	switch {
+	case err != nil && !tried:
+		return undecided("no time to fetch it: " + err.Error())
+	case err != nil:
+		return verify.Result{Code: verify.Unavailable, Detail: err.Error()}, replay.Work{}
+	case checking.Err() != nil:
+		return undecided("no time left for the checks")
+	}
+	challenge, err := client.ChallengeOf(j.v.chain.ChainID(), j.window, s.address, uint64(s.commitment.Groups))
+	if err != nil {
+		return undecided(err.Error())
+	}
+	res, rollouts := verify.Batch(challenge, j.policy.Tokenizer, s.commitment.Root, b.Leaves)
+	if res.Code != verify.OK {
+		return res, replay.Work{}
+	}
+	select {
+	case <-checking.Done():
+		return undecided("no time left for the replay")
+	case <-j.seeded:
+	}
+	res, work, err := j.replay(checking, s, rollouts)
+	if err != nil {
+		return undecided(err.Error())
+	}
+	return res, work
+}
+
+// fetch tries the miner and the other graders in turn until one has the batch or
+// the time is up. What arrives has the committed root. Each try takes a slot for
+// at most j.attempt, and slots are given in the order of asking, so that servers
+// that stall cannot keep this grader from the others. tried says whether anyone
+// was asked.
+func (j *job) fetch(ctx context.Context, s *subject) (b batch.Batch, tried bool, err error) {
+	v, c := j.v, s.commitment
+	limits := batches.Limits(uint64(c.Groups), uint64(j.window.Params.GroupSize), min(c.Bytes, j.window.Params.MaxBatchBytes))
+	if b, err := v.store.Get(ctx, c.Root, limits); err == nil {
+		return b, true, nil // fetched by an earlier life
+	}
+	sources := append([]string{c.Locator}, v.config.Audit.Peers...)
+	var last error
+	for attempt := 0; ; attempt++ {
+		source := sources[attempt%len(sources)]
+		if err := j.slots.Acquire(ctx, 1); err != nil {
+			return batch.Batch{}, last != nil, fmt.Errorf("not to be had in %d attempts, the last: %w", attempt, errors.Join(last, err))
+		}
+		one, cancel := context.WithTimeout(ctx, j.attempt)
+		b, err := v.batches.Fetch(one, source, c.Root, limits)
+		cancel()
+		j.slots.Release(1)
+		if err == nil {
+			v.metrics.fetched.Inc()
+			v.keep(j.window, c, b)
+			return b, true, nil
+		}
+		last = fmt.Errorf("%s: %w", source, err)
+		v.log.Debug("batch not fetched", "window", j.window.Id, "miner", c.Miner, "from", source, "error", err)
+		// A short pause after each source, a longer one after each round.
+		pause := 50 * time.Millisecond
+		if (attempt+1)%len(sources) == 0 {
+			pause = daemon.Backoff{Min: 200 * time.Millisecond, Max: 2 * time.Second}.Pause(attempt/len(sources) + 1)
+		}
+		if daemon.Sleep(ctx, pause) != nil {
+			return batch.Batch{}, true, fmt.Errorf("not to be had in %d attempts, the last: %w", attempt+1, last)
+		}
+	}
+}
+
+// keep stores a batch for those who could not get it from its miner. A full disk
+// must not become a verdict on the miner.
+func (v *Validator) keep(w challengetypes.Window, c rollouttypes.Commitment, b batch.Batch) {
+	err := v.journal.keep(stored{Window: w.Id, Root: c.Root, Groups: uint64(c.Groups), GroupSize: uint64(w.Params.GroupSize), Bytes: c.Bytes})
+	if err == nil {
+		_, err = v.store.Put(context.Background(), b)
+	}
+	if err != nil {
+		v.log.Error("batch is checked but cannot be kept", "window", w.Id, "miner", c.Miner, "error", err)
+	}
+}
+
+// replay runs checks 8 and 9 on the mandatory leaves.
+func (j *job) replay(ctx context.Context, s *subject, rollouts []batch.Rollout) (verify.Result, replay.Work, error) {
+	c, err := client.ChallengeOf(j.v.chain.ChainID(), j.audit, s.address, uint64(s.commitment.Groups))
+	if err != nil {
+		return verify.Result{}, replay.Work{}, err
+	}
+	p := j.window.Params
+	ppm := derive.AuditPPM(j.groups, uint64(p.AuditBudgetGroups), uint64(p.AuditMinPpm))
+	leaves := c.Mandatory(ppm)
+	j.v.replaying.Lock()
+	defer j.v.replaying.Unlock()
+	began := time.Now()
+	res, work, err := replay.Check(ctx, j.policy.Engine, c, rollouts, leaves)
+	j.v.metrics.replayed.Add(float64(len(leaves)))
+	j.v.log.Debug("replayed", "window", j.window.Id, "miner", s.commitment.Miner, "rollouts", len(leaves), "took", time.Since(began).Round(time.Millisecond))
+	return res, work, err
+}
+
+// verdicts turns the results into what is committed to and revealed.
+func (j *job) verdicts() (settlementtypes.Verdicts, error) {
+	miners := make([]settlementtypes.CommittedMiner, len(j.subjects))
+	results := make([]verify.Result, len(j.subjects))
+	var works []replay.Work
+	for i, s := range j.subjects {
+		miners[i] = settlementtypes.CommittedMiner{Address: s.address, Groups: s.commitment.Groups, Declared: s.declared}
+		results[i] = s.result
+		if len(s.work.Leaves) > 0 {
+			works = append(works, s.work)
+		}
+	}
+	var work []byte
+	if len(works) > 0 {
+		work = replay.WorkRoot(works)
+	}
+	out, err := settlementtypes.NewVerdicts(miners, results, work, j.v.conformance)
+	if err != nil {
+		return out, err
+	}
+	settlementtypes.SortMiners(miners)
+	// The chain checks the same at the reveal, when it would be too late.
+	return out, out.Check(miners, j.window.Params.GroupSize, j.window.Params.ConformanceDigest)
+}
+
+// report logs each verdict.
+func (j *job) report() {
+	for _, s := range j.subjects {
+		args := []any{"window", j.window.Id, "miner", s.commitment.Miner, "groups", s.commitment.Groups, "code", s.result.Code.String()}
+		j.v.metrics.verdicts.WithLabelValues(s.result.Code.String()).Inc()
+		if s.result.Code == verify.OK {
+			j.v.log.Info("verdict", append(args, "replayed", len(s.work.Leaves))...)
+			continue
+		}
+		j.v.log.Warn("verdict", append(args, "leaf", s.result.Leaf, "reason", s.result.Detail)...)
+	}
+}

@@ -1,0 +1,99 @@
+package validator
+
+import (
+	"path/filepath"
+
+	"github.com/galahad-network/galahad/chain/daemon"
+)
+
+const (
+	decisionsBucket = "decisions"
+	batchesBucket   = "batches"
+)
+
+// decision is what this grader says of a window. It is written before its hash is
+// posted and never changes.
+type decision struct {
+	Verdicts  []byte `json:"verdicts"` // settlement's Verdicts, protobuf
+	Salt      []byte `json:"salt"`     // 32 secret bytes
+	Hash      []byte `json:"hash"`     // what is posted
+	RevealEnd int64  `json:"reveal_end"`
+}
+
+// stored is a batch that was fetched and is served on.
+type stored struct {
+	Window    uint64 `json:"window"`
+	Root      []byte `json:"root"`
+	Groups    uint64 `json:"groups"`
+	GroupSize uint64 `json:"group_size"`
+	Bytes     uint64 `json:"bytes"`
+}
+
+// journal remembers decisions by (run, window), and batches by (run, window) and
+// root.
+type journal struct {
+	*daemon.Journal
+	run uint64
+}
+
+func openJournal(home string, run uint64) (*journal, error) {
+	j, err := daemon.OpenJournal(filepath.Join(home, "journal.db"), decisionsBucket, batchesBucket)
+	if err != nil {
+		return nil, err
+	}
+	return &journal{Journal: j, run: run}, nil
+}
+
+// decide writes a decision. Another one for the same window is daemon.ErrDecided.
+func (j *journal) decide(window uint64, d decision) error {
+	return j.PutOnce(decisionsBucket, daemon.Key(j.run, window), d)
+}
+
+// decision returns what was decided for a window.
+func (j *journal) decision(window uint64) (d decision, found bool, err error) {
+	found, err = j.Get(decisionsBucket, daemon.Key(j.run, window), &d)
+	return d, found, err
+}
+
+// keep remembers a stored batch.
+func (j *journal) keep(s stored) error {
+	return j.Put(batchesBucket, append(daemon.Key(j.run, s.Window), s.Root...), s)
+}
+
+// batches returns the stored batches of the run, by window.
+func (j *journal) batches() (all []stored, err error) {
+	err = j.Each(batchesBucket, func(key []byte, decode func(any) error) error {
+		if daemon.KeyNumber(key, 0) != j.run {
+			return nil
+		}
+		var s stored
+		if err := decode(&s); err != nil {
+			return err
+		}
+		all = append(all, s)
+		return nil
+	})
+	return all, err
+}
+
+// forget removes batches and all decisions of windows before the given one.
+func (j *journal) forget(before uint64, gone []stored) error {
+	keys := make([][]byte, len(gone))
+	for i, s := range gone {
+		keys[i] = append(daemon.Key(j.run, s.Window), s.Root...)
+	}
+	if err := j.Delete(batchesBucket, keys...); err != nil {
+		return err
+	}
+	var old [][]byte
+	err := j.Each(decisionsBucket, func(key []byte, _ func(any) error) error {
+		if daemon.KeyNumber(key, 0) == j.run && daemon.KeyNumber(key, 1) < before {
+			old = append(old, key)
+		}
+		return nil
+	})
+	if err != nil || len(old) == 0 {
+		return err
+	}
+	return j.Delete(decisionsBucket, old...)
+}
