@@ -24,10 +24,12 @@ import (
 	genutiltypes "github.com/cosmos/cosmos-sdk/x/genutil/types"
 
 	"github.com/galahad-network/galahad/app"
+	"github.com/galahad-network/galahad/chain/beacon"
 )
 
 func addCommands(root *cobra.Command, a *app.App) {
 	root.AddCommand(
+		alone(beacon.NewBeaconCmd()),
 		initCmd(a),
 		genutilcli.Commands(a.TxConfig(), a.Basics(), app.DefaultNodeHome),
 		queryCmd(),

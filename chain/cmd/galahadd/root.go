@@ -31,8 +31,8 @@ func (o options) Get(key string) any { return o[key] }
 // newRootCmd builds the command tree. An application over an empty database
 // serves as the list of modules that have commands.
 func newRootCmd() (*cobra.Command, error) {
-	if version.Name == "" {
-		version.Name, version.AppName = params.Name, "galahadd"
+	if version.Name == "" { // built without make
+		version.Name, version.AppName, version.Version = params.Name, "galahadd", "dev"
 	}
 	scratch, err := os.MkdirTemp("", "galahadd-")
 	if err != nil {
