@@ -1,0 +1,203 @@
+package types_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	sdkmath "cosmossdk.io/math"
+
+	addresscodec "github.com/cosmos/cosmos-sdk/codec/address"
+
+	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/x/challenge/beacon"
+	"github.com/galahad-network/galahad/x/challenge/types"
+)
+
+var (
+	ac = addresscodec.NewBech32Codec("galahad")
+	vc = addresscodec.NewBech32Codec("galahadvaloper")
+)
+
+func testKey(t testing.TB) beacon.SecretKey {
+	t.Helper()
+	k, err := beacon.NewSecretKey(bytes.Repeat([]byte{7}, 32))
+	require.NoError(t, err)
+	return k
+}
+
+func mix(t testing.TB) []types.EnvironmentWeight {
+	t.Helper()
+	e, err := env.Lookup("arithmetic-3")
+	require.NoError(t, err)
+	d := e.Digest()
+	return []types.EnvironmentWeight{{Id: "arithmetic-3", Digest: d[:], Weight: 1}}
+}
+
+func runParams(t testing.TB) types.RunParams {
+	t.Helper()
+	return types.DefaultRunParams(mix(t), bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
+}
+
+func TestDefaultsAreValidTogether(t *testing.T) {
+	require.NoError(t, types.DefaultParams().Validate())
+	require.Len(t, types.DefaultParams().Beacon.PublicKey, 96)
+	require.NoError(t, runParams(t).Validate(types.DefaultParams()))
+	require.NoError(t, types.DefaultGenesis().Validate(ac, vc))
+}
+
+func TestParamsThatMakeNoSenseAreRefused(t *testing.T) {
+	for name, change := range map[string]func(*types.Params){
+		"block_time zero":        func(p *types.Params) { p.BlockTime = 0 },
+		"block_time negative":    func(p *types.Params) { p.BlockTime = -1 },
+		"block_time huge":        func(p *types.Params) { p.BlockTime = 1 << 62 },
+		"max_graders zero":       func(p *types.Params) { p.MaxGraders = 0 },
+		"max_graders huge":       func(p *types.Params) { p.MaxGraders = 1 << 31 },
+		"stake missing":          func(p *types.Params) { p.MinGraderStake = sdkmath.Int{} },
+		"stake zero":             func(p *types.Params) { p.MinGraderStake = sdkmath.ZeroInt() },
+		"stake negative":         func(p *types.Params) { p.MinGraderStake = sdkmath.NewInt(-1) },
+		"stake huge":             func(p *types.Params) { p.MinGraderStake = sdkmath.NewIntWithDecimal(1, 60) },
+		"beacon_gas zero":        func(p *types.Params) { p.BeaconGas = 0 },
+		"beacon_gas huge":        func(p *types.Params) { p.BeaconGas = 1 << 63 },
+		"key missing":            func(p *types.Params) { p.Beacon.PublicKey = nil },
+		"key short":              func(p *types.Params) { p.Beacon.PublicKey = p.Beacon.PublicKey[:95] },
+		"key not a point":        func(p *types.Params) { p.Beacon.PublicKey = bytes.Repeat([]byte{0xff}, 96) },
+		"genesis_time zero":      func(p *types.Params) { p.Beacon.GenesisTime = 0 },
+		"period zero":            func(p *types.Params) { p.Beacon.Period = 0 },
+		"period huge":            func(p *types.Params) { p.Beacon.Period = 1 << 31 },
+		"timeout zero":           func(p *types.Params) { p.Beacon.TimeoutBlocks = 0 },
+		"timeout huge":           func(p *types.Params) { p.Beacon.TimeoutBlocks = 1 << 31 },
+		"timeout before a round": func(p *types.Params) { p.Beacon.TimeoutBlocks = uint32(p.WaitBlocks()) },
+		"local key, not a test":  func(p *types.Params) { p.Beacon.PublicKey = testKey(t).PublicKey() },
+		"quicknet, other period": func(p *types.Params) { p.Beacon.Period = 30 },
+		"quicknet, other origin": func(p *types.Params) { p.Beacon.GenesisTime++ },
+	} {
+		p := types.DefaultParams()
+		p.Beacon.PublicKey = bytes.Clone(p.Beacon.PublicKey)
+		change(&p)
+		require.ErrorIs(t, p.Validate(), types.ErrInvalidParams, name)
+	}
+}
+
+func TestALocalKeyNeedsTheTestMark(t *testing.T) {
+	p := types.DefaultParams()
+	p.Beacon = types.BeaconParams{PublicKey: testKey(t).PublicKey(), GenesisTime: 1, Period: 1, TimeoutBlocks: 120}
+	require.ErrorContains(t, p.Validate(), "test = true")
+	p.Beacon.Test = true
+	require.NoError(t, p.Validate())
+}
+
+func TestRunParamsThatMakeNoSenseAreRefused(t *testing.T) {
+	for name, c := range map[string]struct {
+		says   string
+		change func(*types.RunParams)
+	}{
+		"tolerant mode":           {"tolerant is not in this version", func(p *types.RunParams) { p.EngineMode = types.EngineMode_ENGINE_MODE_TOLERANT }},
+		"sequential mode":         {"sequential is not in this version", func(p *types.RunParams) { p.WindowMode = types.WindowMode_WINDOW_MODE_SEQUENTIAL }},
+		"no engine mode":          {"engine_mode", func(p *types.RunParams) { p.EngineMode = 0 }},
+		"unknown window mode":     {"window_mode", func(p *types.RunParams) { p.WindowMode = 9 }},
+		"no environment":          {"mix", func(p *types.RunParams) { p.Mix = nil }},
+		"unknown environment":     {"mix", func(p *types.RunParams) { p.Mix[0].Id = "chess" }},
+		"other environment rules": {"mix", func(p *types.RunParams) { p.Mix[0].Digest = make([]byte, 32) }},
+		"long environment digest": {"33 bytes", func(p *types.RunParams) { p.Mix[0].Digest = append(bytes.Clone(p.Mix[0].Digest), 0) }},
+		"environment twice":       {"mix", func(p *types.RunParams) { p.Mix = append(p.Mix, p.Mix[0]) }},
+		"weight zero":             {"mix", func(p *types.RunParams) { p.Mix[0].Weight = 0 }},
+		"group of one":            {"group_size", func(p *types.RunParams) { p.GroupSize = 1 }},
+		"group huge":              {"group_size", func(p *types.RunParams) { p.GroupSize = 1 << 31 }},
+		"no groups":               {"max_groups", func(p *types.RunParams) { p.MaxGroups = 0 }},
+		"more groups than fit":    {"max_groups_per_window", func(p *types.RunParams) { p.MaxGroupsPerWindow = p.MaxGroups - 1 }},
+		"commit zero":             {"commit_blocks", func(p *types.RunParams) { p.CommitBlocks = 0 }},
+		"audit zero":              {"audit_blocks", func(p *types.RunParams) { p.AuditBlocks = 0 }},
+		"reveal zero":             {"reveal_blocks", func(p *types.RunParams) { p.RevealBlocks = 0 }},
+		"commit huge":             {"commit_blocks", func(p *types.RunParams) { p.CommitBlocks = 1 << 31 }},
+		"no open window":          {"max_open_windows", func(p *types.RunParams) { p.MaxOpenWindows = 0 }},
+		"nine open windows":       {"max_open_windows", func(p *types.RunParams) { p.MaxOpenWindows = 9 }},
+		"no audit":                {"audit_budget_groups", func(p *types.RunParams) { p.AuditBudgetGroups = 0 }},
+		"audit ppm zero":          {"audit_min_ppm", func(p *types.RunParams) { p.AuditMinPpm = 0 }},
+		"audit ppm above one":     {"audit_min_ppm", func(p *types.RunParams) { p.AuditMinPpm = 1_000_001 }},
+		"no grader speed":         {"min_grader_tokens_per_second", func(p *types.RunParams) { p.MinGraderTokensPerSecond = 0 }},
+		"bond missing":            {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.Int{} }},
+		"bond zero":               {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.ZeroInt() }},
+		"bond negative":           {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.NewInt(-5) }},
+		"delay huge":              {"policy_delay_blocks", func(p *types.RunParams) { p.PolicyDelayBlocks = 1 << 31 }},
+		"temperature negative":    {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0xbf800000 }},
+		"temperature NaN":         {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0x7fc00000 }},
+		"temperature infinite":    {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0x7f800000 }},
+		"top_k beyond vocabulary": {"top_k", func(p *types.RunParams) { p.Generation.TopK = 33 }},
+		"top_p zero":              {"top_p_ppm", func(p *types.RunParams) { p.Generation.TopPPpm = 0 }},
+		"top_p above one":         {"top_p_ppm", func(p *types.RunParams) { p.Generation.TopPPpm = 1_000_001 }},
+		"max_new zero":            {"max_new", func(p *types.RunParams) { p.Generation.MaxNew = 0 }},
+		"max_new fills context":   {"max_new", func(p *types.RunParams) { p.Generation.MaxNew = p.ContextLength }},
+		"no end token":            {"end_tokens", func(p *types.RunParams) { p.Generation.EndTokens = nil }},
+		"end token unknown":       {"end_tokens", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{32} }},
+		"end tokens unsorted":     {"ascend", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{3, 2} }},
+		"end token twice":         {"ascend", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{2, 2} }},
+		"no vocabulary":           {"vocab_size", func(p *types.RunParams) { p.VocabSize = 0 }},
+		"no context":              {"context_length", func(p *types.RunParams) { p.ContextLength = 0 }},
+		"no batch bytes":          {"max_batch_bytes", func(p *types.RunParams) { p.MaxBatchBytes = 0 }},
+		"conformance short":       {"conformance_digest", func(p *types.RunParams) { p.ConformanceDigest = make([]byte, 31) }},
+		"tokenizer missing":       {"tokenizer_digest", func(p *types.RunParams) { p.TokenizerDigest = nil }},
+		"share above one":         {"emission_share_ppm", func(p *types.RunParams) { p.EmissionSharePpm = 1_000_001 }},
+		"graders too slow":        {"audit load", func(p *types.RunParams) { p.MinGraderTokensPerSecond = 10 }},
+		"staleness below stages":  {"staleness", func(p *types.RunParams) { p.MaxStaleness = 0 }},
+	} {
+		p := runParams(t)
+		c.change(&p)
+		err := p.Validate(types.DefaultParams())
+		require.ErrorIs(t, err, types.ErrInvalidParams, name)
+		require.ErrorContains(t, err, c.says, name)
+	}
+}
+
+// The boundary by hand: 1024 groups at p = max(128/1024, 10 %) = 12.5 % are 128
+// groups of 8 x 38 tokens = 38,912 tokens in 30 blocks of 5 s: 260 tokens/s.
+func TestAuditLoadAtItsBoundary(t *testing.T) {
+	p := runParams(t)
+	p.MinGraderTokensPerSecond = 260
+	require.NoError(t, p.Validate(types.DefaultParams()))
+	p.MinGraderTokensPerSecond = 259
+	require.ErrorContains(t, p.Validate(types.DefaultParams()), "audit load")
+	// Faster blocks leave less time.
+	fast := types.DefaultParams()
+	fast.BlockTime = time.Second
+	p.MinGraderTokensPerSecond = 1298
+	require.NoError(t, p.Validate(fast))
+	p.MinGraderTokensPerSecond = 1297
+	require.ErrorContains(t, p.Validate(fast), "audit load")
+}
+
+// By hand: a wait is ceil((18+3)/5)+1 = 6 blocks; a window opens every 36 blocks
+// and lives 36+6+30+10+1 = 83, so 3 are open; a delay of 1 block adds a window.
+func TestImpliedStaleness(t *testing.T) {
+	params, p := types.DefaultParams(), runParams(t)
+	require.Equal(t, int64(6), params.WaitBlocks())
+	require.Equal(t, int64(3), p.ImpliedStaleness(params))
+	p.PolicyDelayBlocks = 0
+	require.Equal(t, int64(2), p.ImpliedStaleness(params))
+	p.PolicyDelayBlocks = 36
+	require.Equal(t, int64(3), p.ImpliedStaleness(params))
+	p.PolicyDelayBlocks = 37
+	require.Equal(t, int64(4), p.ImpliedStaleness(params))
+	p.PolicyDelayBlocks, p.MaxOpenWindows = 0, 1
+	require.Zero(t, p.ImpliedStaleness(params))
+	p.MaxOpenWindows, p.AuditBlocks = 8, 1000
+	require.Equal(t, int64(7), p.ImpliedStaleness(params), "never more than the open windows")
+}
+
+func TestNextRoundIsLaterThanTheSkew(t *testing.T) {
+	p := types.DefaultParams() // period 3 s, block 5 s: skew 18 s
+	require.Equal(t, 18*time.Second, p.Skew())
+	now := time.Unix(p.Beacon.GenesisTime+3_000, 500_000_000)
+	round := p.NextRound(now)
+	at, ok := beacon.RoundTime(round, p.Beacon.GenesisTime, p.Beacon.Period)
+	require.True(t, ok)
+	due := time.Unix(at, 0)
+	require.True(t, due.After(now.Add(p.Skew())), "%s", due.Sub(now))
+	require.LessOrEqual(t, due.Sub(now), p.Skew()+3*time.Second)
+
+	p.BlockTime = 10 * time.Second
+	require.Equal(t, 30*time.Second, p.Skew())
+	require.Equal(t, uint64(1), p.NextRound(time.Unix(0, 0)), "before the beacon's genesis")
+}
