@@ -279,7 +279,7 @@ func (m *Miner) whileCommit(ctx context.Context, w challengetypes.Window) (finis
 	defer stop()
 	go func() {
 		for v := m.current(); ctx.Err() == nil; v = m.current() {
-			if v.height >= w.CommitEnd {
+			if v.height > w.CommitEnd { // one block more, to hear of a transaction in the last one
 				stop()
 			}
 			select {
