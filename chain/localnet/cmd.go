@@ -1,0 +1,165 @@
+package localnet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/galahad-network/galahad/testutil/adversary"
+)
+
+// NewCmd is `galahadd localnet`.
+func NewCmd() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "localnet",
+		Short: "Run a whole network on this machine: nodes, graders, miners, a cheat and the learner",
+	}
+	cmd.PersistentFlags().String("home", DefaultHome, "folder of the network's state")
+	cmd.AddCommand(startCmd(), resetCmd(), statusCmd(), logsCmd())
+	return cmd
+}
+
+func home(cmd *cobra.Command) string {
+	h, _ := cmd.Flags().GetString("home")
+	return h
+}
+
+func startCmd() *cobra.Command {
+	var o startOptions
+	cmd := &cobra.Command{
+		Use:   "start",
+		Short: "Start the network, or resume the one in --home, until Ctrl-C",
+		Long: `Start four nodes, the local beacon, three graders, three honest miners, one cheat and the learner, and show
+what happens. Ctrl-C stops all of them; a second start resumes where they stopped.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SilenceUsage = true
+			o.home = home(cmd)
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			return start(ctx, cmd.OutOrStdout(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.cheat, "cheat", "forge-reward", "what the fourth miner does: "+strings.Join(adversary.Kinds(), ", ")+"; several, separated by commas, make several such miners; none makes none")
+	f.Uint64Var(&o.windows, "windows", 0, "stop after this many settled windows and exit 0; 0 runs until Ctrl-C")
+	f.StringVar(&o.mix, "mix", DefaultMix, "environments of a new network with their weights, as id:weight,id:weight")
+	f.StringVar(&o.report, "report", "", "write what became of every window to this JSON file")
+	f.IntVar(&o.basePort, "base-port", DefaultBasePort, "first of the ports, on 127.0.0.1, of a new network")
+	f.BoolVar(&o.plain, "plain", false, "print a line for each event instead of redrawing a table")
+	return cmd
+}
+
+func resetCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "reset", Short: "Remove the network in --home, with its keys, chain and checkpoints", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SilenceUsage = true
+			h := home(cmd)
+			if _, err := os.Stat(filepath.Join(h, "network.json")); err != nil {
+				entries, dirErr := os.ReadDir(h)
+				if errors.Is(dirErr, os.ErrNotExist) || (dirErr == nil && len(entries) == 0) {
+					fmt.Fprintf(cmd.OutOrStdout(), "nothing to remove in %s\n", h)
+					return nil
+				}
+				if _, err := os.Stat(filepath.Join(h, lockFile)); err != nil {
+					return fmt.Errorf("%s holds no local network: nothing was removed", h)
+				}
+			}
+			unlock, err := lockHome(h)
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			if err := os.RemoveAll(h); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "removed %s\n", h)
+			return nil
+		},
+	}
+}
+
+func statusCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Show the running network once", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cmd.SilenceUsage = true
+			n, err := Load(home(cmd))
+			if err != nil {
+				return err
+			}
+			src, err := newSource(n)
+			if err != nil {
+				return err
+			}
+			defer src.Close()
+			ctx, cancel := context.WithTimeout(cmd.Context(), 10*time.Second)
+			defer cancel()
+			snap, err := src.Snapshot(ctx)
+			if err != nil {
+				return fmt.Errorf("the network in %s does not answer, `galahadd localnet start` starts it: %w", n.Home, err)
+			}
+			Draw(cmd.OutOrStdout(), snap)
+			return nil
+		},
+	}
+}
+
+func logsCmd() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use: "logs NAME", Short: "Print the log of one process; without a name, list the names", Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cmd.SilenceUsage = true
+			n, err := Load(home(cmd))
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 {
+				fmt.Fprintln(cmd.OutOrStdout(), strings.Join(n.Names(), "\n"))
+				return nil
+			}
+			if !slices.Contains(n.Names(), args[0]) {
+				return fmt.Errorf("no process is named %q; there are %s", args[0], strings.Join(n.Names(), ", "))
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
+			defer stop()
+			return tail(ctx, cmd.OutOrStdout(), n.log(args[0]), follow)
+		},
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "keep printing what is added")
+	return cmd
+}
+
+// tail copies a file to w and, if follow is set, what is added to it until ctx ends.
+func tail(ctx context.Context, w io.Writer, path string, follow bool) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	for {
+		if _, err := io.Copy(w, f); err != nil {
+			return err
+		}
+		if !follow {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(pollEvery):
+		}
+	}
+}

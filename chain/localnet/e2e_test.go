@@ -1,0 +1,192 @@
+package localnet
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/galahad-network/galahad/testutil/adversary"
+)
+
+// buildPrograms builds the four programs as `make build` does.
+func buildPrograms(t testing.TB) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, pkg := range map[string]string{
+		"galahadd":          "./chain/cmd/galahadd",
+		"galahad-miner":     "./miner/cmd/galahad-miner",
+		"galahad-validator": "./validator/cmd/galahad-validator",
+		"galahad-learner":   "./learner/cmd/galahad-learner",
+	} {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
+		cmd.Dir = filepath.Join("..", "..")
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	return dir
+}
+
+// freeBasePort finds a run of free ports for a network.
+func freeBasePort(t testing.TB, n int) int {
+	t.Helper()
+	for range 50 {
+		base := 20000 + rand.IntN(20000)
+		free := true
+		for p := base; p < base+n && free; p++ {
+			l, err := net.Listen("tcp", hostPort(p))
+			if free = err == nil; free {
+				require.NoError(t, l.Close())
+			}
+		}
+		if free {
+			return base
+		}
+	}
+	t.Fatal("no free ports")
+	return 0
+}
+
+// testNetwork makes a network and runs up while all of it runs.
+func testNetwork(t testing.TB, cheats []string, up func(ctx context.Context, s *Supervisor, src *source) error) {
+	t.Helper()
+	home := t.TempDir()
+	n := newNetwork(home, freeBasePort(t, 40), cheats)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
+	defer cancel()
+	require.NoError(t, n.create(ctx, "arithmetic-3:1"))
+	src, err := newSource(n)
+	require.NoError(t, err)
+	defer src.Close()
+	s := &Supervisor{Net: n, Bin: buildPrograms(t), procs: map[string]*Process{}}
+	err = s.Run(ctx, func(msg string) { t.Log(msg) }, func(ctx context.Context) error { return up(ctx, s, src) })
+	if t.Failed() || err != nil {
+		printLogs(t, n)
+	}
+	require.NoError(t, err)
+}
+
+// printLogs shows the end of every process's log.
+func printLogs(t testing.TB, n *Network) {
+	for _, name := range n.Names() {
+		b, err := os.ReadFile(n.log(name))
+		if err != nil {
+			continue
+		}
+		lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+		t.Logf("--- %s\n%s", name, strings.Join(lines[max(0, len(lines)-25):], "\n"))
+	}
+}
+
+// settledWindows waits until count windows have settled and returns them all.
+func settledWindows(ctx context.Context, t testing.TB, src *source, count uint64, each func(Snapshot)) ([]windowOutcome, error) {
+	var outcomes []windowOutcome
+	err := waitFor(ctx, 10*time.Minute, fmt.Sprintf("%d settled windows", count), func(ctx context.Context) error {
+		snap, err := src.Snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		for next := uint64(len(outcomes)); next < min(snap.Settled, count); next++ {
+			o, err := src.Window(ctx, next)
+			if err != nil {
+				return err
+			}
+			outcomes = append(outcomes, o)
+			t.Log(windowLine(o))
+		}
+		if each != nil {
+			each(snap)
+		}
+		if snap.Settled < count {
+			return fmt.Errorf("%d have", snap.Settled)
+		}
+		return nil
+	})
+	return outcomes, err
+}
+
+// TestTheLoopRunsCheatsEndAtZeroAndKillsLoseNothing starts a whole network of real processes, with one cheat of
+// each kind beside three honest miners, and later kills every process once with SIGKILL.
+func TestTheLoopRunsCheatsEndAtZeroAndKillsLoseNothing(t *testing.T) {
+	seed := time.Now().UnixNano()
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(uint64(seed), 0))
+	const quiet, disturbed = 6, 6
+	testNetwork(t, adversary.Kinds(), func(ctx context.Context, s *Supervisor, src *source) error {
+		if _, err := settledWindows(ctx, t, src, quiet, nil); err != nil {
+			return err
+		}
+		victims := s.Net.Names()
+		rng.Shuffle(len(victims), func(i, j int) { victims[i], victims[j] = victims[j], victims[i] })
+		last := time.Now()
+		outcomes, err := settledWindows(ctx, t, src, quiet+disturbed, func(Snapshot) {
+			// One at a time: the chain needs three of its four nodes.
+			if len(victims) == 0 || time.Since(last) < 5*time.Second {
+				return
+			}
+			last = time.Now()
+			t.Logf("kill -9 %s", victims[0])
+			if err := s.Kill(victims[0]); err == nil {
+				victims = victims[1:]
+			}
+		})
+		if err != nil {
+			return err
+		}
+		require.Empty(t, victims, "every process was killed once")
+		checkOutcomes(t, outcomes)
+		snap, err := src.Snapshot(ctx)
+		if err != nil {
+			return err
+		}
+		for _, g := range snap.Graders {
+			require.Zero(t, g.Missed, "%s revealed in every window, killed or not", g.Name)
+		}
+		return nil
+	})
+}
+
+// checkOutcomes holds that honest miners are paid in every window, and that each cheat is named for what it did and
+// paid nothing from then on.
+func checkOutcomes(t *testing.T, outcomes []windowOutcome) {
+	t.Helper()
+	caught := map[string]bool{}
+	var versions uint64
+	for _, o := range outcomes {
+		require.Empty(t, o.Report.Void, "window %d", o.ID)
+		versions = max(versions, o.Report.Checkpoint)
+		for _, m := range o.Report.Miners {
+			if m.Kind == "honest" {
+				require.Equal(t, "0", m.Slashed, "%s in window %d", m.Name, o.ID)
+				if m.Code == "absent" {
+					require.Zero(t, o.ID, "%s was registered before window 1", m.Name)
+					continue
+				}
+				require.Equal(t, "ok", m.Code, "%s in window %d", m.Name, o.ID)
+				require.NotEqual(t, "0", m.Paid, "%s in window %d", m.Name, o.ID)
+				continue
+			}
+			for _, code := range adversary.Expected(m.Kind) {
+				if m.Code == code.String() {
+					caught[m.Kind] = true
+				}
+			}
+			if caught[m.Kind] {
+				require.Zero(t, m.Weight, "%s in window %d", m.Name, o.ID)
+				require.Equal(t, "0", m.Paid, "%s in window %d", m.Name, o.ID)
+			}
+		}
+	}
+	for _, kind := range adversary.Kinds() {
+		require.True(t, caught[kind], "%s was caught as one of %v", kind, adversary.Expected(kind))
+	}
+	require.Greater(t, versions, uint64(1), "the learner's checkpoints became active")
+}

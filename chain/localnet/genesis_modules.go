@@ -1,0 +1,130 @@
+package localnet
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/app"
+	"github.com/galahad-network/galahad/app/params"
+	"github.com/galahad-network/galahad/chain/beacon"
+	"github.com/galahad-network/galahad/models"
+	"github.com/galahad-network/galahad/rl/conformance"
+	"github.com/galahad-network/galahad/rl/env"
+	challenge "github.com/galahad-network/galahad/x/challenge/types"
+	policy "github.com/galahad-network/galahad/x/policy/types"
+	registry "github.com/galahad-network/galahad/x/registry/types"
+	settlement "github.com/galahad-network/galahad/x/settlement/types"
+)
+
+// DefaultMix is the environment of the shipped model.
+const DefaultMix = "arithmetic-3:1"
+
+// modules writes our modules' genesis: the local beacon, one run on the shipped model, and times that suit a
+// network which somebody watches.
+func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) error {
+	cdc := g.app.Codec()
+	run, err := g.run(ctx)
+	if err != nil {
+		return err
+	}
+	beaconParams, err := g.beaconParams()
+	if err != nil {
+		return err
+	}
+
+	var ch challenge.GenesisState
+	cdc.MustUnmarshalJSON(state[challenge.ModuleName], &ch)
+	ch.Params.Beacon = beaconParams
+	ch.Params.BlockTime = time.Second
+	ch.Params.MinGraderStake = params.GAL((graderStake + nodeStake) / 2)
+	ch.Runs = []challenge.Run{run}
+	state[challenge.ModuleName] = cdc.MustMarshalJSON(&ch)
+
+	digest, err := hex.DecodeString(models.BaseDigest)
+	if err != nil {
+		return fmt.Errorf("digest of the shipped model: %w", err)
+	}
+	var po policy.GenesisState
+	cdc.MustUnmarshalJSON(state[policy.ModuleName], &po)
+	po.Checkpoints = []policy.Checkpoint{{Run: RunID, Digest: digest, Locator: g.n.checkpoint(models.BaseDigest)}}
+	state[policy.ModuleName] = cdc.MustMarshalJSON(&po)
+
+	var re registry.GenesisState
+	cdc.MustUnmarshalJSON(state[registry.ModuleName], &re)
+	re.Params.UnbondingTime = 5 * time.Minute
+	state[registry.ModuleName] = cdc.MustMarshalJSON(&re)
+
+	var se settlement.GenesisState
+	cdc.MustUnmarshalJSON(state[settlement.ModuleName], &se)
+	se.Params.JailWindows = 10
+	state[settlement.ModuleName] = cdc.MustMarshalJSON(&se)
+	return nil
+}
+
+// beaconParams makes the key of the local beacon; round 1 is now.
+func (g *genesisBuilder) beaconParams() (challenge.BeaconParams, error) {
+	const period, timeoutBlocks = 1, 120
+	n, err := beacon.Create(g.n.dir(g.n.Beacon.Name), g.start.Unix(), period)
+	if err != nil {
+		return challenge.BeaconParams{}, fmt.Errorf("local beacon: %w", err)
+	}
+	return n.Params(timeoutBlocks), nil
+}
+
+// run is the network's one run: the protocol's defaults with short stages.
+func (g *genesisBuilder) run(ctx context.Context) (challenge.Run, error) {
+	base, err := models.Base()
+	if err != nil {
+		return challenge.Run{}, err
+	}
+	mix, err := parseMix(g.mix)
+	if err != nil {
+		return challenge.Run{}, err
+	}
+	conformanceDigest, err := conformance.ForMix(ctx, base.Tokenizer, mix)
+	if err != nil {
+		return challenge.Run{}, fmt.Errorf("conformance suite: %w", err)
+	}
+	var weights []challenge.EnvironmentWeight
+	for _, m := range mix {
+		weights = append(weights, challenge.EnvironmentWeight{Id: m.Env, Digest: m.Digest[:], Weight: m.Weight})
+	}
+	tok := base.Tokenizer.Digest()
+	p := challenge.DefaultRunParams(weights, tok[:], conformanceDigest[:])
+	p.CommitBlocks, p.AuditBlocks, p.RevealBlocks = 8, 8, 4
+	p.MaxGroupsPerWindow = 128
+	p.AuditBudgetGroups, p.AuditMinPpm = 32, 250_000
+	p.MinGraderTokensPerSecond = 2000
+	owner, err := sdk.AccAddressFromBech32(g.n.Learner.Address)
+	if err != nil {
+		return challenge.Run{}, err
+	}
+	return challenge.Run{
+		Id: RunID, Name: "local", Owner: owner.String(), Learner: owner.String(),
+		Params: p, Status: challenge.RunStatus_RUN_STATUS_ACTIVE,
+	}, nil
+}
+
+// parseMix reads --mix: built-in environments with their weights, as id:weight separated by commas.
+func parseMix(s string) ([]env.MixEntry, error) {
+	var mix []env.MixEntry
+	for _, part := range strings.Split(s, ",") {
+		id, weight, ok := strings.Cut(part, ":")
+		w, err := strconv.ParseUint(weight, 10, 32)
+		if !ok || err != nil || w == 0 {
+			return nil, fmt.Errorf("--mix %q: want id:weight with a positive weight, separated by commas", part)
+		}
+		e, err := env.Lookup(id)
+		if err != nil {
+			return nil, fmt.Errorf("--mix: %w; there are %s", err, strings.Join(env.IDs(), ", "))
+		}
+		mix = append(mix, env.MixEntry{Env: id, Digest: e.Digest(), Weight: w})
+	}
+	return mix, env.ValidateMix(mix)
+}

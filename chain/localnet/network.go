@@ -1,0 +1,142 @@
+package localnet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+const (
+	// DefaultHome is where the network lives unless --home says otherwise.
+	DefaultHome = ".localnet"
+	// DefaultBasePort is the first of the ports that the network listens on, all on loopback.
+	DefaultBasePort = 26800
+	// ChainID of every local network.
+	ChainID = "galahad-local-1"
+	// RunID is the one run of a local network.
+	RunID = 1
+
+	nodeCount   = 4
+	graderCount = 3
+	honestCount = 3
+)
+
+// Network is what a local network's folder holds, written once when it is made. Every port is on 127.0.0.1.
+type Network struct {
+	Home     string   `json:"-"`
+	ChainID  string   `json:"chain_id"`
+	BasePort int      `json:"base_port"`
+	Cheats   []string `json:"cheats"` // kinds of the miners that cheat
+	Nodes    []Node   `json:"nodes"`
+	Graders  []Daemon `json:"graders"`
+	Miners   []Daemon `json:"miners"`
+	Learner  Daemon   `json:"learner"`
+	Beacon   Daemon   `json:"beacon"`
+}
+
+// Node is one galahadd.
+type Node struct {
+	Name    string `json:"name"`
+	Valoper string `json:"valoper"`
+	RPC     int    `json:"rpc"`
+	P2P     int    `json:"p2p"`
+	GRPC    int    `json:"grpc"`
+	API     int    `json:"api"`
+}
+
+// Daemon is a miner, a grader, the learner or the beacon.
+type Daemon struct {
+	Name    string `json:"name"`
+	Address string `json:"address,omitempty"` // account; empty for the beacon
+	Kind    string `json:"kind,omitempty"`    // miners: "honest", or the cheat's kind
+	Port    int    `json:"port"`              // HTTP
+	Node    int    `json:"node"`              // index of the node it talks to first
+}
+
+// newNetwork lays out a network; addresses are filled in when the keys are made.
+func newNetwork(home string, basePort int, cheats []string) *Network {
+	n := &Network{Home: home, ChainID: ChainID, BasePort: basePort, Cheats: cheats}
+	port := basePort
+	next := func() int { port++; return port - 1 }
+	for i := range nodeCount {
+		n.Nodes = append(n.Nodes, Node{Name: fmt.Sprintf("node-%d", i), RPC: next(), P2P: next(), GRPC: next(), API: next()})
+	}
+	n.Beacon = Daemon{Name: "beacon", Port: next()}
+	n.Learner = Daemon{Name: "learner", Port: next(), Node: 3}
+	for i := range graderCount {
+		n.Graders = append(n.Graders, Daemon{Name: fmt.Sprintf("grader-%d", i), Port: next(), Node: i})
+	}
+	for i := range honestCount {
+		n.Miners = append(n.Miners, Daemon{Name: fmt.Sprintf("miner-%d", i), Kind: "honest", Port: next(), Node: i % nodeCount})
+	}
+	for _, kind := range cheats {
+		name := "cheat"
+		if len(cheats) > 1 {
+			name += "-" + kind
+		}
+		n.Miners = append(n.Miners, Daemon{Name: name, Kind: kind, Port: next(), Node: nodeCount - 1})
+	}
+	return n
+}
+
+func (n *Network) file() string               { return filepath.Join(n.Home, "network.json") }
+func (n *Network) dir(name string) string     { return filepath.Join(n.Home, name) }
+func (n *Network) log(name string) string     { return filepath.Join(n.Home, "logs", name+".log") }
+func (n *Network) genesis() string            { return filepath.Join(n.Home, "genesis.json") }
+func url(port int) string                     { return fmt.Sprintf("http://127.0.0.1:%d", port) }
+func hostPort(port int) string                { return fmt.Sprintf("127.0.0.1:%d", port) }
+func (n *Network) save() error                { return writeJSON(n.file(), n) }
+func (n *Network) checkpoint(d string) string { return url(n.Learner.Port) + "/checkpoints/" + d }
+
+// Load reads the network in home; the error says how to make one where there is none.
+func Load(home string) (*Network, error) {
+	abs, err := filepath.Abs(home)
+	if err != nil {
+		return nil, err
+	}
+	n := &Network{Home: abs}
+	b, err := os.ReadFile(n.file())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no local network in %s: start one with `galahadd localnet start`: %w", abs, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(b, n); err != nil {
+		return nil, fmt.Errorf("%s is not readable, `galahadd localnet reset` removes it: %w", n.file(), err)
+	}
+	return n, nil
+}
+
+// writeJSON replaces the file at once: a crash leaves the old one or the new one.
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	tmp := path + ".tmp"
+	if err := os.WriteFile(tmp, append(b, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(tmp, path)
+}
+
+// ports are all that the network listens on.
+func (n *Network) ports() []int {
+	ports := []int{n.Beacon.Port, n.Learner.Port}
+	for _, x := range n.Nodes {
+		ports = append(ports, x.RPC, x.P2P, x.GRPC, x.API)
+	}
+	for _, d := range append(append([]Daemon{}, n.Graders...), n.Miners...) {
+		ports = append(ports, d.Port)
+	}
+	return ports
+}
+
+// files are the names in the home folder that belong to the network.
+func (n *Network) files() []string {
+	return append(n.Names(), "logs", "genesis.json", "network.json", "network.json.tmp", lockFile)
+}

@@ -1,0 +1,57 @@
+package localnet
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// threads of each daemon's engine: there are more daemons than cores on a small machine, and the results are the
+// same with any number.
+const threads = "1"
+
+// program is a process whose binary lies in the supervisor's folder.
+func (s *Supervisor) program(name, binary string, args ...string) *Process {
+	return &Process{Name: name, Path: filepath.Join(s.Bin, binary), Args: args, Log: s.Net.log(name)}
+}
+
+func (s *Supervisor) nodeProcess(n Node) *Process {
+	return s.program(n.Name, "galahadd", "start", "--home", s.Net.dir(n.Name), "--log_level", "info", "--log_no_color")
+}
+
+func (s *Supervisor) beaconProcess() *Process {
+	return s.program(s.Net.Beacon.Name, "galahadd", "beacon", "--home", s.Net.dir(s.Net.Beacon.Name), "--listen", hostPort(s.Net.Beacon.Port))
+}
+
+// daemon is a process with the settings that all three daemons have. It asks its own node first and the others when
+// that one is down.
+func (s *Supervisor) daemon(d Daemon, binary string, args ...string) *Process {
+	var rpc, grpc []string
+	for i := range s.Net.Nodes {
+		n := s.Net.Nodes[(d.Node+i)%len(s.Net.Nodes)]
+		rpc, grpc = append(rpc, url(n.RPC)), append(grpc, hostPort(n.GRPC))
+	}
+	return s.program(d.Name, binary, append([]string{
+		"start", "--home", s.Net.dir(d.Name),
+		"--chain.id", s.Net.ChainID,
+		"--chain.nodes", strings.Join(rpc, ","),
+		"--chain.grpc", strings.Join(grpc, ","),
+		"--chain.key", d.Name,
+		"--server.listen", hostPort(d.Port),
+	}, args...)...)
+}
+
+func (s *Supervisor) learnerProcess() *Process {
+	return s.daemon(s.Net.Learner, "galahad-learner", "--train.threads", threads)
+}
+
+func (s *Supervisor) graderProcess(d Daemon) *Process {
+	return s.daemon(d, "galahad-validator", "--checkpoints.threads", threads, "--beacon.urls", url(s.Net.Beacon.Port))
+}
+
+func (s *Supervisor) minerProcess(d Daemon) *Process {
+	args := []string{"--checkpoints.threads", threads, "--register.bond", minerBond.String(), "--register.groups", declaredGroups}
+	if d.Kind != "honest" {
+		args = append(args, "--adversary", d.Kind)
+	}
+	return s.daemon(d, "galahad-miner", args...)
+}

@@ -1,0 +1,167 @@
+package localnet
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// startLimit is how long a part of the network may take to get ready on a slow machine.
+const startLimit = 3 * time.Minute
+
+// Supervisor runs the processes of one network.
+type Supervisor struct {
+	Net *Network
+	// Bin is the folder of the four programs.
+	Bin string
+
+	mu    sync.Mutex
+	procs map[string]*Process
+	order []string
+}
+
+// NewSupervisor takes the programs from the folder that this program itself is in.
+func NewSupervisor(n *Network) (*Supervisor, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return &Supervisor{Net: n, Bin: filepath.Dir(self), procs: map[string]*Process{}}, nil
+}
+
+// Run starts everything in order, waiting by polling for what each part needs, calls up once all of it runs, and
+// keeps it running until ctx ends. On return every process has ended.
+func (s *Supervisor) Run(ctx context.Context, progress func(string), up func(context.Context) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Daemons are stopped before the nodes that they talk to.
+	nodes, stopNodes := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopNodes()
+	daemons, nodeGroup := new(errgroup.Group), new(errgroup.Group)
+	fail := make(chan error, 1)
+	launch := func(g *errgroup.Group, ctx context.Context, p *Process) {
+		s.add(p)
+		g.Go(func() error {
+			err := p.Run(ctx)
+			if err != nil {
+				select {
+				case fail <- err:
+				default:
+				}
+				cancel()
+			}
+			return err
+		})
+	}
+	err := s.start(ctx, progress, func(p *Process, node bool) {
+		if node {
+			launch(nodeGroup, nodes, p)
+			return
+		}
+		launch(daemons, ctx, p)
+	})
+	if err == nil {
+		err = up(ctx)
+	}
+	cancel()
+	_ = daemons.Wait() // the first failure is in fail
+	stopNodes()
+	_ = nodeGroup.Wait()
+	select {
+	case first := <-fail:
+		return first
+	default:
+		return err
+	}
+}
+
+// start launches the parts in the order of their needs.
+func (s *Supervisor) start(ctx context.Context, progress func(string), launch func(p *Process, node bool)) error {
+	progress(fmt.Sprintf("starting %d nodes", len(s.Net.Nodes)))
+	before := int64(0)
+	for _, n := range s.Net.Nodes {
+		launch(s.nodeProcess(n), true)
+	}
+	launch(s.beaconProcess(), false)
+	err := waitFor(ctx, startLimit, "the nodes to make blocks (see "+s.Net.log(s.Net.Nodes[0].Name)+")", func(ctx context.Context) error {
+		for _, n := range s.Net.Nodes {
+			h, err := nodeHeight(ctx, n)
+			if err != nil {
+				return err
+			}
+			if before == 0 {
+				before = max(h, 1)
+			}
+			if h <= before {
+				return fmt.Errorf("%s is at height %d", n.Name, h)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	progress("starting the learner, the graders and the miners")
+	if err := waitFor(ctx, startLimit, "the beacon", func(ctx context.Context) error { return listening(ctx, s.Net.Beacon.Port) }); err != nil {
+		return err
+	}
+	// The learner serves the base checkpoint, which everybody else needs first.
+	launch(s.learnerProcess(), false)
+	if err := waitFor(ctx, startLimit, "the learner (see "+s.Net.log(s.Net.Learner.Name)+")", func(ctx context.Context) error { return listening(ctx, s.Net.Learner.Port) }); err != nil {
+		return err
+	}
+	for _, d := range s.Net.Graders {
+		launch(s.graderProcess(d), false)
+	}
+	for _, d := range s.Net.Miners {
+		launch(s.minerProcess(d), false)
+	}
+	return nil
+}
+
+func (s *Supervisor) add(p *Process) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.procs[p.Name] = p
+	s.order = append(s.order, p.Name)
+}
+
+// Kill ends a process with SIGKILL, as a crash would; it is started again.
+func (s *Supervisor) Kill(name string) error {
+	s.mu.Lock()
+	p := s.procs[name]
+	s.mu.Unlock()
+	if p == nil {
+		return fmt.Errorf("no process is named %q", name)
+	}
+	return p.Kill()
+}
+
+// Statuses lists all processes in the order of their start.
+func (s *Supervisor) Statuses() []Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := make([]Status, len(s.order))
+	for i, name := range s.order {
+		out[i] = s.procs[name].Status()
+	}
+	return out
+}
+
+// Names lists the processes in the order of their start, whether they run or not.
+func (n *Network) Names() []string {
+	var names []string
+	for _, x := range n.Nodes {
+		names = append(names, x.Name)
+	}
+	names = append(names, n.Beacon.Name, n.Learner.Name)
+	for _, d := range append(append([]Daemon{}, n.Graders...), n.Miners...) {
+		names = append(names, d.Name)
+	}
+	return names
+}
