@@ -72,7 +72,7 @@ func (d *Daemon) status() (Status, error) {
 	}
 	for _, r := range records {
 		v := VersionStatus{
-			Version: r.Version, Digest: r.Digest, Published: r.Published, RewardMean: r.Metrics.RewardMean,
+			Version: r.Version, Digest: r.Digest, Published: r.Published || r.Version == 0, RewardMean: r.Metrics.RewardMean,
 			Groups: r.Metrics.Groups, KeptGroups: r.Metrics.KeptGroups, ClipFrac: r.Metrics.ClipFraction, GradNorm: r.Metrics.GradNorm,
 		}
 		if n := len(r.TrainedWindows); n > 0 {

@@ -56,6 +56,11 @@ type Progress func(step int, loss float64, tokens int)
 // Run trains the base model and returns its trainer. The result depends on the recipe alone: not on threads, not on the
 // machine. progress may be nil. Errors: the context's; an unknown environment; a diverged model.
 func Run(ctx context.Context, r Recipe, options engine.Options, progress Progress) (*engine.Trainer, error) {
+	return train(ctx, r, r.Steps, options, progress)
+}
+
+// train makes the first steps of a recipe.
+func train(ctx context.Context, r Recipe, steps int, options engine.Options, progress Progress) (*engine.Trainer, error) {
 	corpus, err := newCorpus(r)
 	if err != nil {
 		return nil, err
@@ -66,7 +71,7 @@ func Run(ctx context.Context, r Recipe, options engine.Options, progress Progres
 	}
 	trainer := engine.NewTrainer(model, options)
 	tokens := 0
-	for step := 1; step <= r.Steps; step++ {
+	for step := 1; step <= steps; step++ {
 		sequences, err := corpus.batch(uint64(step), r.Batch)
 		if err != nil {
 			return nil, err

@@ -1,0 +1,389 @@
+package learner
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/galahad-network/galahad/models"
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/generate"
+	"github.com/galahad-network/galahad/rl/verify"
+	"github.com/galahad-network/galahad/testutil/tiny"
+)
+
+// network is a chain in memory with miners that serve real batches over HTTP: everything that the learner meets but for
+// consensus.
+type network struct {
+	mu          sync.Mutex
+	windows     map[uint64]Window
+	newest      uint64
+	any         bool
+	checkpoints []Checkpoint
+	broadcasts  int
+	down        int // calls that fail before the node answers
+	loseReply   bool
+	files       map[string][]byte // path -> batch file
+	server      *httptest.Server
+}
+
+var _ Chain = (*network)(nil)
+
+var errDown = errors.New("connection refused")
+
+func newNetwork(t *testing.T, base *checkpoint.Checkpoint) *network {
+	t.Helper()
+	n := &network{windows: map[uint64]Window{}, files: map[string][]byte{}, checkpoints: []Checkpoint{{Digest: base.Digest}}}
+	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n.mu.Lock()
+		file, ok := n.files[r.URL.Path]
+		n.mu.Unlock()
+		if !ok {
+			http.NotFound(w, r)
+			return
+		}
+		_, _ = w.Write(file)
+	}))
+	t.Cleanup(n.server.Close)
+	return n
+}
+
+func (n *network) ChainID() string { return testChain }
+
+func (n *network) answer() error {
+	if n.down > 0 {
+		n.down--
+		return errDown
+	}
+	return nil
+}
+
+func (n *network) NewestSettled(context.Context, uint64) (uint64, bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.newest, n.any, n.answer()
+}
+
+func (n *network) Window(_ context.Context, _, window uint64) (Window, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.windows[window], n.answer()
+}
+
+func (n *network) Checkpoint(_ context.Context, _, version uint64) (Checkpoint, bool, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if version >= uint64(len(n.checkpoints)) {
+		return Checkpoint{}, false, n.answer()
+	}
+	return n.checkpoints[version], true, n.answer()
+}
+
+func (n *network) Publish(_ context.Context, _ uint64, c Checkpoint) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.answer(); err != nil {
+		return err
+	}
+	n.broadcasts++
+	if c.Version != uint64(len(n.checkpoints)) {
+		return fmt.Errorf("version %d does not follow %d", c.Version, len(n.checkpoints)-1)
+	}
+	n.checkpoints = append(n.checkpoints, c)
+	if n.loseReply {
+		n.loseReply = false
+		return errDown
+	}
+	return nil
+}
+
+// settle makes a window whose rollouts are sampled by a model under a version, by the given miners.
+func (n *network) settle(t *testing.T, window, version uint64, digest []byte, model *engine.Model, groups uint64, miners ...generate.Strategy) {
+	t.Helper()
+	e, err := env.Lookup("arithmetic-3")
+	require.NoError(t, err)
+	eng := engine.New(model, engine.Options{Threads: 2})
+	c := verify.Challenge{
+		ChainID: testChain, Run: 1, Window: window, Opening: derive.OpeningSeed(testChain, []byte("beacon"), 1, window), Checkpoint: digest,
+		GroupSize: 4, Mix: []env.MixEntry{{Env: e.ID(), Digest: e.Digest(), Weight: 1}},
+		Generation: verify.Generation{TemperatureBits: oneBits, TopPMillionths: derive.Million, MaxNew: 38, EndTokens: []int32{2}},
+		VocabSize:  32, ContextLength: model.Config().MaxPositionEmbeddings,
+	}
+	w := Window{Challenge: c, Version: version}
+	for i, strategy := range miners {
+		c.Miner, c.Groups = bytes.Repeat([]byte{byte(i + 1)}, 20), groups
+		all := make([]uint64, groups)
+		for g := range all {
+			all[g] = uint64(g)
+		}
+		rollouts, err := strategy.Rollouts(context.Background(), generate.Input{Challenge: c, Groups: all, Engine: eng, Tokenizer: tiny.Tokenizer(t)})
+		require.NoError(t, err)
+		b, err := batch.New(rollouts)
+		require.NoError(t, err)
+		var file bytes.Buffer
+		require.NoError(t, b.WriteFile(&file))
+		committed := Batch{Miner: c.Miner, Name: fmt.Sprintf("miner-%d", i), Root: b.Root(), Groups: groups, Bytes: b.PayloadBytes(), Locator: n.server.URL}
+		n.mu.Lock()
+		n.files["/batches/"+fmt.Sprintf("%x", b.Root())] = file.Bytes()
+		n.mu.Unlock()
+		w.Batches = append(w.Batches, committed)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.windows[window], n.newest, n.any = w, window, true
+}
+
+// edited is an honest miner that changes its last group after the fact: the lie that graders, who draw a sample, can miss.
+type edited struct{}
+
+func (edited) Rollouts(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
+	rollouts, err := generate.Honest{}.Rollouts(ctx, in)
+	if err == nil {
+		last := &rollouts[len(rollouts)-1]
+		last.LogProbs[3] ^= 1 // the last bit of the first log-probability
+	}
+	return rollouts, err
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func testConfig(t *testing.T) Config {
+	t.Helper()
+	c, err := LoadConfig(t.TempDir(), nil)
+	require.NoError(t, err)
+	c.Server.Listen = freePort(t)
+	c.Server.Public = "http://" + c.Server.Listen
+	c.Chain.PollInterval = 10 * time.Millisecond
+	c.Fetch = quick
+	c.Train.MinGroups, c.Train.Threads = 2, 2
+	c.Evaluation.Problems = 8
+	return c
+}
+
+// startDaemon runs a learner until stop is called; stop returns what Run returned.
+func startDaemon(t *testing.T, config Config, home Home, chain Chain) (d *Daemon, stop func() error) {
+	t.Helper()
+	base, err := models.Base()
+	require.NoError(t, err)
+	core, err := OpenCore(home, testChain, config.Train.Hyperparameters(), config.Train.Threads, base)
+	require.NoError(t, err)
+	d = NewDaemon(config, chain, core, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	var once sync.Once
+	var result error
+	stop = func() error {
+		once.Do(func() {
+			cancel()
+			result = errors.Join(<-done, core.Close())
+		})
+		return result
+	}
+	t.Cleanup(func() { _ = stop() })
+	return d, stop
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("never: %s", what)
+}
+
+func fetchStatus(t *testing.T, config Config) (s Status) {
+	t.Helper()
+	r, err := http.Get(config.Server.Public + "/status")
+	require.NoError(t, err)
+	defer r.Body.Close()
+	require.NoError(t, json.NewDecoder(r.Body).Decode(&s))
+	return s
+}
+
+func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	n := newNetwork(t, base)
+	n.down = 3 // the node is still starting
+	config := testConfig(t)
+	home := Home(t.TempDir())
+	_, stop := startDaemon(t, config, home, n)
+
+	published := func(versions int) func() bool {
+		return func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.checkpoints) == versions+1 }
+	}
+	n.settle(t, 0, 0, base.Digest, base.Model, 4, generate.Honest{}, edited{})
+	eventually(t, "version 1 is published", published(1))
+	first := n.checkpoints[1]
+	require.Equal(t, base.Digest, first.Parent)
+	require.Equal(t, []uint64{0}, first.TrainedWindows)
+	require.Len(t, first.RolloutSet, 32)
+	require.Len(t, first.StateHash, 32)
+
+	// Anyone can download what was published, by its locator and held against its digest.
+	_, dir, err := checkpoint.Fetch(context.Background(), first.Locator, first.Digest, t.TempDir(), checkpoint.FetchOptions{})
+	require.NoError(t, err)
+	one, err := checkpoint.Load(dir, first.Digest)
+	require.NoError(t, err)
+
+	// The next window is sampled from version 1.
+	n.loseReply = true // the transaction is included, but the answer is lost
+	n.settle(t, 1, 1, first.Digest, one.Model, 4, generate.Honest{}, generate.Honest{})
+	eventually(t, "version 2 is published", published(2))
+	require.Equal(t, first.Digest, n.checkpoints[2].Parent)
+
+	eventually(t, "every version is published and measured", func() bool {
+		for _, v := range fetchStatus(t, config).Versions {
+			if v.Accuracy == nil || v.Version > 0 && !v.Published {
+				return false
+			}
+		}
+		return true
+	})
+	s := fetchStatus(t, config)
+	require.Len(t, s.Versions, 3)
+	require.EqualValues(t, 2, s.Version)
+	require.EqualValues(t, 1, *s.LastWindow)
+	require.Nil(t, s.Versions[0].Window)
+	require.Equal(t, 8, s.Versions[1].N)
+	require.True(t, s.Versions[2].Published)
+	require.Equal(t, 7, s.Versions[1].Groups, "the group with an edited log-probability was left out")
+	require.Equal(t, 2, n.broadcasts, "each checkpoint is broadcast once")
+
+	r, err := http.Get(config.Server.Public + "/metrics")
+	require.NoError(t, err)
+	defer r.Body.Close()
+	text, err := io.ReadAll(r.Body)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "galahad_learner_version 2")
+	require.Contains(t, string(text), `galahad_learner_dropped_total{reason="bad group"} 1`)
+	for _, path := range []string{"/checkpoints/", "/checkpoints/../journal.db", "/checkpoints/%2e%2e/journal.db"} {
+		r, err := http.Get(config.Server.Public + path)
+		require.NoError(t, err)
+		require.NoError(t, r.Body.Close())
+		require.Equal(t, http.StatusNotFound, r.StatusCode, path)
+	}
+	require.NoError(t, stop())
+
+	// A restart knows all of that and does nothing again.
+	_, stop = startDaemon(t, config, home, n)
+	eventually(t, "it serves again", func() bool {
+		r, err := http.Get(config.Server.Public + "/healthz")
+		return err == nil && r.Body.Close() == nil
+	})
+	eventually(t, "it waits", func() bool { return strings.HasPrefix(fetchStatus(t, config).Phase, "waiting for a window after 1") })
+	require.Equal(t, 2, n.broadcasts)
+	require.NoError(t, stop())
+}
+
+func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	passed := func(d *Daemon, window uint64) func() bool {
+		return func() bool {
+			last, any, err := d.core.journal.LastWindow()
+			return err == nil && any && last == window
+		}
+	}
+	t.Run("too few groups", func(t *testing.T) {
+		n := newNetwork(t, base)
+		config := testConfig(t)
+		config.Train.MinGroups = 3
+		d, stop := startDaemon(t, config, Home(t.TempDir()), n)
+		n.settle(t, 4, 0, base.Digest, base.Model, 2, generate.Honest{})
+		eventually(t, "window 4 is passed", passed(d, 4))
+		require.NoError(t, stop())
+		require.Len(t, n.checkpoints, 1)
+	})
+	t.Run("nobody serves", func(t *testing.T) {
+		n := newNetwork(t, base)
+		d, stop := startDaemon(t, testConfig(t), Home(t.TempDir()), n)
+		n.mu.Lock()
+		n.windows[3] = Window{Challenge: verify.Challenge{Window: 3, Checkpoint: base.Digest, GroupSize: 4}, Batches: []Batch{
+			{Miner: []byte{1}, Root: make([]byte, 32), Groups: 9, Bytes: 100, Locator: "http://127.0.0.1:1"},
+		}}
+		n.newest, n.any = 3, true
+		n.mu.Unlock()
+		eventually(t, "window 3 is passed", passed(d, 3))
+		require.NoError(t, stop())
+		require.Len(t, n.checkpoints, 1)
+	})
+	t.Run("stale", func(t *testing.T) {
+		n := newNetwork(t, base)
+		config := testConfig(t)
+		config.Train.MaxStaleness = 0
+		d, stop := startDaemon(t, config, Home(t.TempDir()), n)
+		n.settle(t, 0, 0, base.Digest, base.Model, 4, generate.Honest{})
+		eventually(t, "version 1 is made", passed(d, 0))
+		n.settle(t, 1, 0, base.Digest, base.Model, 4, generate.Honest{}) // still of version 0
+		eventually(t, "window 1 is passed", passed(d, 1))
+		require.NoError(t, stop())
+		require.Len(t, n.checkpoints, 2)
+	})
+}
+
+// What retrying cannot mend stops the learner with an error that says what is wrong.
+func TestDaemonStopsOnWhatCannotBeMended(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	wait := func(t *testing.T, config Config, n *network) error {
+		base, err := models.Base()
+		require.NoError(t, err)
+		core, err := OpenCore(Home(t.TempDir()), testChain, config.Train.Hyperparameters(), 1, base)
+		require.NoError(t, err)
+		defer core.Close()
+		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		defer cancel()
+		return NewDaemon(config, n, core, nil, slog.New(slog.NewTextHandler(io.Discard, nil))).Run(ctx)
+	}
+	t.Run("another base", func(t *testing.T) {
+		n := newNetwork(t, base)
+		n.checkpoints[0].Digest = make([]byte, 32)
+		require.ErrorIs(t, wait(t, testConfig(t), n), ErrBase)
+	})
+	t.Run("the chain knows a version that is not ours", func(t *testing.T) {
+		n := newNetwork(t, base)
+		n.settle(t, 0, 5, base.Digest, base.Model, 2, generate.Honest{})
+		require.ErrorIs(t, wait(t, testConfig(t), n), ErrAhead)
+	})
+	t.Run("another learner was there first", func(t *testing.T) {
+		n := newNetwork(t, base)
+		n.checkpoints = append(n.checkpoints, Checkpoint{Version: 1, Digest: make([]byte, 32)})
+		n.settle(t, 0, 0, base.Digest, base.Model, 4, generate.Honest{})
+		require.ErrorIs(t, wait(t, testConfig(t), n), ErrConflict)
+	})
+	t.Run("the port is taken", func(t *testing.T) {
+		n := newNetwork(t, base)
+		config := testConfig(t)
+		l, err := net.Listen("tcp", config.Server.Listen)
+		require.NoError(t, err)
+		defer l.Close()
+		require.ErrorContains(t, wait(t, config, n), "server.listen")
+	})
+}
