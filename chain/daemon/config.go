@@ -8,8 +8,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-viper/mapstructure/v2"
 	"github.com/spf13/pflag"
@@ -104,11 +106,31 @@ func (s Settings) Load(home string, flags *pflag.FlagSet, out any) error {
 		}
 	}
 	hooks := viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
-		mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")))
+		strictNumbers, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")))
 	if err := v.UnmarshalExact(out, hooks); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
 	}
 	return nil
+}
+
+// strictNumbers refuses what the decoder, which must take text from variables and
+// flags, would bend into a whole number: -1 for an unsigned one, 1.5, true.
+func strictNumbers(from, to reflect.Type, value any) (any, error) {
+	if to == reflect.TypeFor[time.Duration]() && from.Kind() != reflect.String && from != to {
+		return nil, fmt.Errorf("%v is not a duration such as \"500ms\"", value)
+	}
+	switch to.Kind() {
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if v := reflect.ValueOf(value); v.CanInt() && v.Int() < 0 {
+			return nil, fmt.Errorf("%v is negative", value)
+		}
+		fallthrough
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		if k := from.Kind(); k == reflect.Float32 || k == reflect.Float64 || k == reflect.Bool {
+			return nil, fmt.Errorf("%v is not a whole number", value)
+		}
+	}
+	return value, nil
 }
 
 // defaults is a viper that holds the template.

@@ -1,0 +1,194 @@
+package daemon_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/galahad-network/galahad/chain/daemon"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var local = daemon.FetchLimits{Timeout: 5 * time.Second, Stall: 300 * time.Millisecond, Redirects: 2, AllowPrivate: true}
+
+func fetcher(t *testing.T, l daemon.FetchLimits) *daemon.Fetcher {
+	f := daemon.NewFetcher(l)
+	t.Cleanup(f.Close)
+	return f
+}
+
+func serve(t *testing.T, h http.HandlerFunc) string {
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+func TestAnAnswerWithinTheLimitArrives(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("rollouts")) })
+	got, err := fetcher(t, local).ReadAll(t.Context(), url, 8)
+	require.NoError(t, err)
+	require.Equal(t, "rollouts", string(got))
+}
+
+func TestAServerThatSendsTooMuchIsCutOff(t *testing.T) {
+	announced := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1000)) })
+	_, err := fetcher(t, local).ReadAll(t.Context(), announced, 999)
+	require.ErrorIs(t, err, daemon.ErrFetchSize)
+	// An endless answer of unknown length.
+	endless := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			if _, err := w.Write(make([]byte, 4096)); err != nil {
+				return
+			}
+		}
+	})
+	got, err := fetcher(t, local).ReadAll(t.Context(), endless, 100_000)
+	require.ErrorIs(t, err, daemon.ErrFetchSize)
+	require.Len(t, got, 100_000)
+}
+
+func TestAServerThatStallsIsLeft(t *testing.T) {
+	silent := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	began := time.Now()
+	_, err := fetcher(t, local).ReadAll(t.Context(), silent, 10)
+	require.Error(t, err)
+	// Some bytes, and then nothing.
+	stalling := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = w.Write([]byte("half"))
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	_, err = fetcher(t, local).ReadAll(t.Context(), stalling, 10)
+	require.ErrorIs(t, err, daemon.ErrFetchSlow)
+	require.Less(t, time.Since(began), 3*time.Second)
+}
+
+func TestAServerThatDripsIsBoundedByTheTimeout(t *testing.T) {
+	dripping := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		for r.Context().Err() == nil {
+			_, _ = w.Write([]byte{0})
+			w.(http.Flusher).Flush()
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	l := local
+	l.Timeout = 400 * time.Millisecond
+	began := time.Now()
+	_, err := fetcher(t, l).ReadAll(t.Context(), dripping, 1<<20)
+	require.Error(t, err)
+	require.Less(t, time.Since(began), 3*time.Second)
+}
+
+func TestASlowReaderIsNotMistakenForASlowServer(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 10)) })
+	r, err := fetcher(t, local).Get(t.Context(), url, 10)
+	require.NoError(t, err)
+	defer r.Close()
+	_, err = r.Read(make([]byte, 1))
+	require.NoError(t, err)
+	time.Sleep(2 * local.Stall) // working on what it has
+	rest, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Len(t, rest, 9)
+}
+
+func TestCompressedAnswersAreNotInflated(t *testing.T) {
+	var bomb bytes.Buffer
+	z := gzip.NewWriter(&bomb)
+	_, err := z.Write(make([]byte, 10<<20))
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(bomb.Bytes())
+	})
+	got, err := fetcher(t, local).ReadAll(t.Context(), url, 1<<20)
+	require.NoError(t, err)
+	require.Len(t, got, bomb.Len(), "what came over the wire and nothing more")
+}
+
+func TestRedirectsAreFollowedUpToTheLimitAndNeverElsewhere(t *testing.T) {
+	var url string
+	url = serve(t, func(w http.ResponseWriter, r *http.Request) {
+		var n int
+		switch _, err := fmt.Sscanf(r.URL.Path, "/%d", &n); {
+		case r.URL.Path == "/file":
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		case err != nil || n == 0:
+			_, _ = w.Write([]byte("here"))
+		default:
+			http.Redirect(w, r, fmt.Sprintf("%s/%d", url, n-1), http.StatusFound)
+		}
+	})
+	f := fetcher(t, local)
+	got, err := f.ReadAll(t.Context(), url+"/2", 100)
+	require.NoError(t, err)
+	require.Equal(t, "here", string(got))
+	_, err = f.ReadAll(t.Context(), url+"/3", 100)
+	require.ErrorIs(t, err, daemon.ErrFetchRedirect)
+	_, err = f.ReadAll(t.Context(), url+"/file", 100)
+	require.ErrorIs(t, err, daemon.ErrFetchURL)
+}
+
+func TestPrivateAddressesAreRefusedAfterTheNameWasLookedUp(t *testing.T) {
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("secret")) })
+	_, port, err := net.SplitHostPort(url[len("http://"):])
+	require.NoError(t, err)
+	l := local
+	l.AllowPrivate = false
+	f := fetcher(t, l)
+	for _, host := range []string{"127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]"} {
+		_, err := f.ReadAll(t.Context(), "http://"+net.JoinHostPort(trim(host), port), 100)
+		require.ErrorIs(t, err, daemon.ErrFetchAddress, host)
+	}
+}
+
+func trim(host string) string {
+	if host[0] == '[' {
+		return host[1 : len(host)-1]
+	}
+	return host
+}
+
+func TestOnlyPublicAddressesArePublic(t *testing.T) {
+	for address, want := range map[string]bool{
+		"8.8.8.8": true, "2606:4700::1111": true, "127.0.0.1": false, "10.1.2.3": false, "172.16.0.1": false,
+		"192.168.1.1": false, "169.254.169.254": false, "100.64.0.1": false, "0.1.2.3": false, "224.0.0.1": false,
+		"255.255.255.255": false, "::1": false, "::": false, "fc00::1": false, "fe80::1": false,
+		"::ffff:10.0.0.1": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false,
+	} {
+		require.Equal(t, want, daemon.Public(netip.MustParseAddr(address)), address)
+	}
+}
+
+func TestOtherURLsAndStatusesAreErrors(t *testing.T) {
+	f := fetcher(t, local)
+	for _, url := range []string{"", "file:///etc/passwd", "ftp://x/y", "//host", "http://", "http://user:secret@127.0.0.1/", "http://%zz"} {
+		_, err := f.ReadAll(t.Context(), url, 10)
+		require.ErrorIs(t, err, daemon.ErrFetchURL, url)
+		require.NotContains(t, err.Error(), "secret")
+	}
+	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
+	_, err := f.ReadAll(t.Context(), url, 10)
+	require.ErrorIs(t, err, daemon.ErrFetchStatus)
+}
+
+func TestACancelledFetchEnds(t *testing.T) {
+	url := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err := fetcher(t, local).ReadAll(ctx, url, 10)
+	require.ErrorIs(t, err, context.Canceled)
+}
