@@ -93,6 +93,30 @@ func TestFMAHasOneRounding(t *testing.T) {
 	}
 }
 
+// TestRoundToOdd compares with exact arithmetic: the sum itself where float64 holds
+// it, else the neighbour with an odd last bit.
+func TestRoundToOdd(t *testing.T) {
+	r := newRand(t)
+	for range 100000 {
+		p := float64(awkward(r)) * float64(awkward(r))
+		c := float64(awkward(r))
+		if s := p + c; s == 0 || math.IsNaN(s) || math.IsInf(s, 0) {
+			continue
+		}
+		exact := new(big.Float).SetPrec(700).SetFloat64(p)
+		exact.Add(exact, new(big.Float).SetFloat64(c))
+		got := roundToOdd(p, c, p+c)
+		down, accuracy := new(big.Float).SetPrec(53).SetMode(big.ToZero).Set(exact).Float64()
+		want := down
+		if accuracy != big.Exact || exact.Cmp(new(big.Float).SetFloat64(down)) != 0 {
+			want = math.Float64frombits(math.Float64bits(down) | 1)
+		}
+		if got != want {
+			t.Fatalf("%x + %x: %x, want %x", p, c, got, want)
+		}
+	}
+}
+
 // matmulSlow is the rule itself.
 func matmulSlow(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, add bool) {
 	for i := range m {
@@ -114,12 +138,35 @@ func matmulSlow(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 // outside the result must stay untouched.
 func TestMatmulEqualsReference(t *testing.T) {
 	r := newRand(t)
-	kinds := map[string]func() float32{
-		"normal":   func() float32 { return float32(r.NormFloat64()) },
-		"bfloat16": func() float32 { return widen(roundBF16(float32(r.NormFloat64()))) },
-		"awkward":  func() float32 { return awkward(r) },
-		"tiny":     func() float32 { return float32(r.NormFloat64() * 1e-22) },
-		"sparse":   func() float32 { return float32(r.NormFloat64()) * float32(r.IntN(2)) },
+	// Each kind gives element t of the reduction, for A and for B.
+	near := func(scaleA, scaleB, start float32) func(t int, b bool) float32 {
+		steps := make([]float32, packK+70)
+		for i := range steps {
+			steps[i] = float32(r.IntN(1<<10)) * 0x1p-23
+		}
+		return func(t int, b bool) float32 {
+			switch {
+			case t%2 == 0 && !b:
+				return scaleA
+			case t%2 == 0: // the accumulator moves
+				return start * float32(r.IntN(1<<20)-1<<19)
+			case !b:
+				return scaleA * (1 + steps[t])
+			default: // times 1 + step this is a hair below a tie of the accumulator
+				return scaleB * (1 - steps[t]) * float32(1-2*r.IntN(2))
+			}
+		}
+	}
+	plain := func(f func() float32) func(int, bool) float32 { return func(int, bool) float32 { return f() } }
+	kinds := map[string]func(t int, b bool) float32{
+		"near ties":           near(1, 0x1p-24, 0x1p-19),
+		"near subnormal ties": near(0x1p-75, 0x1p-75, 0x1p-74),
+
+		"normal":   plain(func() float32 { return float32(r.NormFloat64()) }),
+		"bfloat16": plain(func() float32 { return widen(roundBF16(float32(r.NormFloat64()))) }),
+		"awkward":  plain(func() float32 { return awkward(r) }),
+		"tiny":     plain(func() float32 { return float32(r.NormFloat64() * 1e-22) }),
+		"sparse":   plain(func() float32 { return float32(r.NormFloat64()) * float32(r.IntN(2)) }),
 	}
 	for name, number := range kinds {
 		rounds := 60
@@ -132,14 +179,16 @@ func TestMatmulEqualsReference(t *testing.T) {
 				k = packK + 50 // two blocks
 			}
 			lda, ldb, ldc := k+r.IntN(5), n+r.IntN(5), n+r.IntN(5)
-			fill := func(n int) []float32 {
-				x := make([]float32, n)
-				for i := range x {
-					x[i] = number()
-				}
-				return x
+			a, b, c := make([]float32, m*lda), make([]float32, k*ldb), make([]float32, m*ldc)
+			for i := range a {
+				a[i] = number(i%lda, false)
 			}
-			a, b, c := fill(m*lda), fill(k*ldb), fill(m*ldc)
+			for i := range b {
+				b[i] = number(i/ldb, true)
+			}
+			for i := range c {
+				c[i] = number(0, true)
+			}
 			want := append([]float32(nil), c...)
 			add := r.IntN(2) == 0
 			matmulSlow(want, ldc, a, lda, b, ldb, m, n, k, add)

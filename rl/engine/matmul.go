@@ -67,12 +67,13 @@ func matmulPacked(c []float32, ldc int, a []float32, lda int, b []float32, ldb i
 	}
 }
 
-// gridsFit says, from the results of smallest, that no product of an element of
-// A and one of B is finer than 2^-149, the grid of all float32. A sum below 2^-126
-// is then on that grid, hence a float32, and dot8 need not look for subnormals.
+// gridsFit says, from the results of smallest, that every product of an element
+// of A and one of B is a multiple of 2^-179, and hence every sum of products and
+// float32 is, too. A float64 below 2^-126 on that grid is exact, so only one
+// rounding happens to it and dot8 need not look for subnormals.
 func gridsFit(leastA, leastB uint32) bool {
-	// A number with exponent field e >= 1 is a multiple of 2^(e-150).
-	return max(leastA>>24, 1)+max(leastB>>24, 1) >= 300-149
+	// A float32 with exponent field e >= 1 is a multiple of 2^(e-150).
+	return max(leastA>>24, 1)+max(leastB>>24, 1) >= 300-179
 }
 
 // smallest returns the lesser of least and the least bits, without the sign and

@@ -87,6 +87,12 @@ func TestDrawFollowsTheRule(t *testing.T) {
 		if r.IntN(4) > 0 {
 			set.TemperatureBits = math.Float32bits(0.05 + 2*r.Float32())
 		}
+		if r.IntN(10) == 0 { // equal logits and round shares: sums that meet top_p exactly
+			for i := range logits {
+				logits[i] = 1
+			}
+			set.TopPMillionths = 100000 * (1 + r.Uint32N(10))
+		}
 		u := float64(r.Uint64()>>11) * 0x1p-53
 		if r.IntN(10) == 0 {
 			u = 1 - 0x1p-53
