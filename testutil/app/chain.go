@@ -72,6 +72,7 @@ func newApp(t testing.TB, chainID string) *app.App {
 func (c *Chain) initChain(state []byte) {
 	c.T.Helper()
 	params := app.ConsensusParams().ToProto()
+	params.Block.MaxGas = c.cfg.maxGas
 	for i, a := range c.replicas {
 		res, err := a.InitChain(&abci.RequestInitChain{
 			Time: c.time, ChainId: c.cfg.chainID, ConsensusParams: &params,

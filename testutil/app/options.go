@@ -27,6 +27,7 @@ type config struct {
 	stakes     []sdkmath.Int
 	accounts   []funding
 	genesis    []func(testing.TB, codec.Codec, map[string]json.RawMessage)
+	maxGas     int64
 	replicas   int
 	noTeardown bool
 }
@@ -42,6 +43,7 @@ func defaultConfig() config {
 		start:     time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		blockTime: time.Second,
 		stakes:    []sdkmath.Int{params.GAL(100)},
+		maxGas:    params.MaxBlockGas,
 		replicas:  2,
 	}
 }
@@ -54,6 +56,9 @@ func WithStart(t time.Time) Option { return func(c *config) { c.start = t } }
 
 // WithBlockTime sets how much later each block is; the default is one second.
 func WithBlockTime(d time.Duration) Option { return func(c *config) { c.blockTime = d } }
+
+// WithMaxBlockGas bounds the gas of a block; the default is params.MaxBlockGas.
+func WithMaxBlockGas(gas int64) Option { return func(c *config) { c.maxGas = gas } }
 
 // WithValidators starts the chain with one validator per stake, in whole GAL. The
 // default is one validator of 100 GAL.
