@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync/atomic"
 
@@ -55,7 +54,7 @@ func New(opt Options) (*Client, error) {
 		return nil, fmt.Errorf("chain client: %d gRPC addresses for %d nodes; give one for each or none", len(opt.GRPC), len(opt.Nodes))
 	}
 	if opt.Log == nil {
-		opt.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+		opt.Log = slog.New(slog.DiscardHandler)
 	}
 	codec, err := NewCodec()
 	if err != nil {
