@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/galahad-network/galahad/learner/simulate"
+	"github.com/galahad-network/galahad/models"
+	"github.com/galahad-network/galahad/rl/checkpoint"
+)
+
+// execute runs the program in this process.
+func execute(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	root, err := rootCommand()
+	require.NoError(t, err)
+	var out bytes.Buffer
+	root.SetOut(&out)
+	root.SetErr(&bytes.Buffer{})
+	root.SetArgs(args)
+	err = root.ExecuteContext(context.Background())
+	return out.String(), err
+}
+
+func TestEvalOfTheShippedModelIsReproducible(t *testing.T) {
+	var first string
+	for _, threads := range []string{"1", "2"} {
+		out, err := execute(t, "eval", "--base", "--n", "32", "--output", "json", "--threads", threads)
+		require.NoError(t, err)
+		if first == "" {
+			first = out
+		}
+		require.Equal(t, first, out)
+	}
+	var report evalReport
+	require.NoError(t, json.Unmarshal([]byte(first), &report))
+	require.Equal(t, models.BaseDigest, report.Checkpoint)
+	require.Equal(t, 32, report.Sampled.N)
+	require.Equal(t, "wilson", report.Sampled.Interval)
+	require.LessOrEqual(t, report.Sampled.Low, report.Sampled.Accuracy)
+	require.GreaterOrEqual(t, report.Sampled.High, report.Sampled.Accuracy)
+
+	text, err := execute(t, "eval", "--base", "--n", "8", "--samples", "4")
+	require.NoError(t, err)
+	require.Contains(t, text, "clustered by problem")
+	require.Contains(t, text, "pass@4")
+}
+
+func TestPretrainWritesACheckpointThatEvalReads(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "made")
+	out, err := execute(t, "pretrain", dir, "--steps", "1", "--output", "json")
+	require.NoError(t, err)
+	manifest, err := checkpoint.Verify(dir, nil)
+	require.NoError(t, err)
+	var report struct{ Digest string }
+	require.NoError(t, json.Unmarshal([]byte(out), &report))
+	made, err := checkpoint.Load(dir, nil)
+	require.NoError(t, err)
+	require.Equal(t, manifest.Digest(), made.Digest)
+	require.NotEqual(t, models.BaseDigest, report.Digest)
+	_, err = execute(t, "eval", dir, "--n", "2")
+	require.NoError(t, err)
+	_, err = execute(t, "pretrain", dir, "--steps", "1")
+	require.ErrorIs(t, err, os.ErrExist, "nothing is overwritten")
+}
+
+func TestSimulatePrintsAPointAWindow(t *testing.T) {
+	out, err := execute(t, "simulate", "--windows", "2", "--groups", "4", "--group-size", "4", "--eval-problems", "8", "--output", "json")
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	require.Len(t, lines, 3)
+	var last simulate.Point
+	require.NoError(t, json.Unmarshal([]byte(lines[2]), &last))
+	require.Equal(t, 2, last.Window)
+	require.Equal(t, 32, last.Rollouts)
+	require.NotNil(t, last.Accuracy)
+}
+
+func TestUnusableArgumentsAreRefused(t *testing.T) {
+	bad := filepath.Join(t.TempDir(), "bad")
+	require.NoError(t, os.MkdirAll(bad, 0o755))
+	folder, err := models.BaseFiles()
+	require.NoError(t, err)
+	require.NoError(t, os.CopyFS(bad, folder))
+	weights := filepath.Join(bad, "model.safetensors")
+	data, err := os.ReadFile(weights)
+	require.NoError(t, err)
+	data[len(data)-1] ^= 1
+	require.NoError(t, os.Chmod(weights, 0o644))
+	require.NoError(t, os.WriteFile(weights, data, 0o600))
+
+	tests := []struct {
+		args []string
+		want string
+	}{
+		{[]string{"eval"}, "--base"},
+		{[]string{"eval", "--base", "some"}, "--base"},
+		{[]string{"eval", "--base", "--output", "xml"}, "--output"},
+		{[]string{"eval", "--base", "--env", "poetry"}, "poetry"},
+		{[]string{"eval", "--base", "--n", "0"}, "0 problems"},
+		{[]string{"eval", filepath.Join(bad, "nowhere")}, "nowhere"},
+		{[]string{"eval", bad}, "model.safetensors"},
+		{[]string{"pretrain", "--steps", "1"}, "the shipped one " + models.BaseDigest},
+		{[]string{"simulate", "--group-size", "1"}, "groups of 1"},
+		{[]string{"simulate", "--lr", "-1"}, "learning rate"},
+		{[]string{"start", "--home", t.TempDir(), "--run", "0"}, "run must be"},
+		{[]string{"start", "--home", t.TempDir(), "--chain.key", "nobody"}, "nobody"},
+	}
+	for _, tt := range tests {
+		t.Run(strings.Join(tt.args, " "), func(t *testing.T) {
+			_, err := execute(t, tt.args...)
+			require.ErrorContains(t, err, tt.want)
+		})
+	}
+}
+
+func TestInitWritesSettingsOnce(t *testing.T) {
+	home := t.TempDir()
+	_, err := execute(t, "init", "--home", home)
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(home, "config.toml"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "learning_rate = 3e-4")
+	_, err = execute(t, "init", "--home", home)
+	require.Error(t, err)
+	_, err = execute(t, "init", "--home", home, "--force")
+	require.NoError(t, err)
+}

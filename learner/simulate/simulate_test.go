@@ -1,0 +1,78 @@
+package simulate
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/galahad-network/galahad/models"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/grpo"
+)
+
+func options(t *testing.T) Options {
+	t.Helper()
+	e, err := env.Lookup("arithmetic-3")
+	require.NoError(t, err)
+	return Options{
+		Env: e, Windows: 4, Groups: 4, GroupSize: 4, Staleness: 1, MaxNew: 38, Seed: 1, EvalProblems: 4, Hyper: grpo.Default(),
+	}
+}
+
+func TestSimulationDoesNotDependOnThreads(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	var want []byte
+	for _, threads := range []int{1, 3} {
+		o := options(t)
+		o.Threads = threads
+		var points []Point
+		model, err := Run(context.Background(), base.Model, base.Tokenizer, o, func(p Point) { points = append(points, p) })
+		require.NoError(t, err)
+		require.Len(t, points, o.Windows+1)
+		require.Equal(t, 4*4*4, points[o.Windows].Rollouts)
+		require.NotNil(t, points[0].Accuracy)
+		require.Nil(t, points[1].Accuracy)
+		require.NotNil(t, points[o.Windows].Greedy)
+		var got bytes.Buffer
+		require.NoError(t, model.WriteSafetensors(&got, engine.F32))
+		if want == nil {
+			want = got.Bytes()
+		}
+		require.Equal(t, want, got.Bytes(), "%d threads", threads)
+	}
+}
+
+// With staleness 0 every rollout comes from the weights that are updated, so no ratio is far from 1; with staleness 3 the
+// fourth window still samples from the base.
+func TestStalenessIsWhatItSays(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	tokens := func(staleness int, rate float32) (windows []int) {
+		o := options(t)
+		o.Staleness, o.EvalProblems = staleness, 0
+		o.Hyper.LearningRate = rate
+		_, err := Run(context.Background(), base.Model, base.Tokenizer, o, func(p Point) { windows = append(windows, p.Tokens) })
+		require.NoError(t, err)
+		return windows
+	}
+	require.Equal(t, tokens(3, 3e-4), tokens(3, 3e-3), "all four windows are sampled from the base, whatever the updates do")
+	require.NotEqual(t, tokens(0, 3e-4), tokens(0, 3e-2))
+}
+
+func TestSimulationRefusesNonsense(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	for _, edit := range []func(*Options){
+		func(o *Options) { o.Env = nil }, func(o *Options) { o.Windows = 0 }, func(o *Options) { o.Groups = 0 },
+		func(o *Options) { o.GroupSize = 1 }, func(o *Options) { o.Staleness = -1 }, func(o *Options) { o.MaxNew = 0 },
+	} {
+		o := options(t)
+		edit(&o)
+		_, err := Run(context.Background(), base.Model, base.Tokenizer, o, func(Point) {})
+		require.ErrorIs(t, err, ErrOptions)
+	}
+}
