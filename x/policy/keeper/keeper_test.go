@@ -1,0 +1,342 @@
+package keeper_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+
+	"github.com/galahad-network/galahad/testutil/xtest"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/policy/keeper"
+	"github.com/galahad-network/galahad/x/policy/types"
+)
+
+// challenge is x/challenge as the policy module sees it; the test sets runs and windows.
+type challenge struct{ *xtest.Challenge }
+
+func (c challenge) RunIDs(context.Context) ([]uint64, error) {
+	var ids []uint64
+	for id := uint64(1); id <= 9; id++ {
+		if _, ok := c.Runs[id]; ok {
+			ids = append(ids, id)
+		}
+	}
+	return ids, nil
+}
+
+type fixture struct {
+	*testing.T
+	env  *xtest.Env
+	k    *keeper.Keeper
+	msgs types.MsgServer
+}
+
+const delay = 5
+
+var learner = xtest.Address("learner")
+
+// newFixture has run 1 with its base model, windows 0 to 9 CLOSED and window 10
+// in COMMIT, at height 1000.
+func newFixture(t *testing.T) *fixture {
+	t.Helper()
+	e := xtest.New(t, types.StoreKey)
+	e.Ctx = e.Ctx.WithBlockHeight(1000)
+	e.Challenge.AddRun(1)
+	r := e.Challenge.Runs[1]
+	name, err := e.Addresses.BytesToString(learner)
+	require.NoError(t, err)
+	r.Learner, r.Params.PolicyDelayBlocks, r.Params.MaxStaleness = name, delay, 2
+	e.Challenge.Runs[1] = r
+	for id := range uint64(10) {
+		e.Challenge.AddWindow(1, id, int64(10*id+1))
+		w := e.Challenge.Windows[[2]uint64{1, id}]
+		w.ClosedHeight = 500
+		e.Challenge.Windows[[2]uint64{1, id}] = w
+	}
+	e.Challenge.AddWindow(1, 10, 995)
+	k := keeper.NewKeeper(e.Codec, e.Store(types.StoreKey), e.Addresses, challenge{e.Challenge}, xtest.Authority())
+	require.NoError(t, k.InitGenesis(e.Ctx, types.GenesisState{
+		Params:      types.DefaultParams(),
+		Checkpoints: []types.Checkpoint{{Run: 1, Digest: xtest.Digest(0x10)}},
+	}))
+	f := &fixture{T: t, env: e, k: k, msgs: keeper.NewMsgServer(k)}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			require.NoError(t, k.CheckInvariants(e.Ctx))
+			f.requireExportImport()
+		}
+	})
+	return f
+}
+
+func (f *fixture) requireExportImport() {
+	f.Helper()
+	exported, err := f.k.ExportGenesis(f.env.Ctx)
+	require.NoError(f, err)
+	fresh := xtest.New(f, types.StoreKey)
+	k := keeper.NewKeeper(fresh.Codec, fresh.Store(types.StoreKey), fresh.Addresses, challenge{f.env.Challenge}, xtest.Authority())
+	require.NoError(f, k.InitGenesis(fresh.Ctx, *exported))
+	again, err := k.ExportGenesis(fresh.Ctx)
+	require.NoError(f, err)
+	require.Equal(f, exported, again)
+	require.NoError(f, k.CheckInvariants(fresh.Ctx))
+}
+
+// message publishes a version as the learner would: digest 0x10 + version.
+func (f *fixture) message(version uint64, windows ...uint64) *types.MsgPublishCheckpoint {
+	name, err := f.env.Addresses.BytesToString(learner)
+	require.NoError(f, err)
+	return &types.MsgPublishCheckpoint{
+		Learner: name, Run: 1, Version: version,
+		ParentDigest: xtest.Digest(byte(0x10 + version - 1)), Digest: xtest.Digest(byte(0x10 + version)),
+		Locator: "https://learner.example/1", TrainedWindows: windows,
+		RolloutSetDigest: xtest.Digest(0xaa), StateHash: xtest.Digest(0xbb),
+	}
+}
+
+func (f *fixture) publish(m *types.MsgPublishCheckpoint) error {
+	_, err := f.msgs.PublishCheckpoint(f.env.Ctx, m)
+	return err
+}
+
+func (f *fixture) active() uint64 {
+	digest, version, err := f.k.ActiveCheckpoint(f.env.Ctx, 1)
+	require.NoError(f, err)
+	require.Equal(f, xtest.Digest(byte(0x10+version)), digest)
+	return version
+}
+
+func TestACheckpointBecomesActiveAfterTheDelay(t *testing.T) {
+	f := newFixture(t)
+	require.Zero(t, f.active())
+	res, err := f.msgs.PublishCheckpoint(f.env.Ctx, f.message(1, 0, 1))
+	require.NoError(t, err)
+	require.Equal(t, int64(1000+delay), res.ActivatesHeight)
+	require.Equal(t, []string{"galahad.policy.v1.EventCheckpointPublished"}, f.env.Events())
+	for range delay - 1 {
+		f.env.Pass(time.Second)
+		require.Zero(t, f.active(), "at %d", f.env.Ctx.BlockHeight())
+	}
+	f.env.Pass(time.Second)
+	require.Equal(t, uint64(1), f.active())
+	c, err := f.k.Checkpoint(f.env.Ctx, 1, 1)
+	require.NoError(t, err)
+	require.Equal(t, []uint64{0, 1}, c.TrainedWindows)
+	require.Equal(t, int64(1000), c.PublishedHeight)
+}
+
+func TestTheHighestActiveVersionWins(t *testing.T) {
+	f := newFixture(t)
+	for v := uint64(1); v <= 3; v++ {
+		f.setVersion(v, v-1)
+		require.NoError(t, f.publish(f.message(v, v)))
+		f.env.Pass(time.Second)
+	}
+	require.Zero(t, f.active())
+	latest, err := f.k.Latest(f.env.Ctx, 1)
+	require.NoError(t, err)
+	require.Equal(t, uint64(3), latest.Version)
+	for _, want := range []uint64{0, 0, 1, 2, 3, 3} { // published at 1000, 1001, 1002; now 1003
+		require.Equal(t, want, f.active(), "at %d", f.env.Ctx.BlockHeight())
+		f.env.Pass(time.Second)
+	}
+}
+
+// setVersion says which checkpoint made a window's rollouts.
+func (f *fixture) setVersion(window, version uint64) {
+	w := f.env.Challenge.Windows[[2]uint64{1, window}]
+	w.CheckpointVersion = version
+	f.env.Challenge.Windows[[2]uint64{1, window}] = w
+}
+
+func TestInvalidPublicationsChangeNothing(t *testing.T) {
+	f := newFixture(t)
+	require.NoError(t, f.publish(f.message(1, 0)))
+	void := f.env.Challenge.Windows[[2]uint64{1, 5}]
+	void.ClosedHeight, void.VoidHeight = 0, 500
+	f.env.Challenge.Windows[[2]uint64{1, 5}] = void
+	justClosed := f.env.Challenge.Windows[[2]uint64{1, 6}]
+	justClosed.ClosedHeight = 1000 // CLOSED from 1001 on
+	justClosed.AuditStart, justClosed.AuditEnd, justClosed.RevealEnd = 900, 910, 920
+	f.env.Challenge.Windows[[2]uint64{1, 6}] = justClosed
+
+	stranger, err := f.env.Addresses.BytesToString(xtest.Address("stranger"))
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		want   error
+		change func(*types.MsgPublishCheckpoint)
+	}{
+		"no learner":             {types.ErrInvalidAddress, func(m *types.MsgPublishCheckpoint) { m.Learner = "" }},
+		"stranger":               {types.ErrNotLearner, func(m *types.MsgPublishCheckpoint) { m.Learner = stranger }},
+		"authority":              {types.ErrNotLearner, func(m *types.MsgPublishCheckpoint) { m.Learner = xtest.Authority() }},
+		"unknown run":            {challengetypes.ErrRunNotFound, func(m *types.MsgPublishCheckpoint) { m.Run = 7 }},
+		"same version":           {types.ErrWrongVersion, func(m *types.MsgPublishCheckpoint) { m.Version = 1 }},
+		"version skipped":        {types.ErrWrongVersion, func(m *types.MsgPublishCheckpoint) { m.Version = 3 }},
+		"version zero":           {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Version = 0 }},
+		"version huge":           {types.ErrWrongVersion, func(m *types.MsgPublishCheckpoint) { m.Version = 1<<64 - 1 }},
+		"parent is older":        {types.ErrWrongParent, func(m *types.MsgPublishCheckpoint) { m.ParentDigest = xtest.Digest(0x10) }},
+		"parent missing":         {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.ParentDigest = nil }},
+		"digest of the parent":   {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Digest = m.ParentDigest }},
+		"digest used before":     {types.ErrDigestUsed, func(m *types.MsgPublishCheckpoint) { m.Digest = xtest.Digest(0x10) }},
+		"digest of 31 bytes":     {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Digest = m.Digest[1:] }},
+		"digest of 33 bytes":     {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Digest = append(bytes.Clone(m.Digest), 0) }},
+		"no rollout set":         {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.RolloutSetDigest = nil }},
+		"no state hash":          {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.StateHash = nil }},
+		"no locator":             {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Locator = "" }},
+		"locator is a script":    {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Locator = "javascript://x/y" }},
+		"locator too long":       {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Locator = "https://x/" + strings.Repeat("a", 512) }},
+		"no windows":             {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.TrainedWindows = nil }},
+		"windows unsorted":       {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.TrainedWindows = []uint64{2, 1} }},
+		"window twice":           {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.TrainedWindows = []uint64{2, 2} }},
+		"too many windows":       {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.TrainedWindows = make([]uint64, 65) }},
+		"window unknown":         {challengetypes.ErrWindowNotFound, func(m *types.MsgPublishCheckpoint) { m.TrainedWindows = []uint64{99} }},
+		"window in COMMIT":       {types.ErrWindowNotClosed, func(m *types.MsgPublishCheckpoint) { m.TrainedWindows = []uint64{1, 10} }},
+		"window VOID":            {types.ErrWindowNotClosed, func(m *types.MsgPublishCheckpoint) { m.TrainedWindows = []uint64{5} }},
+		"window closes just now": {types.ErrWindowNotClosed, func(m *types.MsgPublishCheckpoint) { m.TrainedWindows = []uint64{6} }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := f.message(2, 1, 2)
+			c.change(m)
+			f.env.RequireUnchanged(c.want, func(context.Context) error { return f.publish(m) })
+		})
+	}
+	require.NoError(t, f.publish(f.message(2, 1, 2)), "the good one still counts")
+}
+
+// max_staleness 2: version 3 was made by updating 2, so rollouts of version 0 are
+// just young enough; for version 4 they are not.
+func TestStaleRolloutsAreRefused(t *testing.T) {
+	f := newFixture(t)
+	for v := uint64(1); v <= 3; v++ {
+		require.NoError(t, f.publish(f.message(v, 0)))
+	}
+	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(f.message(4, 0)) })
+	f.setVersion(1, 1)
+	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(f.message(4, 0, 1)) })
+	require.NoError(t, f.publish(f.message(4, 1)))
+}
+
+func TestALearnerCannotPileUpCheckpoints(t *testing.T) {
+	f := newFixture(t)
+	f.setVersion(1, 100) // never stale
+	v := uint64(1)
+	for ; v <= types.MaxPending; v++ {
+		require.NoError(t, f.publish(f.message(v, 1)))
+	}
+	f.env.RequireUnchanged(types.ErrTooManyPending, func(context.Context) error { return f.publish(f.message(v, 1)) })
+	for range delay {
+		f.env.Pass(time.Second)
+	}
+	require.Equal(t, uint64(types.MaxPending), f.active())
+	require.NoError(t, f.publish(f.message(v, 1)))
+}
+
+func TestADigestMayBeUsedInAnotherRun(t *testing.T) {
+	f := newFixture(t)
+	f.env.Challenge.AddRun(2)
+	r := f.env.Challenge.Runs[2]
+	r.Learner, r.Params.MaxStaleness = f.message(1).Learner, 2
+	f.env.Challenge.Runs[2] = r
+	f.env.Challenge.Windows[[2]uint64{2, 0}] = f.env.Challenge.Windows[[2]uint64{1, 0}]
+	g, err := f.k.ExportGenesis(f.env.Ctx)
+	require.NoError(t, err)
+	g.Checkpoints = append(g.Checkpoints, types.Checkpoint{Run: 2, Digest: xtest.Digest(0x10)})
+	require.NoError(t, f.k.InitGenesis(f.env.Ctx, *g))
+	require.NoError(t, f.publish(f.message(1, 0)))
+	m := f.message(1, 0)
+	m.Run = 2
+	require.NoError(t, f.publish(m))
+}
+
+func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
+	child := func(version uint64, parent, digest byte) types.Checkpoint {
+		return types.Checkpoint{
+			Run: 1, Version: version, ParentDigest: xtest.Digest(parent), Digest: xtest.Digest(digest),
+			Locator: "https://x/1", TrainedWindows: []uint64{0}, RolloutSetDigest: xtest.Digest(9), StateHash: xtest.Digest(8),
+			PublishedHeight: int64(version), ActivatesHeight: int64(version) + 5,
+		}
+	}
+	good := func() types.GenesisState {
+		return types.GenesisState{
+			Params:      types.DefaultParams(),
+			Checkpoints: []types.Checkpoint{{Run: 1, Digest: xtest.Digest(1)}, child(1, 1, 2), child(2, 2, 3)},
+		}
+	}
+	require.NoError(t, good().Validate())
+	for name, change := range map[string]func(*types.GenesisState){
+		"params":             func(g *types.GenesisState) { g.Params.MaxTrainedWindows = 0 },
+		"locator length":     func(g *types.GenesisState) { g.Params.MaxLocatorLength = 1 << 20 },
+		"base missing":       func(g *types.GenesisState) { g.Checkpoints = g.Checkpoints[1:] },
+		"base with a parent": func(g *types.GenesisState) { g.Checkpoints[0].ParentDigest = xtest.Digest(7) },
+		"version missing":    func(g *types.GenesisState) { g.Checkpoints = append(g.Checkpoints[:1], g.Checkpoints[2]) },
+		"version twice":      func(g *types.GenesisState) { g.Checkpoints[2].Version = 1 },
+		"another parent":     func(g *types.GenesisState) { g.Checkpoints[2].ParentDigest = xtest.Digest(1) },
+		"digest twice":       func(g *types.GenesisState) { g.Checkpoints[2].Digest = xtest.Digest(1) },
+		"heights fall":       func(g *types.GenesisState) { g.Checkpoints[2].ActivatesHeight = 5 },
+		"active before":      func(g *types.GenesisState) { g.Checkpoints[2].PublishedHeight = 100 },
+		"runs unsorted": func(g *types.GenesisState) {
+			g.Checkpoints = append(g.Checkpoints, types.Checkpoint{Run: 0, Digest: xtest.Digest(1)})
+		},
+	} {
+		g := good()
+		change(&g)
+		require.Error(t, g.Validate(), name)
+	}
+}
+
+func TestEveryRunNeedsItsBaseModel(t *testing.T) {
+	e := xtest.New(t, types.StoreKey)
+	e.Challenge.AddRun(1)
+	k := keeper.NewKeeper(e.Codec, e.Store(types.StoreKey), e.Addresses, challenge{e.Challenge}, xtest.Authority())
+	require.ErrorIs(t, k.InitGenesis(e.Ctx, *types.DefaultGenesis()), types.ErrCheckpointNotFound)
+	require.ErrorIs(t, k.InitGenesis(e.Ctx, types.GenesisState{
+		Params:      types.DefaultParams(),
+		Checkpoints: []types.Checkpoint{{Run: 2, Digest: xtest.Digest(1)}},
+	}), challengetypes.ErrRunNotFound)
+}
+
+func TestUpdateParams(t *testing.T) {
+	f := newFixture(t)
+	p := types.Params{MaxLocatorLength: 99, MaxTrainedWindows: 3}
+	_, err := f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: f.message(1).Learner, Params: p})
+	require.ErrorIs(t, err, sdkerrors.ErrUnauthorized)
+	_, err = f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: types.Params{}})
+	require.ErrorIs(t, err, types.ErrInvalidParams)
+	_, err = f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: p})
+	require.NoError(t, err)
+	require.ErrorIs(t, f.publish(f.message(1, 0, 1, 2, 3)), types.ErrInvalidCheckpoint)
+	require.NoError(t, f.publish(f.message(1, 0, 1, 2)))
+}
+
+func TestQueries(t *testing.T) {
+	f := newFixture(t)
+	require.NoError(t, f.publish(f.message(1, 0)))
+	q := keeper.NewQueryServer(f.k)
+	active, err := q.Active(f.env.Ctx, &types.QueryActiveRequest{Run: 1})
+	require.NoError(t, err)
+	require.Equal(t, []uint64{0, 1}, []uint64{active.Active.Version, active.Latest.Version})
+	list, err := q.Checkpoints(f.env.Ctx, &types.QueryCheckpointsRequest{Run: 1})
+	require.NoError(t, err)
+	require.Len(t, list.Checkpoints, 2)
+	one, err := q.Checkpoint(f.env.Ctx, &types.QueryCheckpointRequest{Run: 1, Version: 1})
+	require.NoError(t, err)
+	require.Equal(t, list.Checkpoints[1], one.Checkpoint)
+	_, err = q.Params(f.env.Ctx, &types.QueryParamsRequest{})
+	require.NoError(t, err)
+	for _, call := range []func() error{
+		func() error { _, err := q.Active(f.env.Ctx, &types.QueryActiveRequest{Run: 7}); return err },
+		func() error { _, err := q.Checkpoints(f.env.Ctx, &types.QueryCheckpointsRequest{Run: 7}); return err },
+		func() error {
+			_, err := q.Checkpoint(f.env.Ctx, &types.QueryCheckpointRequest{Run: 1, Version: 7})
+			return err
+		},
+	} {
+		require.ErrorContains(t, call(), "not found")
+	}
+}
