@@ -25,11 +25,13 @@ import (
 
 	"github.com/galahad-network/galahad/app"
 	"github.com/galahad-network/galahad/chain/beacon"
+	"github.com/galahad-network/galahad/chain/localnet"
 )
 
 func addCommands(root *cobra.Command, a *app.App) {
 	root.AddCommand(
 		alone(beacon.NewBeaconCmd()),
+		alone(localnet.NewCmd()),
 		initCmd(a),
 		genutilcli.Commands(a.TxConfig(), a.Basics(), app.DefaultNodeHome),
 		queryCmd(),
