@@ -242,6 +242,10 @@ func TestQueries(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, none.Miners)
 
+	all, err := s.k.RunMiners(s.Ctx, 1)
+	require.NoError(t, err)
+	require.Equal(t, list.Miners, all)
+
 	require.NoError(t, s.unbond(s.bob, 20))
 	gone, err := s.query.Miner(s.Ctx, &types.QueryMinerRequest{Run: 1, Address: s.bob.String()})
 	require.NoError(t, err, "a miner that left can watch its coins")

@@ -59,5 +59,5 @@ func MinersTable(run uint64, miners []types.Miner) *table.Table {
 		t.Row(table.Addr(m.Address), m.DeclaredGroups, m.Bond, m.RegisteredHeight, jailed, m.Endpoint)
 		groups += uint64(m.DeclaredGroups)
 	}
-	return t.Note("%d miners declare %d groups", len(miners), groups)
+	return t.Note("Total: %d registered, %d groups declared", len(miners), groups)
 }

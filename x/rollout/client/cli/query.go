@@ -59,5 +59,5 @@ func CommitmentsTable(run, window uint64, res *types.QueryCommitmentsResponse) *
 	for _, c := range res.Commitments {
 		t.Row(table.Addr(c.Miner), c.Groups, c.Bytes, c.Height, table.Digest(c.Root), table.Digest(c.CheckpointDigest), c.Locator)
 	}
-	return t.Note("%d miners committed %d groups", len(res.Commitments), res.TotalGroups)
+	return t.Note("Total: %d committed, %d groups", len(res.Commitments), res.TotalGroups)
 }
