@@ -144,8 +144,7 @@ func logProbs(t *testing.T, m *engine.Model, r Rollout) []float32 {
 	return out
 }
 
-// The first AdamW step is lr*sign(gradient) for every weight that matters, so compare the gradient itself: its norm, from
-// a loss in binary64 by finite differences along a random direction.
+// Loss, clip fraction and gradient norm of a step against the definition in binary64 with the platform's exp.
 func TestStepLossAgreesWithFloat64Reference(t *testing.T) {
 	m := tiny(t, 4)
 	groups := sampled(t, m, 4, 4)
@@ -164,6 +163,8 @@ func TestStepLossAgreesWithFloat64Reference(t *testing.T) {
 	_, kept, err := choose(groups, 1e-4)
 	require.NoError(t, err)
 	want, cut, tokens, at := 0.0, 0, 0, 0
+	var sequences []engine.TrainSequence
+	var slopes [][]float32
 	for _, group := range groups {
 		rewards := make([]uint32, len(group))
 		for i := range group {
@@ -171,11 +172,16 @@ func TestStepLossAgreesWithFloat64Reference(t *testing.T) {
 		}
 		adv := referenceAdvantages(rewards, 1e-4)
 		for i, r := range group {
+			tokensOf := append(append([]int32{}, r.Prompt...), r.Completion...)
+			sequences = append(sequences, engine.TrainSequence{Tokens: tokensOf, Prompt: len(r.Prompt), Temperature: 1})
+			slopes = append(slopes, make([]float32, len(r.Completion)))
 			for k, lp := range logProbs(t, now, kept.rollouts[at]) {
 				rho := math.Exp(float64(lp) - float64(r.LogProbs[k]))
 				want += referenceLoss(float64(lp), float64(r.LogProbs[k]), adv[i], 0.8, 1.2)
 				if adv[i] > 0 && rho > 1.2 || adv[i] < 0 && rho < 0.8 {
 					cut++
+				} else {
+					slopes[at][k] = float32(-rho * adv[i] / float64(metrics.Tokens))
 				}
 				tokens++
 			}
@@ -186,6 +192,12 @@ func TestStepLossAgreesWithFloat64Reference(t *testing.T) {
 	require.Greater(t, cut, 0)
 	require.Equal(t, float64(cut)/float64(tokens), metrics.ClipFraction)
 	require.Equal(t, tokens, metrics.Tokens)
+
+	reference := engine.NewTrainer(now, engine.Options{Threads: 1})
+	require.NoError(t, reference.Accumulate(context.Background(), sequences, func(i int, _ []float32) []float32 { return slopes[i] }))
+	norm, err := reference.Step(Default().optimizer(25))
+	require.NoError(t, err)
+	require.InEpsilon(t, float64(norm), float64(metrics.GradNorm), 1e-4)
 }
 
 func TestStepDropsAndCounts(t *testing.T) {
