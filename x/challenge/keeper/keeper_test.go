@@ -23,7 +23,10 @@ import (
 	"github.com/galahad-network/galahad/x/challenge/types"
 )
 
-var validatorCodec = addresscodec.NewBech32Codec("galahadvaloper")
+var (
+	addressCodec   = addresscodec.NewBech32Codec("galahad")
+	validatorCodec = addresscodec.NewBech32Codec("galahadvaloper")
+)
 
 // sources are the modules that the keeper freezes values of. The test sets what
 // they answer, and can make them fail.

@@ -119,17 +119,19 @@ func TestInconsistentGenesisIsRefused(t *testing.T) {
 		"stake missing":          {"eligible_stake", func(g *types.GenesisState) { g.Windows[0].EligibleStake = sdkmath.Int{} }},
 		"stake does not add up":  {"stake", func(g *types.GenesisState) { g.Windows[2].EligibleStake = sdkmath.NewInt(31) }},
 		"miner not counted":      {"counts", func(g *types.GenesisState) { g.Windows[2].Miners = 1 }},
-		"miner of no window":     {"not there", func(g *types.GenesisState) { g.Miners = append(g.Miners, types.FrozenMiner{Run: 2, Address: account(t, 4), DeclaredGroups: 1}) }},
-		"miner twice":            {"twice", func(g *types.GenesisState) { g.Miners[1] = g.Miners[0] }},
-		"miners unsorted":        {"order", func(g *types.GenesisState) { g.Miners[0], g.Miners[1] = g.Miners[1], g.Miners[0] }},
-		"miner without groups":   {"declared_groups", func(g *types.GenesisState) { g.Miners[0].DeclaredGroups = 0 }},
-		"miner upper and lower":  {"twice", func(g *types.GenesisState) { g.Miners[1].Address = upper(g.Miners[0].Address) }},
-		"grader is an account":   {"graders", func(g *types.GenesisState) { g.Graders[0].Address = account(t, 6) }},
-		"grader stake negative":  {"negative", func(g *types.GenesisState) { g.Graders[0].Stake = sdkmath.NewInt(-10) }},
-		"graders unsorted":       {"order", func(g *types.GenesisState) { g.Graders[0], g.Graders[1] = g.Graders[1], g.Graders[0] }},
-		"beacon twice":           {"twice", func(g *types.GenesisState) { g.Beacons[1].Round = 100 }},
-		"beacon randomness":      {"randomness", func(g *types.GenesisState) { g.Beacons[1].Randomness = make([]byte, 32) }},
-		"beacon signature":       {"signature", func(g *types.GenesisState) { g.Beacons[1].Signature = make([]byte, 47) }},
+		"miner of no window": {"not there", func(g *types.GenesisState) {
+			g.Miners = append(g.Miners, types.FrozenMiner{Run: 2, Address: account(t, 4), DeclaredGroups: 1})
+		}},
+		"miner twice":           {"twice", func(g *types.GenesisState) { g.Miners[1] = g.Miners[0] }},
+		"miners unsorted":       {"order", func(g *types.GenesisState) { g.Miners[0], g.Miners[1] = g.Miners[1], g.Miners[0] }},
+		"miner without groups":  {"declared_groups", func(g *types.GenesisState) { g.Miners[0].DeclaredGroups = 0 }},
+		"miner upper and lower": {"twice", func(g *types.GenesisState) { g.Miners[1].Address = upper(g.Miners[0].Address) }},
+		"grader is an account":  {"graders", func(g *types.GenesisState) { g.Graders[0].Address = account(t, 6) }},
+		"grader stake negative": {"negative", func(g *types.GenesisState) { g.Graders[0].Stake = sdkmath.NewInt(-10) }},
+		"graders unsorted":      {"order", func(g *types.GenesisState) { g.Graders[0], g.Graders[1] = g.Graders[1], g.Graders[0] }},
+		"beacon twice":          {"twice", func(g *types.GenesisState) { g.Beacons[1].Round = 100 }},
+		"beacon randomness":     {"randomness", func(g *types.GenesisState) { g.Beacons[1].Randomness = make([]byte, 32) }},
+		"beacon signature":      {"signature", func(g *types.GenesisState) { g.Beacons[1].Signature = make([]byte, 47) }},
 	} {
 		g := state(t)
 		c.change(&g)
