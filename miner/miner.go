@@ -195,13 +195,14 @@ func (m *Miner) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	windows = client.NextBlock(windows, height)
 	now := time.Now()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if v := &m.view; v.height > 0 {
-		// A trailing mean over about 8 blocks; one that stalls the chain counts in
-		// full, which only makes the miner commit earlier.
-		per := now.Sub(v.at) / time.Duration(height-v.height)
+		// A trailing mean over about 8 blocks. A chain that stalled must not make the
+		// miner believe that it has more time from now on.
+		per := min(now.Sub(v.at)/time.Duration(height-v.height), 2*v.blockTime)
 		v.blockTime += (per - v.blockTime) / 8
 	}
 	m.view.height, m.view.windows, m.view.at = height, windows, now

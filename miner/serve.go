@@ -68,9 +68,9 @@ func (m *Miner) offer(root []byte) (batches.Offer, bool) {
 		m.log.Error("cannot serve a batch", "error", err)
 		return batches.Offer{}, false
 	}
-	height := m.current().height
+	next := m.current().height + 1
 	for _, r := range records {
-		if bytes.Equal(r.Root, root) && height >= r.CommitEnd {
+		if bytes.Equal(r.Root, root) && next >= r.CommitEnd {
 			return batches.Offer{GroupSize: r.GroupSize, Limits: batches.Limits(uint64(r.Groups), r.GroupSize, r.Bytes)}, true
 		}
 	}

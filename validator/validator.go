@@ -200,6 +200,7 @@ func (v *Validator) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	windows = client.NextBlock(windows, height)
 	var graders []sdk.ValAddress
 	if n := len(windows); n > 0 && (len(known.windows) == 0 || known.windows[len(known.windows)-1].Window.Id != windows[n-1].Window.Id) {
 		frozen, err := v.chain.WindowGraders(ctx, v.config.Run, windows[n-1].Window.Id)

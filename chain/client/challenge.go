@@ -50,3 +50,16 @@ func MixOf(entries []challengetypes.EnvironmentWeight) ([]env.MixEntry, error) {
 	}
 	return mix, nil
 }
+
+// NextBlock returns the windows with the stages that a transaction sent now will
+// see, in the block after height: a query tells those of the newest block itself.
+func NextBlock(windows []challengetypes.WindowStatus, height int64) []challengetypes.WindowStatus {
+	out := make([]challengetypes.WindowStatus, len(windows))
+	for i, s := range windows {
+		s.Height = max(height, s.Height)
+		s.Stage = challengetypes.StageAt(s.Window, s.Height+1)
+		s.StageEnd = challengetypes.StageEnd(s.Window, s.Height+1)
+		out[i] = s
+	}
+	return out
+}

@@ -1,0 +1,321 @@
+// Package daemonchain stands in for a chain behind the interfaces that the miner's
+// and the validator's daemons have: one run, windows whose heights the test moves
+// by hand, and the chain's own rules for commitments, verdicts and reveals. A test
+// can make a transaction fail before or after it takes effect, as a crash would.
+package daemonchain
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/chain/checkpoints"
+	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/rl/conformance"
+	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/testutil/tiny"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
+)
+
+const (
+	// ID of the chain.
+	ID = "daemonchain-1"
+	// Run is the one run.
+	Run = 1
+)
+
+// Chain is the state. Its methods are safe for concurrent use.
+type Chain struct {
+	Policy *checkpoints.Policy
+
+	mu          sync.Mutex
+	height      int64
+	run         challengetypes.Run
+	window      challengetypes.Window
+	miners      []challengetypes.FrozenMiner
+	graders     []challengetypes.FrozenGrader
+	registered  map[string]registrytypes.Miner
+	commitments map[string]rollouttypes.Commitment // by address
+	history     []rollouttypes.Commitment          // every one that was accepted
+	commits     map[string]settlementtypes.VerdictCommit
+	reveals     map[string]settlementtypes.VerdictReveal
+	pending     []uint64
+	beacons     []uint64 // accepted, in order
+	settled     uint64
+}
+
+// New returns a chain with an untrained policy, groups of 4, blocks of 200 ms, and
+// window 3 waiting for its opening at height 10. COMMIT is [11, 21).
+func New(t testing.TB) *Chain {
+	t.Helper()
+	e, err := env.Lookup("arithmetic-2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := e.Digest()
+	tok := tiny.Tokenizer(t)
+	conform, err := conformance.ForMix(t.Context(), tok, []env.MixEntry{{Env: e.ID(), Digest: digest, Weight: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkpoint := sha256.Sum256([]byte("policy"))
+	c := &Chain{
+		Policy: &checkpoints.Policy{Digest: checkpoint[:], Engine: engine.New(tiny.Model(t, "policy"), engine.Options{Threads: 1}), Tokenizer: tok},
+		height: 10, registered: map[string]registrytypes.Miner{}, commitments: map[string]rollouttypes.Commitment{},
+		commits: map[string]settlementtypes.VerdictCommit{}, reveals: map[string]settlementtypes.VerdictReveal{},
+	}
+	c.run = challengetypes.Run{Id: Run, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE, Params: challengetypes.RunParams{
+		Mix: []challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}}, GroupSize: 4, MaxGroups: 16,
+		Generation:   challengetypes.Generation{TemperatureBits: math.Float32bits(1), TopPPpm: 1_000_000, MaxNew: 16, EndTokens: []uint32{2}},
+		CommitBlocks: 10, AuditBlocks: 10, RevealBlocks: 5, AuditBudgetGroups: 32, AuditMinPpm: 250_000,
+		VocabSize: 32, ContextLength: tiny.ContextLength, MaxBatchBytes: 1 << 20, ConformanceDigest: conform[:],
+	}}
+	opening := derive.OpeningSeed(ID, []byte("opening"), Run, 3)
+	c.window = challengetypes.Window{
+		Run: Run, Id: 3, FreezeHeight: 5, CommitStart: 11, CommitEnd: 21, OpeningSeed: opening[:], Params: c.run.Params, CheckpointDigest: checkpoint[:],
+	}
+	return c
+}
+
+// SetHeight moves the chain; the newest block is height.
+func (c *Chain) SetHeight(height int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.height = height
+}
+
+// StartAudit makes AUDIT begin with the next block.
+func (c *Chain) StartAudit() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	seed := derive.AuditSeed(ID, []byte("audit"), Run, c.window.Id)
+	c.height = max(c.height, c.window.CommitEnd)
+	c.window.AuditSeed, c.window.AuditStart = seed[:], c.height+1
+	c.window.AuditEnd = c.window.AuditStart + int64(c.window.Params.AuditBlocks)
+	c.window.RevealEnd = c.window.AuditEnd + int64(c.window.Params.RevealBlocks)
+}
+
+// CurrentWindow returns the window as it is.
+func (c *Chain) CurrentWindow() challengetypes.Window {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.window
+}
+
+// FreezeMiner puts a miner into the window.
+func (c *Chain) FreezeMiner(a sdk.AccAddress, declared uint32) {
+	c.miners = append(c.miners, challengetypes.FrozenMiner{Run: Run, Window: c.window.Id, Address: a.String(), DeclaredGroups: declared})
+}
+
+// FreezeGrader puts a grader into the window.
+func (c *Chain) FreezeGrader(a sdk.ValAddress) {
+	c.graders = append(c.graders, challengetypes.FrozenGrader{Run: Run, Window: c.window.Id, Address: a.String(), Stake: sdkmath.OneInt()})
+}
+
+// AwaitRound makes a window wait for a beacon round.
+func (c *Chain) AwaitRound(round uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pending = append(c.pending, round)
+}
+
+// History returns every commitment that was accepted, in order.
+func (c *Chain) History() []rollouttypes.Commitment {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.history)
+}
+
+// Accepted returns the beacon rounds that were accepted, in order.
+func (c *Chain) Accepted() []uint64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.beacons)
+}
+
+// Revealed returns a grader's reveal.
+func (c *Chain) Revealed(g sdk.ValAddress) (settlementtypes.Verdicts, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	r, ok := c.reveals[g.String()]
+	return r.Verdicts, ok
+}
+
+// Commit puts a commitment on chain without a transaction.
+func (c *Chain) Commit(m *rollouttypes.MsgCommitRollouts) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.commitRollouts(m)
+}
+
+// Post puts a hash on chain without a transaction.
+func (c *Chain) Post(g sdk.ValAddress, hash []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.commits[g.String()] = settlementtypes.VerdictCommit{Run: Run, Window: c.window.Id, Grader: g.String(), Hash: hash}
+}
+
+// Get implements the daemons' Policies.
+func (c *Chain) Get(_ context.Context, digest []byte, _ string) (*checkpoints.Policy, error) {
+	if !bytes.Equal(digest, c.Policy.Digest) {
+		return nil, fmt.Errorf("no checkpoint %x", digest)
+	}
+	return c.Policy, nil
+}
+
+// ErrCrash is what a Sender returns when it crashes.
+var ErrCrash = errors.New("crash")
+
+// Sender signs for an account.
+type Sender struct {
+	Chain   *Chain
+	Account sdk.AccAddress
+	// Crash is called for each message; 0 goes on, -1 fails before the message takes
+	// effect, 1 after it did.
+	Crash func(sdk.Msg) int
+}
+
+// Address implements the daemons' Sender.
+func (s *Sender) Address() sdk.AccAddress { return s.Account }
+
+// Tx implements the daemons' Sender: the message is in the next block.
+func (s *Sender) Tx(ctx context.Context, msgs ...sdk.Msg) (client.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return client.Result{}, err
+	}
+	s.Chain.mu.Lock()
+	defer s.Chain.mu.Unlock()
+	for _, m := range msgs {
+		when := 0
+		if s.Crash != nil {
+			when = s.Crash(m)
+		}
+		if when < 0 {
+			return client.Result{}, ErrCrash
+		}
+		if err := s.Chain.deliver(m); err != nil {
+			return client.Result{}, err
+		}
+		if when > 0 {
+			return client.Result{}, ErrCrash
+		}
+	}
+	return client.Result{Height: s.Chain.height + 1}, nil
+}
+
+// deliver applies a message in block height+1 by the chain's rules.
+func (c *Chain) deliver(m sdk.Msg) error {
+	stage := challengetypes.StageAt(c.window, c.height+1)
+	switch m := m.(type) {
+	case *registrytypes.MsgRegister:
+		c.registered[m.Miner] = registrytypes.Miner{Run: Run, Address: m.Miner, Bond: m.Bond, Endpoint: m.Endpoint, DeclaredGroups: m.DeclaredGroups}
+		return nil
+	case *rollouttypes.MsgCommitRollouts:
+		return c.commitRollouts(m)
+	case *challengetypes.MsgSubmitBeacon:
+		i := slices.Index(c.pending, m.Round)
+		if i < 0 {
+			return challengetypes.ErrRoundDone
+		}
+		c.pending = slices.Delete(c.pending, i, i+1)
+		c.beacons = append(c.beacons, m.Round)
+		return nil
+	case *settlementtypes.MsgCommitVerdicts:
+		operator := valoper(m.Grader)
+		if _, again := c.commits[operator]; again {
+			return settlementtypes.ErrAlreadyCommitted
+		}
+		if stage != challengetypes.StageAudit {
+			return settlementtypes.ErrWrongStage
+		}
+		c.commits[operator] = settlementtypes.VerdictCommit{Run: Run, Window: m.Window, Grader: operator, Hash: m.Hash}
+		return nil
+	case *settlementtypes.MsgRevealVerdicts:
+		return c.reveal(m, stage)
+	}
+	return fmt.Errorf("unexpected message %T", m)
+}
+
+func (c *Chain) commitRollouts(m *rollouttypes.MsgCommitRollouts) error {
+	old := c.commitments[m.Miner]
+	switch {
+	case challengetypes.StageAt(c.window, c.height+1) != challengetypes.StageCommit:
+		return rollouttypes.ErrNotCommitStage
+	case m.Window != c.window.Id || !bytes.Equal(m.CheckpointDigest, c.window.CheckpointDigest) || !bytes.Equal(m.ConformanceDigest, c.window.Params.ConformanceDigest):
+		return rollouttypes.ErrWrongCheckpoint
+	case m.Groups < old.Groups:
+		return rollouttypes.ErrShrinks
+	}
+	n := rollouttypes.Commitment{Run: Run, Window: m.Window, Miner: m.Miner, Root: m.Root, Groups: m.Groups, Bytes: m.Bytes, Locator: m.Locator}
+	c.commitments[m.Miner] = n
+	c.history = append(c.history, n)
+	return nil
+}
+
+func (c *Chain) reveal(m *settlementtypes.MsgRevealVerdicts, stage challengetypes.Stage) error {
+	operator := valoper(m.Grader)
+	if stage != challengetypes.StageReveal {
+		return settlementtypes.ErrWrongStage
+	}
+	if _, again := c.reveals[operator]; again {
+		return settlementtypes.ErrAlreadyRevealed
+	}
+	var miners []settlementtypes.CommittedMiner
+	for _, k := range c.commitments {
+		a, err := sdk.AccAddressFromBech32(k.Miner)
+		if err != nil {
+			return err
+		}
+		declared := k.Groups
+		for _, f := range c.miners {
+			if f.Address == k.Miner {
+				declared = f.DeclaredGroups
+			}
+		}
+		miners = append(miners, settlementtypes.CommittedMiner{Address: a, Groups: k.Groups, Declared: declared})
+	}
+	settlementtypes.SortMiners(miners)
+	if err := m.Verdicts.Check(miners, c.window.Params.GroupSize, c.window.Params.ConformanceDigest); err != nil {
+		return err
+	}
+	grader, err := sdk.AccAddressFromBech32(m.Grader)
+	if err != nil {
+		return err
+	}
+	hash, err := m.Verdicts.Hash(ID, Run, m.Window, sdk.ValAddress(grader), m.Salt)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(hash, c.commits[operator].Hash) {
+		return settlementtypes.ErrHashMismatch
+	}
+	c.reveals[operator] = settlementtypes.VerdictReveal{Run: Run, Window: m.Window, Grader: operator, Verdicts: m.Verdicts}
+	return nil
+}
+
+func valoper(account string) string {
+	a, err := sdk.AccAddressFromBech32(account)
+	if err != nil {
+		return ""
+	}
+	return sdk.ValAddress(a).String()
+}
+
+// BlockTime of the chain, as its parameters say.
+const BlockTime = 200 * time.Millisecond

@@ -1,0 +1,157 @@
+package daemonchain
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
+)
+
+// The methods below are chain/client.Client's.
+
+// ChainID is the client's.
+func (c *Chain) ChainID() string { return ID }
+
+// Height is the client's.
+func (c *Chain) Height(context.Context) (int64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.height, nil
+}
+
+// Run is the client's.
+func (c *Chain) Run(context.Context, uint64) (challengetypes.Run, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.run, nil
+}
+
+// ChallengeParams is the client's.
+func (c *Chain) ChallengeParams(context.Context) (challengetypes.Params, error) {
+	return challengetypes.Params{BlockTime: BlockTime, Beacon: challengetypes.BeaconParams{Period: 1}}, nil
+}
+
+// PendingRounds is the client's.
+func (c *Chain) PendingRounds(context.Context) ([]uint64, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.pending), nil
+}
+
+func (c *Chain) status() challengetypes.WindowStatus {
+	return challengetypes.WindowStatus{Window: c.window, Stage: challengetypes.StageAt(c.window, c.height), Height: c.height}
+}
+
+// Window is the client's.
+func (c *Chain) Window(context.Context, uint64, uint64) (challengetypes.WindowStatus, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.status(), nil
+}
+
+// OpenWindows is the client's.
+func (c *Chain) OpenWindows(context.Context, uint64) ([]challengetypes.WindowStatus, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.window.Done() {
+		return nil, nil
+	}
+	return []challengetypes.WindowStatus{c.status()}, nil
+}
+
+// WindowMiners is the client's.
+func (c *Chain) WindowMiners(context.Context, uint64, uint64) ([]challengetypes.FrozenMiner, error) {
+	return c.miners, nil
+}
+
+// WindowGraders is the client's.
+func (c *Chain) WindowGraders(context.Context, uint64, uint64) ([]challengetypes.FrozenGrader, error) {
+	return c.graders, nil
+}
+
+// Miner is the client's.
+func (c *Chain) Miner(_ context.Context, _ uint64, a sdk.AccAddress) (registrytypes.QueryMinerResponse, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m, ok := c.registered[a.String()]
+	return registrytypes.QueryMinerResponse{Miner: m, Locked: sdkmath.ZeroInt()}, ok, nil
+}
+
+// Commitment is the client's.
+func (c *Chain) Commitment(_ context.Context, _, _ uint64, a sdk.AccAddress) (rollouttypes.Commitment, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k, ok := c.commitments[a.String()]
+	return k, ok, nil
+}
+
+// Commitments is the client's.
+func (c *Chain) Commitments(context.Context, uint64, uint64) (all []rollouttypes.Commitment, groups uint64, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.commitments {
+		all, groups = append(all, k), groups+uint64(k.Groups)
+	}
+	slices.SortFunc(all, func(a, b rollouttypes.Commitment) int { return bytes.Compare([]byte(a.Miner), []byte(b.Miner)) })
+	return all, groups, nil
+}
+
+// Checkpoint is the client's.
+func (c *Chain) Checkpoint(context.Context, uint64, uint64) (policytypes.Checkpoint, bool, error) {
+	return policytypes.Checkpoint{Run: Run, Digest: c.Policy.Digest, Locator: "mem://"}, true, nil
+}
+
+// ActiveCheckpoint is the client's.
+func (c *Chain) ActiveCheckpoint(context.Context, uint64) (active, latest policytypes.Checkpoint, err error) {
+	active = policytypes.Checkpoint{Run: Run, Digest: c.Policy.Digest, Locator: "mem://"}
+	return active, active, nil
+}
+
+// Credits is the client's.
+func (c *Chain) Credits(context.Context, uint64, sdk.AccAddress) (settlementtypes.QueryCreditsResponse, error) {
+	return settlementtypes.QueryCreditsResponse{Claimable: sdkmath.ZeroInt(), Locked: sdkmath.ZeroInt()}, nil
+}
+
+// VerdictCommits is the client's.
+func (c *Chain) VerdictCommits(context.Context, uint64, uint64) (all []settlementtypes.VerdictCommit, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.commits {
+		all = append(all, k)
+	}
+	return all, nil
+}
+
+// VerdictReveals is the client's.
+func (c *Chain) VerdictReveals(context.Context, uint64, uint64) (all []settlementtypes.VerdictReveal, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, r := range c.reveals {
+		all = append(all, r)
+	}
+	return all, nil
+}
+
+// RunTotals is the client's.
+func (c *Chain) RunTotals(context.Context, uint64) (settlementtypes.RunTotals, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return settlementtypes.RunTotals{Run: Run, SettledWindows: c.settled}, nil
+}
+
+// Settle makes the window CLOSED and counts as settled all windows below count.
+func (c *Chain) Settle(count uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.window.ClosedHeight, c.settled = c.height, count
+	c.height++
+}
