@@ -232,24 +232,37 @@ func (c *Core) Model(r Record) (*engine.Model, error) {
 
 // Prune removes the files of all but the newest versions that are kept. The base stays; so do records.
 func (c *Core) Prune(keep int) error {
-	all, err := c.journal.Versions()
+	head, err := c.journal.Head()
 	if err != nil {
 		return err
 	}
-	kept := map[string]bool{}
-	old := max(0, len(all)-keep)
-	for _, r := range append([]Record{all[0]}, all[old:]...) {
+	oldest := head.Version - min(head.Version, uint64(max(0, keep-1))) // that is kept
+	kept := map[string]bool{fmt.Sprintf("%x", c.base.Digest): true}
+	for v := oldest; v <= head.Version; v++ {
+		r, _, err := c.journal.Version(v)
+		if err != nil {
+			return err
+		}
 		kept[r.Digest.String()] = true
 	}
-	for _, r := range all[:old] {
-		if !kept[r.Digest.String()] {
-			err = errors.Join(err, os.RemoveAll(c.home.Checkpoint(r.Digest)))
+	for v := oldest; v > 1; v-- {
+		r, _, err := c.journal.Version(v - 1)
+		if err != nil {
+			return err
 		}
-		for _, path := range []string{c.home.State(r.Version), c.home.Spool(r.Version)} {
-			if e := os.Remove(path); e != nil && !errors.Is(e, os.ErrNotExist) {
-				err = errors.Join(err, e)
-			}
+		// The state goes last: where it is gone already, so is everything older.
+		if _, err := os.Stat(c.home.State(r.Version)); errors.Is(err, os.ErrNotExist) {
+			return nil
+		}
+		if !kept[r.Digest.String()] {
+			err = os.RemoveAll(c.home.Checkpoint(r.Digest))
+		}
+		if e := os.Remove(c.home.Spool(r.Version)); !errors.Is(e, os.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+		if err = errors.Join(err, os.Remove(c.home.State(r.Version))); err != nil {
+			return fmt.Errorf("removing version %d: %w", r.Version, err)
 		}
 	}
-	return err
+	return nil
 }

@@ -114,14 +114,11 @@ func (d *Daemon) checkBase(ctx context.Context) error {
 
 // publishPending publishes every version that the chain is not known to have, in order.
 func (d *Daemon) publishPending(ctx context.Context) error {
-	records, err := d.core.journal.Versions()
+	waiting, err := d.core.journal.Unpublished()
 	if err != nil {
 		return err
 	}
-	for _, r := range records {
-		if r.Published || r.Version == 0 {
-			continue
-		}
+	for _, r := range waiting {
 		d.phase.set("publishing version %d", r.Version)
 		c := Checkpoint{
 			Version: r.Version, Parent: r.Parent, Digest: r.Digest, TrainedWindows: r.TrainedWindows, RolloutSet: r.RolloutSet,

@@ -3,6 +3,7 @@ package learner
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/galahad-network/galahad/chain/daemon"
@@ -133,31 +134,46 @@ func (j *Journal) complete(r *Record) error {
 
 // Head returns the newest version. A journal that OpenCore has opened has at least version 0.
 func (j *Journal) Head() (Record, error) {
-	all, err := j.Versions()
+	var newest []byte
+	err := j.j.Each(versionsBucket, func(key []byte, _ func(any) error) error {
+		newest = key
+		return nil
+	})
 	if err != nil {
 		return Record{}, err
 	}
-	if len(all) == 0 {
-		return Record{}, fmt.Errorf("%w: it has no version", daemon.ErrJournal)
+	r, found, err := j.Version(daemon.KeyNumber(newest, 0))
+	if err == nil && !found {
+		err = fmt.Errorf("%w: it has no version", daemon.ErrJournal)
 	}
-	return all[len(all)-1], nil
+	return r, err
 }
 
-// LastWindow returns the newest window that was trained on or passed over.
+// LastWindow returns the newest window that was trained on or passed over. Windows only grow with the versions.
 func (j *Journal) LastWindow() (window uint64, found bool, err error) {
 	if found, err = j.j.Get(factsBucket, passedKey, &window); err != nil {
 		return 0, false, err
 	}
-	all, err := j.Versions()
+	head, err := j.Head()
 	if err != nil {
 		return 0, false, err
 	}
-	for _, r := range all {
-		for _, w := range r.TrainedWindows {
-			window, found = max(window, w), true
-		}
+	for _, w := range head.TrainedWindows {
+		window, found = max(window, w), true
 	}
 	return window, found, nil
+}
+
+// Unpublished returns the versions that the chain is not known to have, in order; they are the newest ones. The base is
+// the chain's own.
+func (j *Journal) Unpublished() (waiting []Record, err error) {
+	r, err := j.Head()
+	for err == nil && r.Version > 0 && !r.Published {
+		waiting = append(waiting, r)
+		r, _, err = j.Version(r.Version - 1)
+	}
+	slices.Reverse(waiting)
+	return waiting, err
 }
 
 // Plan returns the step that is decided and neither made nor given up.
