@@ -1,0 +1,244 @@
+package keeper_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"cosmossdk.io/collections"
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/app/params"
+	"github.com/galahad-network/galahad/rl/verify"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/settlement/types"
+)
+
+var errFault = errors.New("injected fault")
+
+// faultyRegistry fails or panics in Slash and Jail.
+type faultyRegistry struct {
+	types.RegistryKeeper
+	panics bool
+}
+
+func (f faultyRegistry) Slash(context.Context, uint64, uint64, sdk.AccAddress, uint32, string) (sdkmath.Int, error) {
+	if f.panics {
+		panic("registry is broken")
+	}
+	return sdkmath.Int{}, errFault
+}
+
+// faultyBank fails to mint, or to move coins out of the module.
+type faultyBank struct {
+	types.BankKeeper
+	mint, send bool
+}
+
+func (f faultyBank) MintCoins(ctx context.Context, name string, amt sdk.Coins) error {
+	if f.mint {
+		return errFault
+	}
+	return f.BankKeeper.MintCoins(ctx, name, amt)
+}
+
+func (f faultyBank) SendCoinsFromModuleToModule(ctx context.Context, from, to string, amt sdk.Coins) error {
+	if f.send {
+		return errFault
+	}
+	return f.BankKeeper.SendCoinsFromModuleToModule(ctx, from, to, amt)
+}
+
+// faultyPool fails to fund the community pool a number of times.
+type faultyPool struct {
+	types.DistributionKeeper
+	times *int
+}
+
+func (f faultyPool) FundCommunityPool(ctx context.Context, amt sdk.Coins, from sdk.AccAddress) error {
+	if *f.times > 0 {
+		*f.times--
+		return errFault
+	}
+	return f.DistributionKeeper.FundCommunityPool(ctx, amt, from)
+}
+
+// A slash that fails must neither halt the chain nor keep others from their pay.
+func TestAFailingSlashStopsNobodyElse(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		t.Run(fmt.Sprintf("panics %v", panics), func(t *testing.T) {
+			s := newSuite(t, 3, 100)
+			s.open(0)
+			for _, m := range s.miners {
+				s.commit(0, m, 16)
+			}
+			s.gradeAll(0, say(map[int]verify.Result{0: fails(verify.BadReward, 0)}))
+			s.with(func(n *neighbours) { n.registry = faultyRegistry{n.registry, panics} })
+			s.settle(0)
+			res := s.result(0)
+			require.False(t, res.Window.Void)
+			require.True(t, res.Miners[0].Slashed.IsZero())
+			require.True(t, res.Miners[0].Jailed, "the other penalties stand")
+			require.True(t, res.Miners[1].Paid.IsPositive())
+			require.True(t, res.Miners[2].Paid.IsPositive())
+		})
+	}
+}
+
+// A poisoned entry: a frozen miner whose address is no address, and one whose row is gone.
+func TestAPoisonedEntryDoesNotHalt(t *testing.T) {
+	s := newSuite(t, 3, 100)
+	s.params(func(p *types.Params) { p.MaxSettlePerBlock = 1 })
+	s.open(0)
+	for _, m := range s.miners {
+		s.commit(0, m, 16)
+	}
+	require.NoError(t, s.app.Challenge.Miners.Set(s.ctx, collections.Join3(run, uint64(0), []byte{0}),
+		challengetypes.FrozenMiner{Run: run, Window: 0, Address: "poison", DeclaredGroups: 4}))
+	s.gradeAll(0, nil)
+	s.endBlock(settleAt(0))
+	require.NoError(t, s.k.MinerResults.Remove(s.ctx, collections.Join3(run, uint64(0), s.miners[1])))
+	for h := settleAt(0) + 1; !s.win(0).Done(); h++ {
+		s.endBlock(h)
+		require.Less(t, h, settleAt(0)+20)
+	}
+	res := s.result(0)
+	require.False(t, res.Window.Void)
+	require.Len(t, res.Miners, 2)
+	for _, m := range res.Miners {
+		require.Equal(t, milli(2050), m.Paid, "a third of 6.15 GAL, as if nothing had happened")
+	}
+	require.Equal(t, milli(2050+1200), res.Window.Pool)
+}
+
+func TestPaymentsThatFailGoToThePool(t *testing.T) {
+	s := newSuite(t, 1, 100)
+	s.open(0, func(w *challengetypes.Window) { w.CheckpointVersion = 1 })
+	s.commit(0, s.miners[0], 16)
+	s.gradeAll(0, nil)
+	s.with(func(n *neighbours) { n.bank = faultyBank{n.bank, false, true} })
+	s.settle(0)
+	w := s.result(0).Window
+	require.True(t, w.Graders.IsZero())
+	require.True(t, w.Validators.IsZero())
+	require.Equal(t, milli(1200), w.Learner, "this one goes to an account")
+	require.Equal(t, milli(6150), w.Miners)
+	require.Equal(t, milli(6150+1500), w.Pool)
+}
+
+func TestAWindowThatCannotMintIsVoidAndTheNextGoesOn(t *testing.T) {
+	s := newSuite(t, 1, 100)
+	for w := range uint64(2) {
+		s.open(w)
+		s.commit(w, s.miners[0], 16)
+	}
+	s.gradeAll(0, nil)
+	before := s.supply()
+	real := s.k
+	s.with(func(n *neighbours) { n.bank = faultyBank{n.bank, true, false} })
+	s.settle(0)
+	require.NotZero(t, s.win(0).VoidHeight)
+	require.Equal(t, before, s.supply())
+	s.k = real
+	s.app.Challenge.SetHooks(real)
+	s.gradeAll(1, nil)
+	s.settle(1)
+	require.False(t, s.result(1).Window.Void)
+	require.Equal(t, uint64(2), s.totals().SettledWindows)
+}
+
+// The last step fails after credits were granted in blocks before: they are taken back.
+func TestAWindowThatFailsAtTheEndGivesItsCreditsBack(t *testing.T) {
+	s := newSuite(t, 4, 100)
+	s.params(func(p *types.Params) { p.MaxSettlePerBlock = 1 })
+	s.open(0)
+	for _, m := range s.miners {
+		s.commit(0, m, 16)
+	}
+	s.gradeAll(0, nil)
+	pool := s.pool()
+	once := 1
+	s.with(func(n *neighbours) { n.distribution = faultyPool{n.distribution, &once} })
+	s.settle(0)
+	require.Zero(t, once)
+	require.NotZero(t, s.win(0).VoidHeight)
+	res := s.result(0)
+	require.True(t, res.Window.Void)
+	require.True(t, res.Window.Miners.IsZero())
+	require.Equal(t, milli(6150), res.Window.Graders, "what has left the account stays paid")
+	require.Equal(t, milli(6150+1200), res.Window.Pool)
+	require.Equal(t, pool.Add(res.Window.Pool), s.pool())
+	for _, m := range s.miners {
+		require.Empty(t, s.credits(m))
+	}
+	require.Empty(t, s.export().Cursors)
+}
+
+// Even where the window cannot be made VOID properly, the run goes on and no coin is lost.
+func TestAnUnusableCommunityPoolDoesNotStopTheRun(t *testing.T) {
+	s := newSuite(t, 2, 100)
+	s.params(func(p *types.Params) { p.MaxSettlePerBlock = 1 })
+	always := 1 << 30
+	real := s.k
+	s.with(func(n *neighbours) { n.distribution = faultyPool{n.distribution, &always} })
+	for w := range uint64(2) {
+		s.open(w)
+		for _, m := range s.miners {
+			s.commit(w, m, 16)
+		}
+	}
+	s.gradeAll(0, nil)
+	s.settle(0)
+	require.NotZero(t, s.win(0).VoidHeight)
+	s.k = real
+	s.app.Challenge.SetHooks(real)
+	s.gradeAll(1, nil)
+	s.settle(1)
+	require.False(t, s.result(1).Window.Void)
+	require.Equal(t, uint64(2), s.totals().SettledWindows)
+}
+
+func TestUnreadableParametersDoNotHalt(t *testing.T) {
+	s := newSuite(t, 1, 100)
+	s.open(0)
+	require.NoError(t, s.k.Params.Remove(s.ctx))
+	require.NoError(t, s.k.EndBlock(s.at(settleAt(0)).ctx))
+	require.False(t, s.win(0).Done(), "nothing happens until they are there again")
+}
+
+func TestTwoRunsShareTheBudgetAndDoNotMix(t *testing.T) {
+	s := newSuite(t, 3, 100)
+	s.params(func(p *types.Params) { p.MaxSettlePerBlock = 2 })
+	s.open(0)
+	for _, m := range s.miners {
+		s.commit(0, m, 16)
+	}
+	s.gradeAll(0, nil)
+	// Run 2 is a copy of run 1's window, without reveals: VOID at once.
+	r, err := s.app.Challenge.GetRun(s.ctx, run)
+	require.NoError(t, err)
+	r.Id = 2
+	require.NoError(t, s.app.Challenge.Runs.Set(s.ctx, 2, r))
+	w := s.win(0)
+	w.Run = 2
+	require.NoError(t, s.app.Challenge.Windows.Set(s.ctx, collections.Join(uint64(2), uint64(0)), w))
+	require.NoError(t, s.app.Challenge.Open.Set(s.ctx, collections.Join(uint64(2), uint64(0))))
+	other := func() bool {
+		w, err := s.app.Challenge.GetWindow(s.ctx, 2, 0)
+		require.NoError(t, err)
+		return w.Done()
+	}
+	s.endBlock(settleAt(0))
+	require.False(t, s.win(0).Done())
+	require.False(t, other(), "run 1 used the whole budget")
+	s.endBlock(settleAt(0) + 1)
+	require.True(t, s.win(0).Done())
+	require.True(t, other())
+	require.Equal(t, params.GAL(15), s.totals().Minted)
+	require.Empty(t, s.export().Credits[3:], "three credits, all of run 1")
+}
