@@ -28,6 +28,10 @@ const (
 	// txAttempts is how often a transaction that died or had a stale sequence is
 	// made anew.
 	txAttempts = 4
+	// simulatedGas is the gas whose fee a simulation carries.
+	simulatedGas = 200_000
+	// gasMargin is added to what a simulation says.
+	gasMargin = 20_000
 	// inclusionPoll is the time between two looks for a transaction.
 	inclusionPoll = 200 * time.Millisecond
 )
@@ -215,9 +219,11 @@ func (w *Writer) forget() {
 	w.mu.Unlock()
 }
 
-// simulate returns 1.3 times the gas that the messages use now.
+// simulate returns 1.3 times the gas that the messages use now, plus gasMargin:
+// by the time of the real thing others may have grown what it reads. The
+// simulation carries a fee, or it would lack the gas of deducting one.
 func (w *Writer) simulate(ctx context.Context, f tx.Factory, msgs []sdk.Msg) (uint64, error) {
-	raw, err := f.BuildSimTx(msgs...)
+	raw, err := f.WithGas(simulatedGas).BuildSimTx(msgs...)
 	if err != nil {
 		return 0, fmt.Errorf("build transaction: %w", err)
 	}
@@ -228,7 +234,7 @@ func (w *Writer) simulate(ctx context.Context, f tx.Factory, msgs []sdk.Msg) (ui
 	if resp.GasInfo == nil {
 		return 0, errors.New("transaction simulation without gas")
 	}
-	return resp.GasInfo.GasUsed + resp.GasInfo.GasUsed*3/10, nil
+	return resp.GasInfo.GasUsed + resp.GasInfo.GasUsed*3/10 + gasMargin, nil
 }
 
 // broadcast hands a signed transaction to a node. Bytes that a node has already

@@ -31,6 +31,7 @@ import (
 
 	"github.com/galahad-network/galahad/app"
 	"github.com/galahad-network/galahad/app/params"
+	registry "github.com/galahad-network/galahad/x/registry/types"
 )
 
 const (
@@ -38,11 +39,10 @@ const (
 	// only makes blocks: with any one of the four down, more than two thirds of the power are left.
 	graderStake = 100
 	nodeStake   = 50
-	// feeFunds and minerFunds are what accounts start with, in GAL, beside their stake.
-	feeFunds   = 100
-	minerFunds = 1200
+	// feeFunds is what accounts start with, in GAL, beside their stake or bond.
+	feeFunds = 100
 	// declaredGroups of each miner: three honest miners make recipe-sized windows of about 256 rollouts.
-	declaredGroups = "11"
+	declaredGroups = 11
 	// blockTime is CometBFT's pause after each commit.
 	blockTime = 950 * time.Millisecond
 )
@@ -69,7 +69,7 @@ func (n *Network) create(ctx context.Context, mix string) error {
 	return nil
 }
 
-// minerBond leaves a miner the coins for its fees.
+// minerBond covers the groups that a miner locks over a reward lock's windows, many times.
 var minerBond = sdk.NewCoin(params.BaseDenom, params.GAL(1000))
 
 type genesisBuilder struct {
@@ -109,7 +109,7 @@ func (g *genesisBuilder) keys(context.Context) error {
 		g.n.Nodes[i].Valoper = valoper(g.n.Graders[i].Address)
 	}
 	for i := range g.n.Miners {
-		if err := daemon(&g.n.Miners[i], minerFunds); err != nil {
+		if err := daemon(&g.n.Miners[i], feeFunds); err != nil {
 			return err
 		}
 	}
@@ -198,6 +198,11 @@ func (g *genesisBuilder) write(ctx context.Context) error {
 
 	var bank banktypes.GenesisState
 	cdc.MustUnmarshalJSON(state[banktypes.ModuleName], &bank)
+	bonds := minerBond.Amount.MulRaw(int64(len(g.n.Miners)))
+	g.balances = append(g.balances, banktypes.Balance{
+		Address: authtypes.NewModuleAddress(registry.ModuleName).String(),
+		Coins:   sdk.NewCoins(sdk.NewCoin(params.BaseDenom, bonds)),
+	})
 	bank.Balances = banktypes.SanitizeGenesisBalances(g.balances)
 	state[banktypes.ModuleName] = cdc.MustMarshalJSON(&bank)
 

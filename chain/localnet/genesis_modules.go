@@ -1,9 +1,11 @@
 package localnet
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,6 +60,10 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	var re registry.GenesisState
 	cdc.MustUnmarshalJSON(state[registry.ModuleName], &re)
 	re.Params.UnbondingTime = 5 * time.Minute
+	if re.Miners, err = g.miners(); err != nil {
+		return err
+	}
+	re.NextOrders = []registry.RunCounter{{Run: RunID, Next: uint64(len(re.Miners))}}
 	state[registry.ModuleName] = cdc.MustMarshalJSON(&re)
 
 	var se settlement.GenesisState
@@ -65,6 +71,27 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	se.Params.JailWindows = 10
 	state[settlement.ModuleName] = cdc.MustMarshalJSON(&se)
 	return nil
+}
+
+// miners registers the network's miners, so that the first window has them.
+func (g *genesisBuilder) miners() ([]registry.Miner, error) {
+	var miners []registry.Miner
+	for i, d := range g.n.Miners {
+		miners = append(miners, registry.Miner{
+			Run: RunID, Address: d.Address, Bond: minerBond.Amount, Endpoint: url(d.Port),
+			DeclaredGroups: declaredGroups, Order: uint64(i),
+		})
+	}
+	raw := make(map[string]sdk.AccAddress, len(miners))
+	for _, m := range miners {
+		addr, err := sdk.AccAddressFromBech32(m.Address)
+		if err != nil {
+			return nil, err
+		}
+		raw[m.Address] = addr
+	}
+	slices.SortFunc(miners, func(a, b registry.Miner) int { return bytes.Compare(raw[a.Address], raw[b.Address]) })
+	return miners, nil
 }
 
 // beaconParams makes the key of the local beacon; round 1 is now.

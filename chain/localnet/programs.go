@@ -2,6 +2,7 @@ package localnet
 
 import (
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -45,11 +46,18 @@ func (s *Supervisor) learnerProcess() *Process {
 }
 
 func (s *Supervisor) graderProcess(d Daemon) *Process {
-	return s.daemon(d, "galahad-validator", "--checkpoints.threads", threads, "--beacon.urls", url(s.Net.Beacon.Port))
+	var peers []string
+	for _, other := range s.Net.Graders {
+		if other.Name != d.Name {
+			peers = append(peers, url(other.Port))
+		}
+	}
+	return s.daemon(d, "galahad-validator", "--checkpoints.threads", threads,
+		"--beacon.urls", url(s.Net.Beacon.Port), "--audit.peers", strings.Join(peers, ","))
 }
 
 func (s *Supervisor) minerProcess(d Daemon) *Process {
-	args := []string{"--checkpoints.threads", threads, "--register.bond", minerBond.String(), "--register.groups", declaredGroups}
+	args := []string{"--checkpoints.threads", threads, "--register.bond", minerBond.String(), "--register.groups", strconv.Itoa(declaredGroups)}
 	if d.Kind != "honest" {
 		args = append(args, "--adversary", d.Kind)
 	}

@@ -250,7 +250,6 @@ func (s *source) name(address string) string {
 	return address
 }
 
-
 func codeName(c settlement.VerdictCode) string {
 	return strings.ToLower(strings.TrimPrefix(c.String(), "VERDICT_CODE_"))
 }
