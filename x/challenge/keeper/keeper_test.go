@@ -413,6 +413,14 @@ func TestGradersAreTheStrongestEligible(t *testing.T) {
 	require.Equal(t, sdkmath.NewInt(91), f.window(0).EligibleStake)
 }
 
+func TestTheLeastStakeIsEnough(t *testing.T) {
+	f := newFixture(t) // min_grader_stake 10
+	f.src.validators = []stakingtypes.Validator{val(1, 11), val(2, 10), val(3, 9)}
+	f.blocks(1)
+	require.Equal(t, uint32(2), f.window(0).Graders)
+	require.Equal(t, sdkmath.NewInt(21), f.window(0).EligibleStake)
+}
+
 func TestAWindowWithoutMinersOrGradersOpens(t *testing.T) {
 	f := newFixture(t)
 	f.src.miners, f.src.validators = nil, nil
