@@ -39,6 +39,14 @@ func (m *Miner) window(ctx context.Context, w challengetypes.Window) (finished b
 	if err != nil || !frozen {
 		return !frozen && err == nil, err
 	}
+	registered, _, err := m.chain.Miner(ctx, w.Run, m.sender.Address())
+	if err != nil {
+		return false, err
+	}
+	if until := registered.Miner.JailedUntilWindow; until > w.Id {
+		m.log.Warn("jailed: nothing can be committed", "window", w.Id, "until_window", until)
+		return true, nil
+	}
 	if !bytes.Equal(w.Params.ConformanceDigest, m.conformance) {
 		return false, fmt.Errorf("%w: it computes %x, window %d wants %x; install the run's version", ErrConformance, m.conformance, w.Id, w.Params.ConformanceDigest)
 	}
@@ -118,7 +126,7 @@ func (m *Miner) resume(ctx context.Context, k *work) error {
 	}
 	k.rollouts = rollouts
 	k.done = uint64(r.Groups)
-	m.log.Info("resuming a window from the journal", "window", k.window.Id, "groups", k.done)
+	m.log.Debug("resuming a window from the journal", "window", k.window.Id, "groups", k.done)
 	return nil
 }
 

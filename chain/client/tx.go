@@ -5,11 +5,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
 
 	errorsmod "cosmossdk.io/errors"
+	"google.golang.org/grpc/status"
 
 	"github.com/cosmos/cosmos-sdk/client/tx"
 	"github.com/cosmos/cosmos-sdk/crypto/keyring"
@@ -20,6 +22,8 @@ import (
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
 
 const (
@@ -32,6 +36,10 @@ const (
 	simulatedGas = 200_000
 	// gasMargin is added to what a simulation says.
 	gasMargin = 20_000
+	// unsimulatedGas and unsimulatedGasPerByte are a generous limit for what cannot
+	// be simulated; see tooEarly.
+	unsimulatedGas        = 300_000
+	unsimulatedGasPerByte = 150
 	// inclusionPoll is the time between two looks for a transaction.
 	inclusionPoll = 200 * time.Millisecond
 )
@@ -59,7 +67,7 @@ func (e *TxError) Error() string {
 	if errors.Is(e, sdkerrors.ErrInsufficientFee) {
 		hint = "; raise chain.gas_price"
 	}
-	return fmt.Sprintf("transaction %s: %s (%s %d)%s", where, strings.TrimSpace(e.Log), e.Codespace, e.Code, hint)
+	return fmt.Sprintf("transaction %s: %s (%s %d)%s", where, strings.TrimSpace(noise.ReplaceAllString(e.Log, "")), e.Codespace, e.Code, hint)
 }
 
 // Unwrap returns the registered error of (Codespace, Code).
@@ -229,12 +237,40 @@ func (w *Writer) simulate(ctx context.Context, f tx.Factory, msgs []sdk.Msg) (ui
 	}
 	var resp txtypes.SimulateResponse
 	if err := w.c.query(ctx, "/cosmos.tx.v1beta1.Service/Simulate", &txtypes.SimulateRequest{TxBytes: raw}, &resp); err != nil {
-		return 0, fmt.Errorf("transaction would fail: %w", err)
+		if tooEarly(err) {
+			return unsimulatedGas + unsimulatedGasPerByte*uint64(len(raw)), nil
+		}
+		return 0, plain("transaction would fail", err)
 	}
 	if resp.GasInfo == nil {
 		return 0, errors.New("transaction simulation without gas")
 	}
 	return resp.GasInfo.GasUsed + resp.GasInfo.GasUsed*3/10 + gasMargin, nil
+}
+
+// tooEarly reports whether a simulation failed because it runs on the newest block,
+// while the transaction will run in the next one, where another stage may begin.
+// A transaction of the wrong stage fails there again, for the price of its fee.
+func tooEarly(err error) bool {
+	for _, stage := range []error{rollouttypes.ErrNotCommitStage, settlementtypes.ErrWrongStage} {
+		if strings.Contains(err.Error(), stage.Error()) {
+			return true
+		}
+	}
+	return false
+}
+
+// noise is what the SDK adds to errors for its developers: places in its source
+// code, and the gas of a simulation.
+var noise = regexp.MustCompile(`( \[[^\]]*\.go:\d+\])|( with gas used: '\d+')|(failed to execute message; message index: 0: )`)
+
+// plain returns an error that a person can read; errors.Is still sees the cause
+// where it is ErrUnreachable or the context's.
+func plain(what string, err error) error {
+	if s, ok := status.FromError(err); ok {
+		return fmt.Errorf("%s: %s", what, noise.ReplaceAllString(s.Message(), ""))
+	}
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // broadcast hands a signed transaction to a node. Bytes that a node has already

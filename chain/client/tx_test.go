@@ -46,8 +46,10 @@ type ledger struct {
 	drop     int              // so many transactions vanish from the mempool
 	hold     bool             // blocks stay empty
 	fail     error            // what every transaction ends with in its block
-	down     map[int]bool     // nodes that do not answer
-	calls    map[int]int
+	// simulation is what simulations end with.
+	simulation error
+	down       map[int]bool // nodes that do not answer
+	calls      map[int]int
 }
 
 // block makes a block with everything that is in the mempool.
@@ -107,6 +109,9 @@ func (n fakeNode) query(_ context.Context, method string, req, resp proto.Messag
 		}
 		r.Info = &authtypes.BaseAccount{AccountNumber: 7, Sequence: n.l.sequence}
 	case *txtypes.SimulateResponse:
+		if n.l.simulation != nil {
+			return n.l.simulation
+		}
 		r.GasInfo = &sdk.GasInfo{GasUsed: 100_000}
 	case *rollouttypes.QueryCommitmentResponse:
 		return status.Errorf(codes.Unknown, "codespace rollout code 15: %s: of x", rollouttypes.ErrNotFound)
@@ -291,4 +296,17 @@ func TestANodeOfAnotherChainIsRefused(t *testing.T) {
 	require.NoError(t, w.c.CheckChain(t.Context()))
 	w.c.opt.ChainID = "other-1"
 	require.ErrorIs(t, w.c.CheckChain(t.Context()), ErrWrongChain)
+}
+
+func TestAStageThatBeginsWithTheNextBlockIsNotLeftToTheSimulation(t *testing.T) {
+	l, w := network(t, 1)
+	blocks(t, l, 10*time.Millisecond)
+	l.simulation = status.Errorf(codes.Unknown, "failed to execute message; message index: 0: window 0 is in AUDIT: %s [/x/errors.go:165] with gas used: '54676'", settlementtypes.ErrWrongStage)
+	_, err := w.Tx(t.Context(), claim(w))
+	require.NoError(t, err)
+	l.mu.Lock()
+	l.simulation = status.Error(codes.Unknown, "failed to execute message; message index: 0: until window 11: miner is jailed [/x/errors.go:165] with gas used: '76462'")
+	l.mu.Unlock()
+	_, err = w.Tx(t.Context(), claim(w))
+	require.EqualError(t, err, "transaction would fail: until window 11: miner is jailed")
 }

@@ -57,7 +57,11 @@ func (s Settings) Flags(flags *pflag.FlagSet) error {
 	slices.Sort(keys)
 	for _, k := range keys {
 		if flags.Lookup(k) == nil {
-			flags.String(k, v.GetString(k), "setting "+k+" of "+ConfigFile)
+			value := v.GetString(k)
+			if _, list := v.Get(k).([]any); list {
+				value = strings.Join(v.GetStringSlice(k), ",")
+			}
+			flags.String(k, value, "setting "+k+" of "+ConfigFile)
 		}
 	}
 	return nil
