@@ -12,8 +12,9 @@ import (
 const (
 	// DefaultHome is where the network lives unless --home says otherwise.
 	DefaultHome = ".localnet"
-	// DefaultBasePort is the first of the ports that the network listens on, all on loopback.
-	DefaultBasePort = 26800
+	// DefaultBasePort is the first of the ports that the network listens on, all on loopback. It is the RPC port of
+	// node-0, and the one that galahadd's own commands ask by default.
+	DefaultBasePort = 26657
 	// ChainID of every local network.
 	ChainID = "galahad-local-1"
 	// RunID is the one run of a local network.

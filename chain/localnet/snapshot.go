@@ -58,6 +58,7 @@ type MinerRow struct {
 	EarnedGAL           string // in all windows of the score query
 	BondGAL             string
 	JailedUntil         uint64
+	JailedFor           string // verdict and window that sent it to jail
 	Reason              string
 }
 

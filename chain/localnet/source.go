@@ -20,7 +20,14 @@ type source struct {
 	net   *Network
 	chain *client.Client
 	names map[string]string // address -> name
+	jails map[string]jail   // by address: why a miner is jailed, looked up once for each term
 	since time.Time
+}
+
+// jail is the verdict that a term began with.
+type jail struct {
+	until uint64
+	why   string
 }
 
 func newSource(n *Network) (*source, error) {
@@ -33,7 +40,7 @@ func newSource(n *Network) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &source{net: n, chain: c, names: map[string]string{}, since: time.Now()}
+	s := &source{net: n, chain: c, names: map[string]string{}, jails: map[string]jail{}, since: time.Now()}
 	for _, d := range n.Miners {
 		s.names[d.Address] = d.Name
 	}
@@ -126,6 +133,9 @@ func (s *source) rows(ctx context.Context, snap *Snapshot) error {
 			row.Declared, row.BondGAL = m.DeclaredGroups, gal(m.Bond.BigInt())
 			if m.JailedUntilWindow > snap.Settled {
 				row.JailedUntil = m.JailedUntilWindow
+				if row.JailedFor, err = s.jailedFor(ctx, d.Address, m.JailedUntilWindow, snap.Settled); err != nil {
+					return err
+				}
 			}
 			if e, ok := earned[d.Address]; ok {
 				row.EarnedGAL = e
@@ -150,6 +160,31 @@ func (s *source) rows(ctx context.Context, snap *Snapshot) error {
 		snap.Graders = append(snap.Graders, row)
 	}
 	return nil
+}
+
+// jailedFor finds the verdict that sent a miner to jail: its newest hard failure, or its newest verdict that was not
+// ok. A term is jail_windows long, so the search ends soon.
+func (s *source) jailedFor(ctx context.Context, address string, until, settled uint64) (string, error) {
+	if j, ok := s.jails[address]; ok && j.until == until {
+		return j.why, nil
+	}
+	const longestTerm = 60
+	why := ""
+	for w := settled; w > 0 && w+longestTerm > settled; w-- {
+		result, err := s.chain.Settlement(ctx, RunID, w-1)
+		if err != nil {
+			return "", err
+		}
+		for _, r := range result.Miners {
+			if r.Miner != address || !r.Jailed {
+				continue
+			}
+			why = fmt.Sprintf("%s at leaf %d of window %d", codeName(r.Code), r.Leaf, w-1)
+			s.jails[address] = jail{until, why}
+			return why, nil
+		}
+	}
+	return why, nil
 }
 
 // windowOutcome is a settled window for the table and for the report.

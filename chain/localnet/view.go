@@ -67,7 +67,9 @@ func drawMiners(w io.Writer, miners []MinerRow) {
 	}
 	tw.Flush()
 	for _, m := range miners {
-		if m.Reason != "" && m.Code != "ok" {
+		if m.JailedUntil > 0 {
+			fmt.Fprintf(w, "  %s earns nothing: jailed until window %d for %s\n", m.Name, m.JailedUntil, m.JailedFor)
+		} else if m.Reason != "" && m.Code != "ok" {
 			fmt.Fprintf(w, "  %s: %s\n", m.Name, m.Reason)
 		}
 	}
@@ -80,7 +82,7 @@ func verdict(m MinerRow) string {
 		v = fmt.Sprintf("%s at leaf %d", v, m.Leaf)
 	}
 	if m.JailedUntil > 0 {
-		v += fmt.Sprintf(", jailed until window %d", m.JailedUntil)
+		v += ", jailed"
 	}
 	return v
 }

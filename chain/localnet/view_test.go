@@ -13,12 +13,15 @@ func TestDrawNamesTheCheatAndWhyItEarnsNothing(t *testing.T) {
 	var b bytes.Buffer
 	Draw(&b, Snapshot{
 		ChainID: "galahad-local-1", Height: 42, Since: 90 * time.Second, Settled: 1,
-		Open:   []OpenWindow{{ID: 1, Stage: "SEALED", Round: 77, Checkpoint: 3, Committed: []string{"miner-0", "cheat"}}},
-		Last:   &SettledWindow{ID: 0, MintedGAL: "16", SettleSeconds: 21},
-		Miners: []MinerRow{{Name: "cheat", Kind: "forge-reward", Groups: 4, Declared: 4, Code: "bad_reward", Leaf: 7, JailedUntil: 11, Reason: "reward 1000000, recomputed 0"}},
+		Open: []OpenWindow{{ID: 1, Stage: "SEALED", Round: 77, Checkpoint: 3, Committed: []string{"miner-0", "cheat"}}},
+		Last: &SettledWindow{ID: 0, MintedGAL: "16", SettleSeconds: 21},
+		Miners: []MinerRow{
+			{Name: "cheat", Kind: "forge-reward", Groups: 4, Declared: 4, Code: "bad_reward", Leaf: 7, Reason: "reward 1000000, recomputed 0"},
+			{Name: "cheat-junk", Kind: "junk", Declared: 4, Code: "unavailable", JailedUntil: 11, JailedFor: "bad_sample at leaf 3 of window 0"},
+		},
 	})
 	out := b.String()
-	for _, want := range []string{"at round 77", "miner-0 cheat", "bad_reward at leaf 7, jailed until window 11", "reward 1000000, recomputed 0", "has not evaluated"} {
+	for _, want := range []string{"at round 77", "miner-0 cheat", "bad_reward at leaf 7", "cheat-junk earns nothing: jailed until window 11 for bad_sample at leaf 3 of window 0", "reward 1000000, recomputed 0", "has not evaluated"} {
 		require.Contains(t, out, want)
 	}
 }
