@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 
 	"cosmossdk.io/collections"
 	sdkmath "cosmossdk.io/math"
@@ -24,13 +25,13 @@ const (
 // the round was not public then. If clocks lag by more than the skew, the chain
 // may have seen a later round already: then nothing is fixed (ErrRoundDone) and
 // the step is tried again in the next block.
-func (k *Keeper) fixRound(ctx context.Context, params types.Params) (uint64, error) {
-	round := params.NextRound(sdk.UnwrapSDKContext(ctx).BlockTime())
+func (k *Keeper) fixRound(ctx context.Context, params types.Params) (round uint64, err error) {
+	round = params.NextRound(sdk.UnwrapSDKContext(ctx).BlockTime())
 	it, err := k.Beacons.Iterate(ctx, new(collections.Range[uint64]).Descending())
 	if err != nil {
 		return 0, err
 	}
-	defer it.Close()
+	defer func() { err = errors.Join(err, it.Close()) }()
 	if !it.Valid() {
 		return round, nil
 	}

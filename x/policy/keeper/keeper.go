@@ -95,12 +95,12 @@ func (k *Keeper) ActiveCheckpoint(ctx context.Context, run uint64) (digest []byt
 
 // newest returns the highest version of a run that passes. Activation heights
 // rise with versions and at most MaxPending are in the future, so it looks at few.
-func (k *Keeper) newest(ctx context.Context, run uint64, passes func(types.Checkpoint) bool) (types.Checkpoint, error) {
+func (k *Keeper) newest(ctx context.Context, run uint64, passes func(types.Checkpoint) bool) (_ types.Checkpoint, err error) {
 	it, err := k.Checkpoints.Iterate(ctx, collections.NewPrefixedPairRange[uint64, uint64](run).Descending())
 	if err != nil {
 		return types.Checkpoint{}, err
 	}
-	defer it.Close()
+	defer func() { err = errors.Join(err, it.Close()) }()
 	for ; it.Valid(); it.Next() {
 		c, err := it.Value()
 		if err != nil {
