@@ -22,6 +22,12 @@ echo "lint: go vet"
 go vet ./... || bad=1
 go -C tools vet ./... || bad=1
 
+echo "lint: staticcheck"
+go build -C tools -o "$root/build/tools/" honnef.co/go/tools/cmd/staticcheck
+# Generated code is as its generator wrote it.
+build/tools/staticcheck ./... >build/staticcheck.txt || true
+if grep -v '\.pb\.go:\|\.pb\.gw\.go:' build/staticcheck.txt; then bad=1; fi
+
 echo "lint: consensus path"
 go -C tools run ./lint -root "$root" || bad=1
 

@@ -24,14 +24,15 @@ func (f finding) String() string {
 
 // reasons says what is wrong with breaking each rule.
 var reasons = map[string]string{
-	"float":    "floating point differs between machines and compilers; use integers or math.LegacyDec",
-	"panic":    "a panic can halt the chain; return a typed error",
-	"must":     "a Must function panics; handle the error",
-	"clock":    "nodes' clocks differ; use the block's time",
-	"env":      "nodes' environments differ; use parameters",
-	"rand":     "unseeded randomness differs between nodes; use rl/derive",
-	"go":       "the order of goroutines differs between nodes",
-	"maprange": "the order of a map differs between nodes; sort its keys",
+	"float":     "floating point differs between machines and compilers; use integers or math.LegacyDec",
+	"panic":     "a panic can halt the chain; return a typed error",
+	"must":      "a Must function panics; handle the error",
+	"clock":     "nodes' clocks differ; use the block's time",
+	"env":       "nodes' environments differ; use parameters",
+	"rand":      "unseeded randomness differs between nodes; use rl/derive",
+	"go":        "the order of goroutines differs between nodes",
+	"maprange":  "the order of a map differs between nodes; sort its keys",
+	"unchecked": "an error is dropped; handle it, or assign it to _ and say why",
 }
 
 // forbidden calls by package and function; "*" is every function.
@@ -106,6 +107,14 @@ func (c *checker) visit(n ast.Node) bool {
 		}
 	case *ast.CallExpr:
 		c.call(n)
+	case *ast.ExprStmt:
+		if call, ok := n.X.(*ast.CallExpr); ok && c.dropsError(call) {
+			c.report(n, "unchecked")
+		}
+	case *ast.DeferStmt:
+		if c.dropsError(n.Call) {
+			c.report(n, "unchecked")
+		}
 	}
 	if e, ok := n.(ast.Expr); ok {
 		if t := c.info.TypeOf(e); t != nil && isFloat(t) {
@@ -163,6 +172,29 @@ func (c *checker) call(call *ast.CallExpr) {
 			c.report(call, rule)
 		}
 	}
+}
+
+// dropsError reports calls that return an error, except to writers that never do.
+func (c *checker) dropsError(call *ast.CallExpr) bool {
+	t := c.info.TypeOf(call)
+	if tuple, ok := t.(*types.Tuple); ok && tuple.Len() > 0 {
+		t = tuple.At(tuple.Len() - 1).Type()
+	}
+	if t == nil || !types.Identical(t, types.Universe.Lookup("error").Type()) {
+		return false
+	}
+	if s, ok := ast.Unparen(call.Fun).(*ast.SelectorExpr); ok {
+		if f := c.info.Uses[s.Sel]; f != nil && f.Pkg() != nil && f.Pkg().Path() == "fmt" {
+			return false // prints for people
+		}
+		if r := c.info.TypeOf(s.X); r != nil {
+			switch strings.TrimPrefix(r.String(), "*") {
+			case "strings.Builder", "bytes.Buffer", "hash.Hash":
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // isFloat reports floating-point and complex types and containers of them that an

@@ -3,12 +3,14 @@
 package bad
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"math/rand"
 	randv2 "math/rand/v2"
 	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -78,6 +80,19 @@ func floats(a, b int) int {
 }
 
 func generic[T any](v T) T { return v }
+
+func fails() (int, error) { return 0, nil }
+
+func unchecked() {
+	fails() // want unchecked
+	defer fails() // want unchecked
+	_, _ = fails()
+	var b strings.Builder
+	b.WriteString("never fails")
+	fmt.Fprintf(&b, "x")
+	h := sha256.New()
+	h.Write(nil)
+}
 
 func inClosure() {
 	f := func() {

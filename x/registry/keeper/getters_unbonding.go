@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 
 	"cosmossdk.io/collections"
 
@@ -59,14 +60,13 @@ func (k *Keeper) MinerUnbondings(ctx context.Context, run uint64, addr sdk.AccAd
 
 // matured returns the entries that are due at the block's time, those due first
 // first, at most limit of them.
-func (k *Keeper) matured(ctx context.Context, limit uint32) ([]types.Unbonding, error) {
+func (k *Keeper) matured(ctx context.Context, limit uint32) (due []types.Unbonding, err error) {
 	now := sdk.UnwrapSDKContext(ctx).BlockTime().UnixNano()
 	it, err := k.UnbondingQueue.Iterate(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
-	defer it.Close()
-	var due []types.Unbonding
+	defer func() { err = errors.Join(err, it.Close()) }()
 	for ; it.Valid() && uint64(len(due)) < uint64(limit); it.Next() {
 		key, err := it.Key()
 		if err != nil {

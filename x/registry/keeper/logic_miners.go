@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"errors"
 
 	"cosmossdk.io/collections"
 
@@ -16,7 +17,7 @@ import (
 // registration: those that are not jailed in that window and hold min_bond. It stops
 // at maxMiners, and passes over a miner whose declared groups would exceed maxGroups
 // in total; a younger one that still fits is taken.
-func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMiners, maxGroups uint32) ([]challengetypes.EligibleMiner, error) {
+func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMiners, maxGroups uint32) (eligible []challengetypes.EligibleMiner, err error) {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -25,8 +26,7 @@ func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMine
 	if err != nil {
 		return nil, err
 	}
-	defer it.Close()
-	var eligible []challengetypes.EligibleMiner
+	defer func() { err = errors.Join(err, it.Close()) }()
 	groups := uint64(0)
 	for ; it.Valid() && uint64(len(eligible)) < uint64(maxMiners) && groups < uint64(maxGroups); it.Next() {
 		addr, err := it.Value()
