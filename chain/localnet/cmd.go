@@ -9,12 +9,18 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
+
+	"github.com/galahad-network/galahad/app/params"
+	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/testutil/adversary"
 )
 
@@ -25,7 +31,7 @@ func NewCmd() *cobra.Command {
 		Short: "Run a whole network on this machine: nodes, graders, miners, a cheat and the learner",
 	}
 	cmd.PersistentFlags().String("home", DefaultHome, "folder of the network's state")
-	cmd.AddCommand(startCmd(), resetCmd(), statusCmd(), logsCmd())
+	cmd.AddCommand(startCmd(), resetCmd(), statusCmd(), logsCmd(), fundCmd())
 	return cmd
 }
 
@@ -140,6 +146,55 @@ func logsCmd() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "keep printing what is added")
 	return cmd
+}
+
+func fundCmd() *cobra.Command {
+	return &cobra.Command{
+		Use: "fund ADDRESS GAL", Short: "Send coins from the network's faucet to an account", Args: cobra.ExactArgs(2),
+		Example: "  galahadd localnet fund galahad1... 500",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cmd.SilenceUsage = true
+			n, err := Load(home(cmd))
+			if err != nil {
+				return err
+			}
+			to, err := sdk.AccAddressFromBech32(args[0])
+			if err != nil {
+				return fmt.Errorf("ADDRESS %q: want an account such as galahad1...: %w", args[0], err)
+			}
+			whole, err := strconv.ParseInt(args[1], 10, 64)
+			if err != nil || whole <= 0 {
+				return fmt.Errorf("GAL %q: want a whole number above 0", args[1])
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), 30*time.Second)
+			defer cancel()
+			if err := n.fund(ctx, to, whole); err != nil {
+				return fmt.Errorf("fund %s: %w", to, err)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "sent %d GAL to %s\n", whole, to)
+			return nil
+		},
+	}
+}
+
+// fund sends whole GAL from the faucet and returns when they have arrived.
+func (n *Network) fund(ctx context.Context, to sdk.AccAddress, whole int64) error {
+	c, err := n.client()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	kr, err := client.OpenKeyring(c.Codec(), client.KeyringTest, n.dir(faucetKey), nil)
+	if err != nil {
+		return err
+	}
+	w, err := c.Writer(kr, faucetKey, client.WriterOptions{GasPrice: params.MinGasPrices})
+	if err != nil {
+		return err
+	}
+	coins := sdk.NewCoins(sdk.NewCoin(params.BaseDenom, params.GAL(whole)))
+	_, err = w.Tx(ctx, banktypes.NewMsgSend(w.Address(), to, coins))
+	return err
 }
 
 // tail copies a file to w and, if follow is set, what is added to it until ctx ends.

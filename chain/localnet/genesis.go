@@ -41,6 +41,8 @@ const (
 	nodeStake   = 50
 	// feeFunds is what accounts start with, in GAL, beside their stake or bond.
 	feeFunds = 100
+	// faucetFunds are there for people who join by hand.
+	faucetFunds = 100_000
 	// declaredGroups of each miner: three honest miners make recipe-sized windows of about 256 rollouts.
 	declaredGroups = 11
 	// blockTime is CometBFT's pause after each commit.
@@ -121,6 +123,11 @@ func (g *genesisBuilder) keys(context.Context) error {
 		g.fund(addr, nodeStake+feeFunds)
 		g.n.Nodes[i].Valoper = sdk.ValAddress(addr).String()
 	}
+	faucet, err := makeKey(cdc, g.n.dir(faucetKey), faucetKey)
+	if err != nil {
+		return err
+	}
+	g.fund(faucet, faucetFunds)
 	return daemon(&g.n.Learner, feeFunds)
 }
 

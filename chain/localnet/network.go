@@ -20,6 +20,9 @@ const (
 	// RunID is the one run of a local network.
 	RunID = 1
 
+	// faucetKey is the name and the folder of the key that `localnet fund` sends from.
+	faucetKey = "faucet"
+
 	nodeCount   = 4
 	graderCount = 3
 	honestCount = 3
@@ -139,5 +142,5 @@ func (n *Network) ports() []int {
 
 // files are the names in the home folder that belong to the network.
 func (n *Network) files() []string {
-	return append(n.Names(), "logs", "genesis.json", "network.json", "network.json.tmp", lockFile)
+	return append(n.Names(), faucetKey, "logs", "genesis.json", "network.json", "network.json.tmp", lockFile)
 }

@@ -30,13 +30,18 @@ type jail struct {
 	why   string
 }
 
-func newSource(n *Network) (*source, error) {
+// client asks any node of the network.
+func (n *Network) client() (*client.Client, error) {
 	opt := client.Options{ChainID: n.ChainID}
 	for _, node := range n.Nodes {
 		opt.Nodes = append(opt.Nodes, url(node.RPC))
 		opt.GRPC = append(opt.GRPC, hostPort(node.GRPC))
 	}
-	c, err := client.New(opt)
+	return client.New(opt)
+}
+
+func newSource(n *Network) (*source, error) {
+	c, err := n.client()
 	if err != nil {
 		return nil, err
 	}
