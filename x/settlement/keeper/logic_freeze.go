@@ -253,7 +253,7 @@ func describe(row *types.MinerResult, m types.CommittedMiner, outcome consensus.
 	case outcome.Code == verify.Undecided:
 		row.Reason = "the graders could not decide"
 	case outcome.Slashable:
-		row.Reason = fmt.Sprintf("%s at leaf %d", outcome.Code, outcome.Leaf)
+		row.Reason = fmt.Sprintf("%s at leaf %d, by more than two thirds: slashed, jailed, locked credits void", outcome.Code, outcome.Leaf)
 	default:
 		row.Reason = fmt.Sprintf("%s at leaf %d, not by more than two thirds: no pay, no slash", outcome.Code, outcome.Leaf)
 	}

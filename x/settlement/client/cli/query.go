@@ -146,7 +146,7 @@ func WindowTable(w *types.QueryWindowResponse) *table.Table {
 		}
 		t.Row("grader", table.Addr(g.Grader), nil, state, nil, nil, g.Paid, nil, g.Reason)
 	}
-	return t.Note("Minted %s GAL: miners %s, graders %s, learner %s, validators %s, community pool %s.",
+	return t.Note("Minted %s: miners %s, graders %s, learner %s, validators %s, community pool %s.",
 		table.FormatGAL(r.Minted), table.FormatGAL(r.Miners), table.FormatGAL(r.Graders), table.FormatGAL(r.Learner),
 		table.FormatGAL(r.Validators), table.FormatGAL(r.Pool))
 }
