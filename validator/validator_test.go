@@ -24,8 +24,10 @@ import (
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
+	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/verify"
+	"github.com/galahad-network/galahad/rl/verify/replay"
 	"github.com/galahad-network/galahad/testutil/daemonchain"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
@@ -185,6 +187,30 @@ func TestHonestIsOKAndEachCheatIsNamedWithItsLeaf(t *testing.T) {
 	revealed, _ := r.chain.Revealed(sdk.ValAddress(grader))
 	require.Equal(t, []uint32{65535, 0, 0, 0}, revealed.Weights)
 	require.Len(t, revealed.Work, 32)
+}
+
+// TestTheReplayAnswersToTheWindowsAuditSeed: the lottery and the work root come from
+// the beacon round that was fixed after COMMIT. With any other seed, such as zero, a
+// miner knows beforehand which groups it must not fake.
+func TestTheReplayAnswersToTheWindowsAuditSeed(t *testing.T) {
+	r := newRig(t)
+	b := r.miner(1, nil, nil)
+	r.chain.SetHeight(20)
+	v := r.start(nil)
+	r.chain.StartAudit()
+	r.blocks()
+	require.NoError(t, v.stop())
+	revealed, ok := r.chain.Revealed(sdk.ValAddress(grader))
+	require.True(t, ok)
+
+	c, err := client.ChallengeOf(daemonchain.ID, r.chain.CurrentWindow(), minerAddress(1), 3)
+	require.NoError(t, err)
+	c.Audit = derive.Seed(r.chain.CurrentWindow().AuditSeed)
+	res, rollouts := verify.Batch(c, r.chain.Policy.Tokenizer, b.Root(), b.Leaves)
+	require.Equal(t, verify.OK, res.Code)
+	_, work, err := replay.Check(t.Context(), r.chain.Policy.Engine, c, rollouts, c.Mandatory(derive.Million))
+	require.NoError(t, err)
+	require.Equal(t, replay.WorkRoot([]replay.Work{work}), revealed.Work)
 }
 
 // TestACrashAroundEachTransactionPostsOneHashAndRevealsIt crashes before and after

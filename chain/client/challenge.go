@@ -12,12 +12,18 @@ import (
 )
 
 // ChallengeOf is what a batch of the window must answer to, from what the window
-// froze. miner and groups are the batch's. Error: the window's frozen values make
-// no sense, such as a seed that is not known yet.
+// froze. miner and groups are the batch's. The audit seed is zero until the window
+// has one. Error: the window's values make no sense, such as an opening seed that is
+// not known yet.
 func ChallengeOf(chainID string, w challengetypes.Window, miner sdk.AccAddress, groups uint64) (verify.Challenge, error) {
 	if len(w.OpeningSeed) != len(derive.Seed{}) {
 		return verify.Challenge{}, fmt.Errorf("window %d of run %d has no opening seed yet", w.Id, w.Run)
 	}
+	var audit derive.Seed
+	if n := len(w.AuditSeed); n != 0 && n != len(audit) {
+		return verify.Challenge{}, fmt.Errorf("window %d of run %d has an audit seed of %d bytes", w.Id, w.Run, n)
+	}
+	copy(audit[:], w.AuditSeed)
 	mix, err := MixOf(w.Params.Mix)
 	if err != nil {
 		return verify.Challenge{}, fmt.Errorf("window %d of run %d: %w", w.Id, w.Run, err)
@@ -29,7 +35,7 @@ func ChallengeOf(chainID string, w challengetypes.Window, miner sdk.AccAddress, 
 	}
 	return verify.Challenge{
 		ChainID: chainID, Run: w.Run, Window: w.Id,
-		Opening: derive.Seed(w.OpeningSeed), Checkpoint: w.CheckpointDigest,
+		Opening: derive.Seed(w.OpeningSeed), Audit: audit, Checkpoint: w.CheckpointDigest,
 		Miner: miner, Groups: groups, GroupSize: uint64(w.Params.GroupSize), Mix: mix,
 		Generation: verify.Generation{
 			TemperatureBits: g.TemperatureBits, TopK: g.TopK, TopPMillionths: g.TopPPpm, MaxNew: g.MaxNew, EndTokens: ends,
