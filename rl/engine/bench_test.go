@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"testing"
 )
 
@@ -15,86 +14,6 @@ func shippedConfig() Config {
 // plainSampling samples from the full softmax at temperature 1.
 func plainSampling(maxNew int) Sampling {
 	return Sampling{TemperatureBits: 0x3f800000, TopPMillionths: 1000000, MaxNew: maxNew, EndTokens: []int32{2}}
-}
-
-// groupRequests are n requests in groups of 8 that share a prompt of 9 tokens.
-func groupRequests(n int) []Request {
-	reqs := make([]Request, n)
-	for i := range reqs {
-		g := int32(i / 8)
-		reqs[i] = Request{Prompt: []int32{1, 3 + g%10, 4, 5, 13, 6, 7, 3 + g/10%10, 16}, Seed: [32]byte{byte(i), byte(i >> 8)}, Sampling: plainSampling(38)}
-	}
-	return reqs
-}
-
-func benchModel(b *testing.B) *Model {
-	m, err := InitModel(shippedConfig(), [32]byte{1})
-	if err != nil {
-		b.Fatal(err)
-	}
-	m, err = m.RoundBF16()
-	if err != nil {
-		b.Fatal(err)
-	}
-	return m
-}
-
-func perSecond(b *testing.B, tokens int) {
-	b.ReportMetric(float64(tokens)/b.Elapsed().Seconds(), "tokens/s")
-}
-
-// BenchmarkDecode samples groups of 8 completions of about 38 tokens; tokens
-// counts completion tokens, the prompts' cost is included.
-func BenchmarkDecode(b *testing.B) {
-	for _, batch := range []int{1, 8, 64} {
-		b.Run(fmt.Sprintf("batch=%d", batch), func(b *testing.B) {
-			e := New(benchModel(b), Options{Threads: 1})
-			reqs, tokens := groupRequests(batch), 0
-			for b.Loop() {
-				out, err := e.Generate(context.Background(), reqs)
-				if err != nil {
-					b.Fatal(err)
-				}
-				for _, c := range out {
-					tokens += len(c.Tokens)
-				}
-			}
-			perSecond(b, tokens)
-		})
-	}
-}
-
-// BenchmarkPrefill replays completions; tokens counts prompt and completion.
-func BenchmarkPrefill(b *testing.B) {
-	e := New(benchModel(b), Options{Threads: 1})
-	reqs := groupRequests(64)
-	out, err := e.Generate(context.Background(), reqs)
-	if err != nil {
-		b.Fatal(err)
-	}
-	replays, tokens, perRound := make([]ReplayRequest, len(reqs)), 0, 0
-	for i, r := range reqs {
-		replays[i] = ReplayRequest{Prompt: r.Prompt, Completion: out[i].Tokens, Seed: r.Seed, Sampling: r.Sampling}
-		perRound += len(r.Prompt) + len(out[i].Tokens)
-	}
-	for b.Loop() {
-		if _, err := e.Replay(context.Background(), replays); err != nil {
-			b.Fatal(err)
-		}
-		tokens += perRound
-	}
-	perSecond(b, tokens)
-}
-
-// BenchmarkTrain takes steps of 64 sequences of 41 tokens: forward, backward, AdamW.
-func BenchmarkTrain(b *testing.B) {
-	tr := NewTrainer(benchModel(b), Options{Threads: 1})
-	seqs, tokens := trainingBatch(64, 41), 0
-	for b.Loop() {
-		trainStep(b, tr, seqs)
-		tokens += 64 * 41
-	}
-	perSecond(b, tokens)
 }
 
 // trainingBatch returns n sequences with a simple pattern to learn.

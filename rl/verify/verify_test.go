@@ -324,16 +324,3 @@ func (c Challenge) fuzzLeaf(tok tokenizer.Tokenizer, i uint64, leaf []byte) (Res
 	r, res := c.leaf(tok, a, i, leaf)
 	return res, r
 }
-
-func BenchmarkBatch(b *testing.B) {
-	c := challenge(b)
-	c.Groups, c.GroupSize = 16, 8
-	leaves := leavesOf(b, honest(b, c))
-	root, tok := batch.Batch{Leaves: leaves}.Root(), testTokenizer(b)
-	for b.Loop() {
-		if res, _ := Batch(c, tok, root, leaves); res.Code != OK {
-			b.Fatal(res)
-		}
-	}
-	b.ReportMetric(float64(len(leaves))*float64(b.N)/b.Elapsed().Seconds(), "rollouts/s")
-}

@@ -108,13 +108,19 @@ func (c *Chain) DeliverTx(tx Tx) (*abci.ExecTxResult, error) {
 // DeliverTxs runs transactions in one block, in order.
 func (c *Chain) DeliverTxs(txs ...Tx) []*abci.ExecTxResult {
 	c.T.Helper()
+	return c.Block(c.cfg.blockTime, c.SignTxs(txs...)...).TxResults
+}
+
+// SignTxs returns the bytes of transactions that run in one block, in this order.
+func (c *Chain) SignTxs(txs ...Tx) [][]byte {
+	c.T.Helper()
 	used := map[string]uint64{}
 	raw := make([][]byte, 0, len(txs))
 	for _, tx := range txs {
 		raw = append(raw, c.sign(tx, used[tx.Signer.Name]))
 		used[tx.Signer.Name]++
 	}
-	return c.Block(c.cfg.blockTime, raw...).TxResults
+	return raw
 }
 
 // TxError is the error of a transaction's result, nil if it succeeded.

@@ -17,6 +17,7 @@ import (
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/rl/verify/replay"
+	"github.com/galahad-network/galahad/testutil/shipped"
 	"github.com/galahad-network/galahad/testutil/tiny"
 )
 
@@ -237,13 +238,20 @@ func TestWhatIsNotTheMinersFaultIsUndecided(t *testing.T) {
 	}
 }
 
+// BenchmarkCheck is what a grader does to the rollouts that the lottery draws: the 128
+// that the shipped model made for a miner, replayed on one thread.
 func BenchmarkCheck(b *testing.B) {
-	eng, c := tiny.Engine(b, "bench"), tiny.Challenge(b, 1)
-	rs := honest(b, eng, c)
-	for b.Loop() {
-		if _, _, err := replay.Check(context.Background(), eng, c, rs, all); err != nil {
-			b.Fatal(err)
-		}
+	eng, c := shipped.Engine(b), shipped.Challenge(b)
+	rs, rollouts := shipped.Rollouts(b, c), 0
+	leaves := make([]uint64, len(rs))
+	for i := range leaves {
+		leaves[i] = uint64(i)
 	}
-	b.ReportMetric(float64(len(all))*float64(b.N)/b.Elapsed().Seconds(), "rollouts/s")
+	for b.Loop() {
+		res, _, err := replay.Check(b.Context(), eng, c, rs, leaves)
+		require.NoError(b, err)
+		require.Equal(b, verify.OK, res.Code, res.String())
+		rollouts += len(rs)
+	}
+	b.ReportMetric(float64(rollouts)/b.Elapsed().Seconds(), "rollouts/s")
 }
