@@ -2,15 +2,17 @@ package miner
 
 import (
 	"context"
-	"encoding/hex"
+	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"time"
 
+	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/generate"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 )
+
+// errNoNeighbour is returned when no other miner's batch can be had yet.
+var errNoNeighbour = errors.New("no batch of another miner can be had yet")
 
 // honest reports whether the miner runs the strategy that everybody else should.
 func (m *Miner) honest() bool {
@@ -28,46 +30,34 @@ func (m *Miner) arm(ctx context.Context, k *work) error {
 		}
 		k.input.Previous = previous.Engine
 	}
-	if m.peer != "" {
-		k.input.Peer = func(context.Context) ([]batch.Rollout, error) { return newestBatch(m.peer) }
-	}
+	k.input.Peer = m.neighbour
 	return nil
 }
 
-// newestBatch reads the newest batch file of a miner's home folder on this
-// machine: the most that a miner could leak to another.
-func newestBatch(home string) ([]batch.Rollout, error) {
-	dir := filepath.Join(home, "batches")
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var newest string
-	var at time.Time
-	for _, e := range entries {
-		info, err := e.Info()
-		if root, bad := hex.DecodeString(e.Name()); bad != nil || len(root) != batch.DigestBytes || err != nil {
+// neighbour fetches the newest batch of another miner that is served by now: one
+// of an earlier window, since nobody serves a batch before COMMIT has ended.
+func (m *Miner) neighbour(ctx context.Context) ([]batch.Rollout, error) {
+	windows := m.current().windows
+	for i := len(windows) - 1; i >= 0; i-- {
+		w := windows[i]
+		if w.Stage == challengetypes.StageOpening || w.Stage == challengetypes.StageCommit {
 			continue
 		}
-		if info.ModTime().After(at) {
-			newest, at = e.Name(), info.ModTime()
+		commitments, _, err := m.chain.Commitments(ctx, w.Window.Run, w.Window.Id)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range commitments {
+			if c.Miner == m.sender.Address().String() {
+				continue
+			}
+			b, err := m.batches.Fetch(ctx, c.Locator, c.Root, batches.Limits(uint64(c.Groups), uint64(w.Window.Params.GroupSize), c.Bytes))
+			if err != nil {
+				m.log.Debug("another miner's batch cannot be had", "miner", c.Miner, "error", err)
+				continue
+			}
+			return decode(b)
 		}
 	}
-	if newest == "" {
-		return nil, fmt.Errorf("no batch in %s yet", dir)
-	}
-	root, err := hex.DecodeString(newest)
-	if err != nil {
-		return nil, err
-	}
-	f, err := os.Open(filepath.Join(dir, newest))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := batch.ReadFile(f, root, batch.Limits{FileBytes: 1 << 30, PayloadBytes: 1 << 30, Leaves: 1 << 20})
-	if err != nil {
-		return nil, err
-	}
-	return decode(b)
+	return nil, fmt.Errorf("run %d: %w", m.config.Run, errNoNeighbour)
 }

@@ -13,6 +13,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
@@ -70,8 +71,7 @@ type Miner struct {
 	sender   Sender
 	policies Policies
 	strategy generate.Strategy
-	kind     string
-	peer     string
+	batches  batches.Fetcher
 	journal  *journal
 	store    *store.Store
 	metrics  *metrics
@@ -105,10 +105,10 @@ type Options struct {
 
 	// Strategy other than generate.Honest (nil) makes a cheat, of that Kind, for
 	// the local network. Its batches are not checked before they are committed.
-	// Peer is the storage folder of the miner that it copies from.
+	// Batches is for those that copy from others.
 	Strategy generate.Strategy
 	Kind     string
-	Peer     string
+	Batches  batches.Fetcher
 }
 
 // New opens journal and storage. Close the miner when done.
@@ -126,7 +126,7 @@ func New(ctx context.Context, o Options) (*Miner, error) {
 		return nil, fmt.Errorf("storage.url: %w", err)
 	}
 	m := &Miner{
-		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, strategy: o.Strategy, kind: o.Kind, peer: o.Peer,
+		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, strategy: o.Strategy, batches: o.Batches,
 		journal: j, store: st, metrics: newMetrics(), log: o.Log, speed: &speed{},
 		view: view{changed: make(chan struct{}), blockTime: time.Second},
 	}

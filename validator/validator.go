@@ -86,7 +86,7 @@ type Validator struct {
 
 	operator    sdk.ValAddress
 	conformance []byte
-	replaying   sync.Mutex // one replay at a time: the engine uses all its threads
+	turns       turns // of replays: the engine uses all its threads for one
 
 	mu      sync.Mutex
 	view    view

@@ -16,6 +16,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
@@ -90,7 +91,7 @@ func startCommand() *cobra.Command {
 		Use: "start", Short: "mine until stopped (Ctrl-C)", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return start(cmd) },
 	}
-	addAdversaryFlags(cmd)
+	addAdversaryFlag(cmd)
 	return cmd
 }
 
@@ -113,6 +114,7 @@ func start(cmd *cobra.Command) error {
 	options := miner.Options{
 		Home: home, Config: s.config, Chain: s.client, Sender: s.writer, Log: s.log,
 		Policies: checkpoints.New(filepath.Join(home, "checkpoints"), s.config.Checkpoints, fetcher, s.log),
+		Batches:  batches.Fetcher{HTTP: fetcher},
 	}
 	if err := arm(cmd, &options); err != nil {
 		return err
