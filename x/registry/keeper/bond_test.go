@@ -184,6 +184,40 @@ func TestMinerCannotLeaveWhileAWindowCountsOnIt(t *testing.T) {
 	require.EqualValues(t, 0, s.miner(s.alice).JailedUntilWindow)
 }
 
+// TestAMinerCanLeaveALiveRun: a run that goes on always has an open window, and every
+// eligible miner is frozen into it. Without a way out of the next one, nobody who was
+// never jailed could have its bond back.
+func TestAMinerCanLeaveALiveRun(t *testing.T) {
+	s := newSuite(t)
+	s.register(s.alice, 40, 16)
+	height := int64(10)
+	next := uint64(0)
+	open := func() { // a window opens while the one before is still open, as in a pipelined run
+		list, err := s.k.EligibleMiners(s.Ctx, 1, next, 100, 1000)
+		require.NoError(t, err)
+		s.Challenge.AddWindow(1, next, height)
+		for _, m := range list {
+			s.Challenge.Freeze(1, next, m.Address, m.DeclaredGroups)
+		}
+		if next > 0 {
+			s.Challenge.Close(1, next-1, height+1)
+		}
+		next, height = next+1, height+10
+	}
+	open()
+	open()
+	require.ErrorIs(t, s.unbond(s.alice, 40), types.ErrMinerBusy)
+	_, err := s.msgs.DeclareGroups(s.Ctx, &types.MsgDeclareGroups{Miner: s.alice.String(), Run: 1, DeclaredGroups: 0})
+	require.NoError(t, err)
+	s.requireExportImport()
+	require.ErrorIs(t, s.unbond(s.alice, 40), types.ErrMinerBusy, "what is open still counts on it")
+	open()
+	require.NoError(t, s.unbond(s.alice, 40))
+	s.Pass(types.DefaultParams().UnbondingTime)
+	require.NoError(t, s.k.EndBlock(s.Ctx))
+	s.requireInt(params.GAL(1000), s.Balance(s.alice))
+}
+
 func TestUnbondingIsPaidWhenDueAndNotBefore(t *testing.T) {
 	s := newSuite(t)
 	s.register(s.alice, 40, 16)

@@ -14,7 +14,8 @@ import (
 )
 
 // EligibleMiners returns the miners that a window of the run may freeze, by age of
-// registration: those that are not jailed in that window and hold min_bond. It stops
+// registration: those that are not jailed in that window, declare groups and hold
+// min_bond. It stops
 // at maxMiners, and passes over a miner whose declared groups would exceed maxGroups
 // in total; a younger one that still fits is taken.
 func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMiners, maxGroups uint32) (eligible []challengetypes.EligibleMiner, err error) {
@@ -37,7 +38,7 @@ func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMine
 		if err != nil {
 			return nil, err
 		}
-		if miner.JailedUntilWindow > window || miner.Bond.LT(params.MinBond) ||
+		if miner.JailedUntilWindow > window || miner.DeclaredGroups == 0 || miner.Bond.LT(params.MinBond) ||
 			groups+uint64(miner.DeclaredGroups) > uint64(maxGroups) {
 			continue
 		}
@@ -90,7 +91,7 @@ func (k *Keeper) checkCanLeave(ctx context.Context, addr sdk.AccAddress, miner t
 			return err
 		}
 		if frozen {
-			return types.ErrMinerBusy.Wrapf("window %d is open and counts on it", w.Id)
+			return types.ErrMinerBusy.Wrapf("window %d is open and counts on it; declare 0 groups to be left out of the next ones", w.Id)
 		}
 	}
 	return nil

@@ -75,9 +75,6 @@ func (g GenesisState) validateMiners(next map[uint64]uint64) (map[minerKey]sdkma
 		if err := locator.Check(m.Endpoint, locator.MaxLength, EndpointSchemes...); err != nil {
 			return nil, ErrInvalidGenesis.Wrapf("miners[%d]: endpoint: %s", i, err)
 		}
-		if m.DeclaredGroups == 0 {
-			return nil, ErrInvalidGenesis.Wrapf("miners[%d]: declares no groups", i)
-		}
 		if m.Order >= next[m.Run] || orders[[2]uint64{m.Run, m.Order}] {
 			return nil, ErrInvalidGenesis.Wrapf("miners[%d]: order %d is taken or not below the run's next order", i, m.Order)
 		}

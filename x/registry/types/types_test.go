@@ -74,7 +74,6 @@ func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
 		"bond nil":                     func(g *types.GenesisState) { g.Miners[1].Bond = sdkmath.Int{} },
 		"bond negative":                func(g *types.GenesisState) { g.Miners[1].Bond = sdkmath.NewInt(-1) },
 		"endpoint":                     func(g *types.GenesisState) { g.Miners[1].Endpoint = "ftp://x" },
-		"no groups":                    func(g *types.GenesisState) { g.Miners[1].DeclaredGroups = 0 },
 		"order twice":                  func(g *types.GenesisState) { g.Miners[1].Order = g.Miners[0].Order },
 		"order not given out":          func(g *types.GenesisState) { g.Miners[1].Order = 2 },
 		"orders unsorted":              func(g *types.GenesisState) { g.NextOrders[1].Run = 1 },
