@@ -157,7 +157,7 @@ func (j *job) deadlines(ctx context.Context, stopFetching, stopChecking func()) 
 		if open && s.Stage == challengetypes.StageAudit {
 			if !told {
 				j.audit, told = s.Window, true
-				close(j.seeded)
+				j.release(ctx)
 			}
 			length := s.Window.AuditEnd - s.Window.AuditStart
 			// A transaction that is sent now comes into block height+1 or later.
@@ -174,6 +174,24 @@ func (j *job) deadlines(ctx context.Context, stopFetching, stopChecking func()) 
 		case <-view.changed:
 		}
 	}
+}
+
+// lineUp is how long the replays of a window are held back when its audit is drawn,
+// so that all that are ready line up and the first turn goes by rank, too.
+const lineUp = 50 * time.Millisecond
+
+// release lets the replays begin.
+func (j *job) release(ctx context.Context) {
+	// No rank of this window is lower, so nothing of it gets a turn before.
+	held, cancel := context.WithTimeout(ctx, lineUp)
+	defer cancel()
+	done, err := j.v.turns.wait(held, binary.BigEndian.AppendUint64(nil, j.window.Id))
+	close(j.seeded)
+	if err != nil {
+		return // an older window is being replayed, so there is a queue anyway
+	}
+	<-held.Done()
+	done()
 }
 
 // examine takes one batch through everything: fetch, the checks without the
