@@ -25,20 +25,20 @@ type keeper struct{}
 func (keeper) MustMarshal() {}
 
 func calls(m map[string]int, k keeper) {
-	panic("no") // want panic
-	MustParse("x") // want must
+	panic("no")     // want panic
+	MustParse("x")  // want must
 	k.MustMarshal() // want must
 	mustard()
 	_ = time.Now() // want clock
 	_ = time.Unix(0, 0)
 	_ = os.Getenv("HOME") // want env
-	os.Exit(1) // want panic
-	_ = rand.Int() // want rand
-	_ = randv2.Uint64() // want rand
+	os.Exit(1)            // want panic
+	_ = rand.Int()        // want rand
+	_ = randv2.Uint64()   // want rand
 	r := randv2.New(randv2.NewPCG(1, 2))
 	_ = r.Uint64()
 	randv2.Shuffle(1, func(i, j int) {}) // want rand
-	go mustard() // want go
+	go mustard()                         // want go
 }
 
 func mustard() {}
@@ -70,13 +70,13 @@ func (s set) named() {
 }
 
 func floats(a, b int) int {
-	x := float32(a) // want float
+	x := float32(a)       // want float
 	if float64(b) > 0.1 { // want float
 		return 1
 	}
 	var z []float32 // want float
-	_ = z // want float
-	return int(x) // want float
+	_ = z           // want float
+	return int(x)   // want float
 }
 
 func generic[T any](v T) T { return v }
@@ -84,7 +84,7 @@ func generic[T any](v T) T { return v }
 func fails() (int, error) { return 0, nil }
 
 func unchecked() {
-	fails() // want unchecked
+	fails()       // want unchecked
 	defer fails() // want unchecked
 	_, _ = fails()
 	var b strings.Builder
