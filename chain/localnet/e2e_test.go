@@ -55,6 +55,9 @@ func freeBasePort(t testing.TB, n int) int {
 	return 0
 }
 
+// patientGenesis leaves time for eight miners, and for the other tests that share the machine.
+var patientGenesis = genesisOptions{mix: DefaultMix, commit: 14, audit: 20, reveal: 8}
+
 // testNetwork makes a network and runs up while all of it runs.
 func testNetwork(t testing.TB, cheats []string, up func(ctx context.Context, s *Supervisor, src *source) error) {
 	t.Helper()
@@ -62,7 +65,7 @@ func testNetwork(t testing.TB, cheats []string, up func(ctx context.Context, s *
 	n := newNetwork(home, freeBasePort(t, 40), cheats)
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
-	require.NoError(t, n.create(ctx, "arithmetic-3:1"))
+	require.NoError(t, n.create(ctx, patientGenesis))
 	src, err := newSource(n)
 	require.NoError(t, err)
 	defer src.Close()

@@ -49,10 +49,20 @@ const (
 	blockTime = 950 * time.Millisecond
 )
 
+// genesisOptions are what a network's one run can be made with.
+type genesisOptions struct {
+	mix                   string // of environments, as --mix says it
+	commit, audit, reveal uint32 // stage lengths in blocks
+}
+
+// defaultGenesis has stages that two cores keep up with: AUDIT is longer than COMMIT because each of three graders
+// replays what three miners sampled, and a longer one would cost no window, as the next ones go on beside it.
+var defaultGenesis = genesisOptions{mix: DefaultMix, commit: 8, audit: 12, reveal: 4}
+
 // create makes the keys, the genesis and every node's configuration.
-func (n *Network) create(ctx context.Context, mix string) error {
+func (n *Network) create(ctx context.Context, o genesisOptions) error {
 	a := app.New(log.NewNopLogger(), dbm.NewMemDB(), true, simtestutil.EmptyAppOptions{})
-	g := &genesisBuilder{n: n, app: a, mix: mix, start: time.Now().UTC().Truncate(time.Second)}
+	g := &genesisBuilder{n: n, app: a, options: o, start: time.Now().UTC().Truncate(time.Second)}
 	steps := []struct {
 		what string
 		do   func(context.Context) error
@@ -78,7 +88,7 @@ type genesisBuilder struct {
 	n        *Network
 	app      *app.App
 	start    time.Time
-	mix      string // of environments, as --mix says it
+	options  genesisOptions
 	accounts authtypes.GenesisAccounts
 	balances []banktypes.Balance
 	genTxs   []sdk.Tx

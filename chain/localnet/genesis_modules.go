@@ -110,7 +110,7 @@ func (g *genesisBuilder) run(ctx context.Context) (challenge.Run, error) {
 	if err != nil {
 		return challenge.Run{}, err
 	}
-	mix, err := parseMix(g.mix)
+	mix, err := parseMix(g.options.mix)
 	if err != nil {
 		return challenge.Run{}, err
 	}
@@ -124,7 +124,7 @@ func (g *genesisBuilder) run(ctx context.Context) (challenge.Run, error) {
 	}
 	tok := base.Tokenizer.Digest()
 	p := challenge.DefaultRunParams(weights, tok[:], conformanceDigest[:])
-	p.CommitBlocks, p.AuditBlocks, p.RevealBlocks = 8, 8, 4
+	p.CommitBlocks, p.AuditBlocks, p.RevealBlocks = g.options.commit, g.options.audit, g.options.reveal
 	p.MaxGroupsPerWindow = 128
 	p.AuditBudgetGroups, p.AuditMinPpm = 32, 250_000
 	p.MinGraderTokensPerSecond = 2000

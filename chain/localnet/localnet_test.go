@@ -85,7 +85,7 @@ func TestLoadSaysHowToMakeANetwork(t *testing.T) {
 
 func TestCreatedGenesisIsTheNetworksAndLoadsAgain(t *testing.T) {
 	n := newNetwork(t.TempDir(), 27000, []string{adversary.Copy})
-	require.NoError(t, n.create(t.Context(), DefaultMix))
+	require.NoError(t, n.create(t.Context(), defaultGenesis))
 	loaded, err := Load(n.Home)
 	require.NoError(t, err)
 	require.Equal(t, n, loaded)

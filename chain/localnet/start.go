@@ -119,7 +119,9 @@ func openOrCreate(ctx context.Context, out io.Writer, home string, o startOption
 			return nil, err
 		}
 	}
-	return n, n.create(ctx, o.mix)
+	g := defaultGenesis
+	g.mix = o.mix
+	return n, n.create(ctx, g)
 }
 
 // watcher shows the network and keeps the report.
