@@ -1,17 +1,16 @@
 package keeper
 
 import (
-	"bytes"
 	"context"
-
-	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	"github.com/galahad-network/galahad/x/settlement/types"
 )
 
 // CommitVerdicts stores the hash of a grader's verdicts. A grader has one hash in a
-// window, and no hash is taken twice.
+// window, the first. A hash that another grader has posted, too, is not refused: it
+// binds one grader's address, so only that one can open it, and refusing it would let
+// whoever sees it in the mempool post it first and so keep its owner from its duty.
 func (s msgServer) CommitVerdicts(ctx context.Context, msg *types.MsgCommitVerdicts) (*types.MsgCommitVerdictsResponse, error) {
 	if len(msg.Hash) != types.HashSize {
 		return nil, types.ErrInvalidHash.Wrapf("%d bytes, want %d", len(msg.Hash), types.HashSize)
@@ -20,17 +19,10 @@ func (s msgServer) CommitVerdicts(ctx context.Context, msg *types.MsgCommitVerdi
 	if err != nil {
 		return nil, err
 	}
-	commits, err := values(s.Commits.Iterate(ctx, ofWindow[sdk.ValAddress](msg.Run, msg.Window)))
-	if err != nil {
+	if has, err := s.Commits.Has(ctx, d.key); err != nil {
 		return nil, err
-	}
-	for _, c := range commits { // at most max_graders
-		if c.Grader == d.operator {
-			return nil, types.ErrAlreadyCommitted.Wrapf("window %d of run %d", msg.Window, msg.Run)
-		}
-		if bytes.Equal(c.Hash, msg.Hash) {
-			return nil, types.ErrCopiedHash.Wrapf("%s posted %X", c.Grader, msg.Hash)
-		}
+	} else if has {
+		return nil, types.ErrAlreadyCommitted.Wrapf("window %d of run %d", msg.Window, msg.Run)
 	}
 	if err := s.Commits.Set(ctx, d.key, types.VerdictCommit{
 		Run: msg.Run, Window: msg.Window, Grader: d.operator, Hash: msg.Hash,

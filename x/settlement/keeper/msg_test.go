@@ -48,17 +48,26 @@ func TestCommitVerdictsRefusals(t *testing.T) {
 	}
 }
 
-func TestAttackCopiedHashIsRefused(t *testing.T) {
+// A grader that sees the hash of another in the mempool and posts it first can neither
+// open it nor keep its owner from posting and opening it.
+func TestAttackCopiedHashHurtsTheCopierOnly(t *testing.T) {
 	s := newSuite(t, 1, 60, 40)
 	s.open(0)
 	s.commit(0, s.miners[0], 16)
 	v := s.verdicts(0, nil, work)
-	s.commitVerdicts(0, 0, v)
-	s.refuseCommit(types.ErrCopiedHash, func(m *types.MsgCommitVerdicts) {
-		m.Grader, m.Hash = s.graders[1].String(), s.hash(0, 0, v)
+	s.at(inAudit(0))
+	_, err := s.server().CommitVerdicts(s.ctx, &types.MsgCommitVerdicts{
+		Grader: s.graders[1].String(), Run: 1, Window: 0, Hash: s.hash(0, 0, v),
 	})
-	// And would be of no use: the hash binds the grader.
-	require.NotEqual(t, s.hash(0, 0, v), s.hash(0, 1, v))
+	require.NoError(t, err)
+	s.commitVerdicts(0, 0, v)
+	s.at(inReveal(0)).refuse(types.ErrHashMismatch, func(ctx context.Context) error {
+		m := s.revealMsg(0, 0, v)
+		m.Grader = s.graders[1].String()
+		_, err := s.server().RevealVerdicts(ctx, m)
+		return err
+	})
+	s.reveal(0, 0, v)
 }
 
 func TestTheFirstHashStays(t *testing.T) {

@@ -18,36 +18,34 @@ var (
 	ErrInvalidHash = errorsmod.Register(ModuleName, 7, "invalid hash")
 	// ErrAlreadyCommitted is for a grader's second hash in a window; the first one stays.
 	ErrAlreadyCommitted = errorsmod.Register(ModuleName, 8, "verdicts already committed")
-	// ErrCopiedHash is for a hash that another grader posted in the window.
-	ErrCopiedHash = errorsmod.Register(ModuleName, 9, "hash already posted by another grader")
 	// ErrNotCommitted is for a reveal without a hash.
-	ErrNotCommitted = errorsmod.Register(ModuleName, 10, "no verdicts committed")
+	ErrNotCommitted = errorsmod.Register(ModuleName, 9, "no verdicts committed")
 	// ErrAlreadyRevealed is for a grader's second reveal in a window.
-	ErrAlreadyRevealed = errorsmod.Register(ModuleName, 11, "verdicts already revealed")
+	ErrAlreadyRevealed = errorsmod.Register(ModuleName, 10, "verdicts already revealed")
 	// ErrInvalidSalt is for a salt that is not 32 bytes.
-	ErrInvalidSalt = errorsmod.Register(ModuleName, 12, "invalid salt")
+	ErrInvalidSalt = errorsmod.Register(ModuleName, 11, "invalid salt")
 	// ErrWrongMiners is for verdicts that are not on exactly the committed miners, ascending by address.
-	ErrWrongMiners = errorsmod.Register(ModuleName, 13, "verdicts are not on the committed miners")
+	ErrWrongMiners = errorsmod.Register(ModuleName, 12, "verdicts are not on the committed miners")
 	// ErrInvalidVerdict is for an unknown code, or a leaf that the code or the batch does not have.
-	ErrInvalidVerdict = errorsmod.Register(ModuleName, 14, "invalid verdict")
+	ErrInvalidVerdict = errorsmod.Register(ModuleName, 13, "invalid verdict")
 	// ErrWrongWeights is for weights that are not those of the verdicts.
-	ErrWrongWeights = errorsmod.Register(ModuleName, 15, "weights are not those of the verdicts")
+	ErrWrongWeights = errorsmod.Register(ModuleName, 14, "weights are not those of the verdicts")
 	// ErrInvalidWork is for a work root that is not 32 bytes, or missing though a batch is ok.
-	ErrInvalidWork = errorsmod.Register(ModuleName, 16, "invalid work root")
+	ErrInvalidWork = errorsmod.Register(ModuleName, 15, "invalid work root")
 	// ErrWrongConformance is for a conformance digest that is not the run's.
-	ErrWrongConformance = errorsmod.Register(ModuleName, 17, "wrong conformance digest")
+	ErrWrongConformance = errorsmod.Register(ModuleName, 16, "wrong conformance digest")
 	// ErrHashMismatch is for a reveal that the posted hash does not commit to.
-	ErrHashMismatch = errorsmod.Register(ModuleName, 18, "reveal does not match the hash")
+	ErrHashMismatch = errorsmod.Register(ModuleName, 17, "reveal does not match the hash")
 	// ErrNothingToClaim is for a claim without an unlocked credit.
-	ErrNothingToClaim = errorsmod.Register(ModuleName, 19, "nothing to claim")
+	ErrNothingToClaim = errorsmod.Register(ModuleName, 18, "nothing to claim")
 	// ErrInvalidAmount is for an amount that is missing, negative or beyond 256 bits.
-	ErrInvalidAmount = errorsmod.Register(ModuleName, 20, "invalid amount")
+	ErrInvalidAmount = errorsmod.Register(ModuleName, 19, "invalid amount")
 	// ErrNotSettled is for a query on a window that is not CLOSED or VOID.
-	ErrNotSettled = errorsmod.Register(ModuleName, 21, "window is not settled")
+	ErrNotSettled = errorsmod.Register(ModuleName, 20, "window is not settled")
 	// ErrInvalidRequest is for a query without its fields or beyond its bounds.
-	ErrInvalidRequest = errorsmod.Register(ModuleName, 22, "invalid request")
+	ErrInvalidRequest = errorsmod.Register(ModuleName, 21, "invalid request")
 	// ErrBrokenInvariant is for a state that breaks one of the module's invariants.
-	ErrBrokenInvariant = errorsmod.Register(ModuleName, 23, "broken invariant")
+	ErrBrokenInvariant = errorsmod.Register(ModuleName, 22, "broken invariant")
 	// ErrInternal is for a step of settlement that stopped; the step's state is dropped.
-	ErrInternal = errorsmod.Register(ModuleName, 24, "settlement step failed")
+	ErrInternal = errorsmod.Register(ModuleName, 23, "settlement step failed")
 )

@@ -77,7 +77,7 @@ func TestParamsValidate(t *testing.T) {
 func TestErrorCodesAreStable(t *testing.T) {
 	for i, err := range []*errorsmod.Error{
 		types.ErrInvalidAddress, types.ErrInvalidParams, types.ErrInvalidGenesis, types.ErrWrongStage, types.ErrNotGrader,
-		types.ErrInvalidHash, types.ErrAlreadyCommitted, types.ErrCopiedHash, types.ErrNotCommitted, types.ErrAlreadyRevealed,
+		types.ErrInvalidHash, types.ErrAlreadyCommitted, types.ErrNotCommitted, types.ErrAlreadyRevealed,
 		types.ErrInvalidSalt, types.ErrWrongMiners, types.ErrInvalidVerdict, types.ErrWrongWeights, types.ErrInvalidWork,
 		types.ErrWrongConformance, types.ErrHashMismatch, types.ErrNothingToClaim, types.ErrInvalidAmount, types.ErrNotSettled,
 		types.ErrInvalidRequest, types.ErrBrokenInvariant, types.ErrInternal,
