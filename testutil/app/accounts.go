@@ -41,12 +41,13 @@ func (c *Chain) Account(name string) *Account {
 	if a, ok := c.accounts[name]; ok {
 		return a
 	}
-	a := newAccount(name)
+	a := NewAccount(name)
 	c.accounts[name] = a
 	return a
 }
 
-func newAccount(name string) *Account {
+// NewAccount returns the account called name before there is a chain, for genesis.
+func NewAccount(name string) *Account {
 	key := secp256k1.GenPrivKeyFromSecret([]byte("galahad test account " + name))
 	return &Account{Name: name, Key: key, Address: sdk.AccAddress(key.PubKey().Address())}
 }

@@ -1,0 +1,206 @@
+package app_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/app/params"
+	testapp "github.com/galahad-network/galahad/testutil/app"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
+)
+
+// benchMiners is the number of accounts that send, and so of transactions in a block.
+const benchMiners = 100
+
+// BenchmarkFinalizeBlock counts the transactions that go through FinalizeBlock and
+// Commit in a second, for a plain transfer and for each of our messages. A block holds
+// transactions of one kind, each signed by an account of its own and paying a fee; all
+// must succeed, and together stay below the gas of a real block. What it takes to get
+// the chain to where such a block is possible, and signing, is not timed.
+//
+// Blocks have 100 transactions, where the protocol lets that many of a kind be valid
+// at once. It does not for
+//   - CommitVerdicts and RevealVerdicts: one of each grader in a window, so 50; a
+//     reveal has verdicts on 100 miners;
+//   - SubmitBeacon: one for each round that some window waits for. 32 runs whose
+//     COMMITs have different lengths wait for 32 rounds; each opens one window's COMMIT
+//     and draws the audit of the one before;
+//   - PublishCheckpoint: 16, the most versions of a run that may be waiting to become
+//     active, all by the run's learner.
+//
+// Each block of CommitRollouts, CommitVerdicts, RevealVerdicts and Claim is of another
+// window, so that every transaction does the first of its kind; for Register all miners
+// leave before they come back. Empty is the block without transactions: the part of
+// the others that does not grow with their number.
+func BenchmarkFinalizeBlock(b *testing.B) {
+	b.Run("Empty", func(b *testing.B) {
+		c := newBenchChain(b, benchMiners, 1)
+		c.register()
+		blocks := 0
+		for b.Loop() {
+			c.NextBlock()
+			blocks++
+		}
+		b.ReportMetric(b.Elapsed().Seconds()*1000/float64(blocks), "ms/block")
+	})
+	for _, k := range []struct {
+		name string
+		runs int
+		// prepare brings the chain to where blocks can be made; nil registers the miners.
+		prepare func(c *benchChain)
+		// next makes the transactions of block i.
+		next func(c *benchChain, i int) []testapp.Tx
+	}{
+		{name: "BankSend", next: func(c *benchChain, _ int) []testapp.Tx {
+			return c.each(func(i int, m *testapp.Account) sdk.Msg { return send(m, c.miners[(i+1)%len(c.miners)], 1) })
+		}},
+		{name: "Register", next: leaveAndRegister},
+		{name: "Bond", next: func(c *benchChain, _ int) []testapp.Tx {
+			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+				return &registrytypes.MsgBond{Miner: m.String(), Run: 1, Amount: sdkmath.OneInt()}
+			})
+		}},
+		{name: "Unbond", next: func(c *benchChain, _ int) []testapp.Tx {
+			c.NextBlocks(2) // pays what the last block unbonded
+			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+				return &registrytypes.MsgUnbond{Miner: m.String(), Run: 1, Amount: sdkmath.OneInt()}
+			})
+		}},
+		{name: "UpdateEndpoint", next: func(c *benchChain, i int) []testapp.Tx {
+			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+				return &registrytypes.MsgUpdateEndpoint{Miner: m.String(), Run: 1, Endpoint: fmt.Sprintf("http://127.0.0.1:%d", 9200+i%2)}
+			})
+		}},
+		{name: "DeclareGroups", next: func(c *benchChain, i int) []testapp.Tx {
+			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+				return &registrytypes.MsgDeclareGroups{Miner: m.String(), Run: 1, DeclaredGroups: uint32(1 + i%2)}
+			})
+		}},
+		{name: "SubmitBeacon", runs: 32, prepare: func(c *benchChain) { c.prepare(c.rounds()) }, next: differentRounds},
+		{name: "PublishCheckpoint", prepare: func(c *benchChain) {
+			c.register()
+			c.settle()
+		}, next: checkpoints},
+		{name: "CommitRollouts", next: func(c *benchChain, _ int) []testapp.Tx {
+			window := c.nextWindow()
+			c.reach(window, challengetypes.StageCommit)
+			return c.commitments(window)
+		}},
+		{name: "CommitVerdicts", next: func(c *benchChain, _ int) []testapp.Tx {
+			window := c.nextWindow()
+			c.reach(window, challengetypes.StageCommit)
+			c.prepare(c.commitments(window))
+			commits, _ := c.verdicts(window)
+			c.reach(window, challengetypes.StageAudit)
+			return commits
+		}},
+		{name: "RevealVerdicts", next: func(c *benchChain, _ int) []testapp.Tx {
+			_, reveals := c.grade()
+			return reveals
+		}},
+		{name: "Claim", next: func(c *benchChain, _ int) []testapp.Tx {
+			window := c.settle()
+			// reward_lock_windows is 1: another window has to be over.
+			c.reach(window+1, challengetypes.StageClosed, challengetypes.StageVoid)
+			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+				return &settlementtypes.MsgClaim{Miner: m.String(), Run: 1}
+			})
+		}},
+	} {
+		b.Run(k.name, func(b *testing.B) {
+			c := newBenchChain(b, benchMiners, max(k.runs, 1))
+			if k.prepare == nil {
+				k.prepare = (*benchChain).register
+			}
+			k.prepare(c)
+			txs := 0
+			for i := 0; b.Loop(); i++ {
+				b.StopTimer()
+				raw := c.SignTxs(k.next(c, i)...)
+				require.NotEmpty(b, raw)
+				b.StartTimer()
+				gas := c.deliver(raw)
+				require.LessOrEqual(b, gas, int64(params.MaxBlockGas))
+				txs += len(raw)
+			}
+			b.ReportMetric(float64(txs)/b.Elapsed().Seconds(), "tx/s")
+		})
+	}
+}
+
+// leaveAndRegister lets all miners leave, and waits until their bonds are paid.
+func leaveAndRegister(c *benchChain, _ int) []testapp.Tx {
+	c.prepare(c.each(func(_ int, m *testapp.Account) sdk.Msg {
+		return &registrytypes.MsgUnbond{Miner: m.String(), Run: 1, Amount: params.GAL(1000)}
+	}))
+	c.NextBlocks(2)
+	return c.registrations()
+}
+
+// differentRounds runs blocks until every run waits for a round of its own.
+func differentRounds(c *benchChain, _ int) []testapp.Tx {
+	for range 100 {
+		if txs := c.rounds(); len(txs) == 32 {
+			return txs
+		}
+		c.NextBlock()
+	}
+	c.b.Fatal("the runs never waited for different rounds")
+	return nil
+}
+
+// checkpoints are the next 16 versions of run 1, trained on its one CLOSED window.
+func checkpoints(c *benchChain, i int) []testapp.Tx {
+	c.NextBlock() // makes the last ones active
+	learner := c.Account("learner")
+	var txs []testapp.Tx
+	for v := uint64(i*policytypes.MaxPending) + 1; v <= uint64(i+1)*policytypes.MaxPending; v++ {
+		txs = append(txs, benchTx(learner, &policytypes.MsgPublishCheckpoint{
+			Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(v - 1), Digest: benchDigest(v),
+			Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{1},
+			RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v),
+		}))
+	}
+	return txs
+}
+
+// BenchmarkSettlementBlocks settles windows of 1,000 miners and 50 graders that agree,
+// in blocks: from the first that sees SETTLING to the one that closes the window, with
+// max_settle_per_block at its default. Reported are the time of all these blocks
+// together, of the longest of them, and how many they are.
+func BenchmarkSettlementBlocks(b *testing.B) {
+	c := newBenchChain(b, 1000, 1)
+	c.register()
+	var longest time.Duration
+	blocks, windows := 0, 0
+	for b.Loop() {
+		b.StopTimer()
+		window, reveals := c.grade()
+		c.prepare(reveals)
+		c.reach(window, challengetypes.StageSettling)
+		b.StartTimer()
+		for done := false; !done; {
+			start := time.Now()
+			c.NextBlock()
+			longest = max(longest, time.Since(start))
+			blocks++
+			w, _ := c.window(window)
+			require.Empty(b, w.VoidReason)
+			done = w.ClosedHeight > 0
+		}
+		windows++
+	}
+	b.ReportMetric(b.Elapsed().Seconds()*1000/float64(windows), "ms/window")
+	b.ReportMetric(float64(longest.Microseconds())/1000, "ms/longest-block")
+	b.ReportMetric(float64(blocks)/float64(windows), "blocks/window")
+}
