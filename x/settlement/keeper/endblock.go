@@ -62,19 +62,19 @@ func (k *Keeper) settleRun(ctx context.Context, params types.Params, run uint64,
 // settle goes on with a window in SETTLING: its first block freezes the consensus,
 // the emission and all rows, each block settles some miners, the last one closes it.
 func (k *Keeper) settle(ctx context.Context, params types.Params, w challengetypes.Window, budget uint32) (uint32, error) {
+	miners, err := k.miners(ctx, w)
+	if err != nil {
+		return 0, err
+	}
 	cursor, err := k.Cursors.Get(ctx, collections.Join(w.Run, w.Id))
 	switch {
 	case errors.Is(err, collections.ErrNotFound):
-		frozen, err := k.freeze(ctx, params, w)
+		frozen, err := k.freeze(ctx, params, w, miners)
 		if err != nil || frozen == nil { // nil: the window is VOID
 			return 0, err
 		}
 		cursor = *frozen
 	case err != nil:
-		return 0, err
-	}
-	miners, err := k.challenge.FrozenMiners(ctx, w.Run, w.Id)
-	if err != nil {
 		return 0, err
 	}
 	var settled uint32

@@ -36,8 +36,8 @@ type sheet struct {
 // freeze fixes everything that a window's settlement depends on: the consensus, the
 // rows of all miners, the graders' pay, and the emission, which it mints. The cursor is
 // for the caller to store; nil says that the window is VOID.
-func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetypes.Window) (*types.Cursor, error) {
-	s, err := k.sheet(ctx, w)
+func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetypes.Window, miners []frozenMiner) (*types.Cursor, error) {
+	s, err := k.sheet(ctx, w, miners)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,7 @@ func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetyp
 	}
 	cursor.Result.RevealedStake = types.FromAmount(tally.Revealed)
 	cursor.Result.Work = tally.Work
-	if err := k.freezeMiners(ctx, w, s, tally, &cursor); err != nil {
+	if err := k.freezeMiners(ctx, w, miners, s, tally, &cursor); err != nil {
 		return nil, err
 	}
 	minted, err := k.mint(ctx, params, w, w.EmissionStart, cursor.EmissionEnd)
@@ -89,13 +89,13 @@ func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetyp
 }
 
 // sheet reads a window.
-func (k *Keeper) sheet(ctx context.Context, w challengetypes.Window) (*sheet, error) {
+func (k *Keeper) sheet(ctx context.Context, w challengetypes.Window, miners []frozenMiner) (*sheet, error) {
 	s := &sheet{}
 	graders, err := k.challenge.FrozenGraders(ctx, w.Run, w.Id)
 	if err != nil {
 		return nil, err
 	}
-	if s.miners, err = k.committed(ctx, w); err != nil {
+	if s.miners, err = k.committed(ctx, w, miners); err != nil {
 		return nil, err
 	}
 	for _, g := range graders {
@@ -146,33 +146,49 @@ func (k *Keeper) reveal(ctx context.Context, key graderKey, miners int) (*consen
 	return r, nil
 }
 
-// committed are the miners with a commitment in the window, ascending by raw address.
-func (k *Keeper) committed(ctx context.Context, w challengetypes.Window) ([]types.CommittedMiner, error) {
-	commitments, err := k.rollout.Commitments(ctx, w.Run, w.Id)
-	if err != nil {
-		return nil, err
-	}
+// frozenMiner is a frozen miner with its address parsed; nil if that is none.
+type frozenMiner struct {
+	addr     sdk.AccAddress
+	text     string
+	declared uint32
+}
+
+// miners are the frozen miners of a window, in the order of the cursor.
+func (k *Keeper) miners(ctx context.Context, w challengetypes.Window) ([]frozenMiner, error) {
 	frozen, err := k.challenge.FrozenMiners(ctx, w.Run, w.Id)
 	if err != nil {
 		return nil, err
 	}
-	declared := make(map[string]uint32, len(frozen))
+	miners := make([]frozenMiner, 0, len(frozen))
 	for _, m := range frozen {
 		addr, err := k.account(m.Address)
 		if err != nil {
 			k.logger(ctx).Error("settlement: frozen miner skipped", "run", w.Run, "window", w.Id, "err", err)
-			continue
+			addr = nil
 		}
-		declared[string(addr)] = m.DeclaredGroups
+		miners = append(miners, frozenMiner{addr, m.Address, m.DeclaredGroups})
+	}
+	return miners, nil
+}
+
+// committed are those miners with a commitment in the window, ascending by raw address.
+func (k *Keeper) committed(ctx context.Context, w challengetypes.Window, frozen []frozenMiner) ([]types.CommittedMiner, error) {
+	commitments, err := k.rollout.Commitments(ctx, w.Run, w.Id)
+	if err != nil {
+		return nil, err
+	}
+	at := make(map[string]frozenMiner, len(frozen))
+	for _, m := range frozen {
+		at[m.text] = m
 	}
 	miners := make([]types.CommittedMiner, 0, len(commitments))
 	for _, c := range commitments {
-		addr, err := k.account(c.Miner)
-		if err != nil {
-			k.logger(ctx).Error("settlement: commitment skipped", "run", w.Run, "window", w.Id, "err", err)
+		m, ok := at[c.Miner]
+		if !ok || m.addr == nil { // x/rollout takes commitments of frozen miners only
+			k.logger(ctx).Error("settlement: commitment skipped", "run", w.Run, "window", w.Id, "miner", c.Miner)
 			continue
 		}
-		miners = append(miners, types.CommittedMiner{Address: addr, Groups: c.Groups, Declared: declared[string(addr)]})
+		miners = append(miners, types.CommittedMiner{Address: m.addr, Groups: c.Groups, Declared: m.declared})
 	}
 	types.SortMiners(miners)
 	return miners, nil
@@ -180,21 +196,19 @@ func (k *Keeper) committed(ctx context.Context, w challengetypes.Window) ([]type
 
 // freezeMiners writes a row for every frozen miner, with everything but its pay and
 // penalties, and the sum of the weights into the cursor.
-func (k *Keeper) freezeMiners(ctx context.Context, w challengetypes.Window, s *sheet, tally consensus.Output, cursor *types.Cursor) error {
-	frozen, err := k.challenge.FrozenMiners(ctx, w.Run, w.Id)
-	if err != nil {
-		return err
-	}
+func (k *Keeper) freezeMiners(
+	ctx context.Context, w challengetypes.Window, frozen []frozenMiner, s *sheet, tally consensus.Output, cursor *types.Cursor,
+) error {
 	at := 0 // both lists ascend, so one pass joins them
 	for _, m := range frozen {
-		addr, err := k.account(m.Address)
-		if err != nil {
-			continue // reported by committed
+		addr := m.addr
+		if addr == nil {
+			continue
 		}
 		row := types.MinerResult{
-			Run: w.Run, Window: w.Id, Miner: m.Address, DeclaredGroups: m.DeclaredGroups,
+			Run: w.Run, Window: w.Id, Miner: m.text, DeclaredGroups: m.declared,
 			Code: types.VerdictCode_VERDICT_CODE_UNAVAILABLE, Paid: sdkmath.ZeroInt(), Slashed: sdkmath.ZeroInt(),
-			Reason: fmt.Sprintf("declared %d groups and committed none", m.DeclaredGroups),
+			Reason: fmt.Sprintf("declared %d groups and committed none", m.declared),
 		}
 		for at < len(s.miners) && bytes.Compare(s.miners[at].Address, addr) < 0 {
 			at++

@@ -20,12 +20,15 @@ const billion = 1_000_000_000
 // settleNext settles one frozen miner and moves the cursor past it. A miner that
 // cannot be settled is reported and left without pay; the others go on.
 func (k *Keeper) settleNext(
-	ctx context.Context, params types.Params, w challengetypes.Window, cursor *types.Cursor, frozen challengetypes.FrozenMiner,
+	ctx context.Context, params types.Params, w challengetypes.Window, cursor *types.Cursor, m frozenMiner,
 ) error {
 	cursor.Next++
+	if m.addr == nil {
+		return nil
+	}
 	paid := sdkmath.ZeroInt()
-	if !k.try(ctx, "miner "+frozen.Address, func(ctx context.Context) (err error) {
-		paid, err = k.settleMiner(ctx, params, w, *cursor, frozen)
+	if !k.try(ctx, "miner "+m.text, func(ctx context.Context) (err error) {
+		paid, err = k.settleMiner(ctx, params, w, *cursor, m.addr)
 		return err
 	}) {
 		return nil
@@ -39,13 +42,9 @@ func (k *Keeper) settleNext(
 // Nothing in it depends on the other miners or on the block, so the order and the
 // blocks in which miners are settled make no difference.
 func (k *Keeper) settleMiner(
-	ctx context.Context, params types.Params, w challengetypes.Window, cursor types.Cursor, frozen challengetypes.FrozenMiner,
+	ctx context.Context, params types.Params, w challengetypes.Window, cursor types.Cursor, addr sdk.AccAddress,
 ) (sdkmath.Int, error) {
 	none := sdkmath.ZeroInt()
-	addr, err := k.account(frozen.Address)
-	if err != nil {
-		return none, err
-	}
 	key := collections.Join3(w.Run, w.Id, addr)
 	row, err := k.MinerResults.Get(ctx, key)
 	if err != nil {

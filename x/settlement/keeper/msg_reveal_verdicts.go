@@ -38,7 +38,11 @@ func (s msgServer) RevealVerdicts(ctx context.Context, msg *types.MsgRevealVerdi
 	} else if has {
 		return nil, types.ErrAlreadyRevealed.Wrapf("window %d of run %d", msg.Window, msg.Run)
 	}
-	miners, err := s.committed(ctx, d.window)
+	frozen, err := s.miners(ctx, d.window)
+	if err != nil {
+		return nil, err
+	}
+	miners, err := s.committed(ctx, d.window, frozen)
 	if err != nil {
 		return nil, err
 	}
