@@ -30,22 +30,26 @@ type Result struct {
 	Reference string `json:"reference"`
 }
 
-// suite is one package's benchmarks. Every unit but the ones Go adds by itself is reported; ns/op is kept for
-// benchmarks that report nothing else.
+// suite is some benchmarks of a package. Every unit but the ones Go adds by itself is reported; the time of an
+// operation is kept, in milliseconds, for benchmarks that report nothing else.
 type suite struct {
+	// group begins the names of the suite's figures.
+	group                 string
 	pkg, bench, benchtime string
-	// base names the benchmark of the suite that the others are compared with, by their first shared unit.
+	// base names the benchmark of the suite that the others are compared with, where they share its unit.
 	base string
 }
 
 var suites = []suite{
-	{pkg: "./rl/engine", bench: "Prefill|Decode|Train", benchtime: "2s", base: "Decode/batch=1"},
-	{pkg: "./rl/verify", bench: ".", benchtime: "1s"},
-	{pkg: "./rl/verify/replay", bench: ".", benchtime: "2s"},
-	{pkg: "./x/challenge/beacon", bench: ".", benchtime: "1s"},
-	{pkg: "./x/settlement/...", bench: "Settle|Tally", benchtime: "5x"},
-	{pkg: "./app", bench: "FinalizeBlock", benchtime: "20x", base: "FinalizeBlock/BankSend"},
-	{pkg: "./chain/localnet", bench: "Window", benchtime: "1x"},
+	{group: "engine", pkg: "./rl/engine", bench: "Prefill|Decode|Train", benchtime: "2s", base: "Decode/batch=1"},
+	{group: "verify", pkg: "./rl/verify", bench: "Batch", benchtime: "1s"},
+	{group: "verify/replay", pkg: "./rl/verify/replay", bench: "Check", benchtime: "2s"},
+	{group: "chain/beacon", pkg: "./x/challenge/beacon", bench: "Verify", benchtime: "1s"},
+	{group: "chain/settlement", pkg: "./x/settlement/consensus", bench: "Tally", benchtime: "10x"},
+	{group: "chain/settlement", pkg: "./x/settlement/keeper", bench: "Settle", benchtime: "5x"},
+	{group: "chain", pkg: "./app", bench: "SettlementBlocks", benchtime: "5x"},
+	{group: "chain", pkg: "./app", bench: "FinalizeBlock", benchtime: "20x", base: "FinalizeBlock/BankSend"},
+	{group: "window", pkg: "./chain/localnet", bench: "CommitEndToSettled", benchtime: "1x"},
 }
 
 const (
@@ -64,6 +68,7 @@ func main() {
 }
 
 func run(only, docs string) error {
+	busy := load()
 	var all []Result
 	for _, s := range suites {
 		if !strings.Contains(s.pkg, only) {
@@ -89,7 +94,7 @@ func run(only, docs string) error {
 	if err := os.WriteFile(filepath.Join("build", "bench.json"), append(b, '\n'), 0o644); err != nil {
 		return err
 	}
-	table := table(all)
+	table := table(all, busy)
 	fmt.Print(table)
 	if docs == "" || only != "" {
 		return nil
@@ -111,6 +116,9 @@ func (s suite) run() ([]Result, error) {
 		return nil, fmt.Errorf("%s has no benchmark that matches %q", s.pkg, s.bench)
 	}
 	s.compare(rs)
+	for i := range rs {
+		rs[i].Name = s.group + "/" + rs[i].Name
+	}
 	return rs, nil
 }
 
@@ -125,7 +133,7 @@ func (s suite) compare(rs []Result) {
 		}
 		for i, r := range rs {
 			if r.Unit == b.Unit && r.Name != b.Name && b.Value != 0 {
-				rs[i].Reference = fmt.Sprintf("%.2f times %s", r.Value/b.Value, b.Name)
+				rs[i].Reference = fmt.Sprintf("%.2f times %s/%s", r.Value/b.Value, s.group, b.Name)
 			}
 		}
 	}
@@ -155,7 +163,7 @@ func parse(out []byte) []Result {
 			r := Result{Name: m[1], Value: v, Unit: f[2]}
 			switch f[2] {
 			case "ns/op":
-				nsop = &r
+				nsop = &Result{Name: r.Name, Value: v / 1e6, Unit: "ms"}
 			case "B/op", "allocs/op", "MB/s":
 			default:
 				rs = append(rs, r)
@@ -168,9 +176,10 @@ func parse(out []byte) []Result {
 	return rs
 }
 
-func table(rs []Result) string {
+// table is the figures for a reader; load says how busy the machine was before, empty where that is not known.
+func table(rs []Result, load string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured with `make bench` on %s, %d cores, %s.\n\n", cpu(), runtime.NumCPU(), runtime.Version())
+	fmt.Fprintf(&b, "Measured with `make bench` on %s, %d cores, %s%s.\n\n", cpu(), runtime.NumCPU(), runtime.Version(), load)
 	b.WriteString("| figure | value | unit | compared with |\n|---|---:|---|---|\n")
 	for _, r := range rs {
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.Name, human(r.Value), r.Unit, r.Reference)
@@ -197,6 +206,16 @@ func cpu() string {
 		}
 	}
 	return runtime.GOOS + "/" + runtime.GOARCH
+}
+
+// load is how many programs wanted a core in the last minute, where the system tells it.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return ""
+	}
+	minute, _, _ := strings.Cut(string(b), " ")
+	return ", load average before the run " + minute
 }
 
 // replaceTable puts the table between the page's markers.

@@ -16,14 +16,14 @@ PASS
 `))
 	require.Equal(t, []Result{
 		{Name: "Decode/batch=8", Value: 5021, Unit: "tokens/s"},
-		{Name: "Verify", Value: 1.5e6, Unit: "ns/op"},
+		{Name: "Verify", Value: 1.5, Unit: "ms"},
 	}, rs)
 }
 
 func TestComparisonIsWithinOneUnit(t *testing.T) {
 	rs := []Result{{Name: "a", Value: 2, Unit: "x/s"}, {Name: "b", Value: 3, Unit: "x/s"}, {Name: "c", Value: 9, Unit: "y"}}
-	suite{base: "a"}.compare(rs)
-	require.Equal(t, []string{"", "1.50 times a", ""}, []string{rs[0].Reference, rs[1].Reference, rs[2].Reference})
+	suite{group: "g", base: "a"}.compare(rs)
+	require.Equal(t, []string{"", "1.50 times g/a", ""}, []string{rs[0].Reference, rs[1].Reference, rs[2].Reference})
 }
 
 func TestReplaceTableKeepsTheTextAround(t *testing.T) {
