@@ -6,7 +6,7 @@
 //	best-of-n     samples each rollout several times and submits the best
 //	forge-reward  claims the reward that it did not earn
 //	copy          submits another miner's completions as its own
-//	stale         samples from an older checkpoint
+//	stale         samples from the checkpoint before the current one, as soon as there is one
 //	junk          writes tokens at random, without a model
 package adversary
 
@@ -168,15 +168,11 @@ func copyPeer(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
 }
 
 // stale samples from the previous checkpoint and says that it is the current one.
-// As long as there is no previous one it takes untrained weights.
+// As long as there is no previous one it is honest: it has nothing to be late with.
 func stale(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
 	old := in.Previous
 	if old == nil {
-		m, err := engine.InitModel(in.Engine.Model().Config(), derive.Derive(in.Challenge.ChainID, "stale"))
-		if err != nil {
-			return nil, err
-		}
-		old = engine.New(m, engine.Options{Threads: 1})
+		old = in.Engine
 	}
 	return generate.Groups(ctx, old, in.Tokenizer, in.Challenge, in.Groups)
 }
