@@ -21,6 +21,9 @@ const (
 	maxScoreWindows     = 100
 )
 
+// maxQueryCredits bounds the answer of Credits, which shows the oldest.
+const maxQueryCredits = 1000
+
 // queryServer answers the module's queries.
 type queryServer struct{ k *Keeper }
 
@@ -237,7 +240,7 @@ func (k *Keeper) metaGraders(ctx context.Context, run, settled uint64) ([]types.
 	return graders, nil
 }
 
-// Credits implements types.QueryServer.
+// Credits implements types.QueryServer: the oldest 1000 credits and their sums.
 func (q queryServer) Credits(ctx context.Context, req *types.QueryCreditsRequest) (*types.QueryCreditsResponse, error) {
 	if req == nil {
 		return nil, errEmpty
@@ -255,7 +258,7 @@ func (q queryServer) Credits(ctx context.Context, req *types.QueryCreditsRequest
 		return nil, err
 	}
 	res := &types.QueryCreditsResponse{Claimable: sdkmath.ZeroInt(), Locked: sdkmath.ZeroInt()}
-	if res.Credits, err = q.k.minerCredits(ctx, req.Run, addr); err != nil {
+	if res.Credits, err = q.k.minerCredits(ctx, req.Run, addr, maxQueryCredits); err != nil {
 		return nil, err
 	}
 	for i, c := range res.Credits {

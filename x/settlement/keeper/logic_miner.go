@@ -54,7 +54,7 @@ func (k *Keeper) settleMiner(
 	case row.Slashable:
 		k.punish(ctx, params, w, &row, addr)
 	case row.Code == types.VerdictCode_VERDICT_CODE_UNAVAILABLE:
-		k.withheld(ctx, params, w, &row, addr)
+		k.withheld(ctx, params, w, cursor, &row, addr)
 	case row.Weight > 0:
 		if err := k.credit(ctx, cursor, &row, addr); err != nil {
 			return none, err
@@ -104,12 +104,15 @@ func (k *Keeper) punish(ctx context.Context, params types.Params, w challengetyp
 
 // withheld is for a miner whose batch could not be had, or that committed none of the
 // groups it declared. Only a commitment locked a bond that can be slashed. A miner in
-// jail could not commit, so it missed no duty.
-func (k *Keeper) withheld(ctx context.Context, params types.Params, w challengetypes.Window, row *types.MinerResult, addr sdk.AccAddress) {
+// jail could not commit, so it missed no duty; nor did one that committed nothing in a
+// window without any work that is ok: if the checkpoint cannot be had, nobody can work.
+func (k *Keeper) withheld(
+	ctx context.Context, params types.Params, w challengetypes.Window, cursor types.Cursor, row *types.MinerResult, addr sdk.AccAddress,
+) {
 	if row.Groups > 0 {
 		k.slash(ctx, w, row, addr, params.UnavailableSlashPpm)
 	}
-	if row.Jailed {
+	if row.Jailed || row.Groups == 0 && cursor.Result.OkGroups == 0 {
 		return
 	}
 	last := false
@@ -143,28 +146,26 @@ func (k *Keeper) jail(ctx context.Context, params types.Params, w challengetypes
 // voidCredits takes a miner's locked credits of a run back, to the community pool.
 // What was unlocked before stays its own.
 func (k *Keeper) voidCredits(ctx context.Context, params types.Params, run uint64, miner string, addr sdk.AccAddress) error {
-	credits, err := k.minerCredits(ctx, run, addr)
-	if err != nil {
-		return err
-	}
 	totals, err := k.RunTotals(ctx, run)
 	if err != nil {
 		return err
 	}
-	sum := sdkmath.ZeroInt()
-	for _, c := range credits {
+	// Newest first, and no further than the first unlocked one: a miner that never
+	// claims must not make this long.
+	var locked []types.Credit
+	newest := collections.NewSuperPrefixedTripleRangeReversed[uint64, sdk.AccAddress, uint64](run, addr)
+	if err := k.Credits.Walk(ctx, newest, func(_ creditKey, c types.Credit) (stop bool, err error) {
 		if c.Unlocked(totals.SettledWindows, params.RewardLockWindows) {
-			continue
+			return true, nil
 		}
-		if sum, err = types.Sum(sum, c.Amount); err != nil {
-			return err
-		}
-		if err := k.Credits.Remove(ctx, collections.Join3(run, addr, c.Window)); err != nil {
-			return err
-		}
+		locked = append(locked, c)
+		return false, nil
+	}); err != nil {
+		return err
 	}
-	if !sum.IsPositive() {
-		return nil
+	sum, err := k.takeCredits(ctx, run, addr, locked)
+	if err != nil || !sum.IsPositive() {
+		return err
 	}
 	if err := k.fundPool(ctx, sum); err != nil {
 		return err
@@ -172,7 +173,28 @@ func (k *Keeper) voidCredits(ctx context.Context, params types.Params, run uint6
 	return k.emit(ctx, &types.EventCreditsVoided{Run: run, Miner: miner, Amount: sum.String()})
 }
 
-// minerCredits are a miner's unclaimed credits of a run, oldest first.
-func (k *Keeper) minerCredits(ctx context.Context, run uint64, addr sdk.AccAddress) ([]types.Credit, error) {
-	return values(k.Credits.Iterate(ctx, collections.NewSuperPrefixedTripleRange[uint64, sdk.AccAddress, uint64](run, addr)))
+// takeCredits removes credits of a miner and returns their sum.
+func (k *Keeper) takeCredits(ctx context.Context, run uint64, addr sdk.AccAddress, credits []types.Credit) (sdkmath.Int, error) {
+	sum := sdkmath.ZeroInt()
+	for _, c := range credits {
+		var err error
+		if sum, err = types.Sum(sum, c.Amount); err != nil {
+			return sum, err
+		}
+		if err := k.Credits.Remove(ctx, collections.Join3(run, addr, c.Window)); err != nil {
+			return sum, err
+		}
+	}
+	return sum, nil
+}
+
+// minerCredits are the oldest unclaimed credits of a miner with a run, at most limit.
+func (k *Keeper) minerCredits(ctx context.Context, run uint64, addr sdk.AccAddress, limit uint32) ([]types.Credit, error) {
+	var credits []types.Credit
+	oldest := collections.NewSuperPrefixedTripleRange[uint64, sdk.AccAddress, uint64](run, addr)
+	err := k.Credits.Walk(ctx, oldest, func(_ creditKey, c types.Credit) (stop bool, err error) {
+		credits = append(credits, c)
+		return uint64(len(credits)) >= uint64(limit), nil
+	})
+	return credits, err
 }

@@ -2,9 +2,7 @@ package keeper
 
 import (
 	"context"
-
-	"cosmossdk.io/collections"
-	sdkmath "cosmossdk.io/math"
+	"slices"
 
 	"github.com/galahad-network/galahad/x/settlement/types"
 )
@@ -24,29 +22,27 @@ func (s msgServer) Claim(ctx context.Context, msg *types.MsgClaim) (*types.MsgCl
 	if err != nil {
 		return nil, err
 	}
-	credits, err := s.minerCredits(ctx, msg.Run, addr)
+	// Bounded, so that a miner with very many credits can claim them bit by bit.
+	credits, err := s.minerCredits(ctx, msg.Run, addr, params.MaxClaim)
 	if err != nil {
 		return nil, err
 	}
 	if len(credits) == 0 {
 		return nil, types.ErrNothingToClaim.Wrapf("run %d owes %s nothing", msg.Run, msg.Miner)
 	}
-	sum, taken := sdkmath.ZeroInt(), uint32(0)
-	for _, c := range credits {
-		if taken == params.MaxClaim || !c.Unlocked(totals.SettledWindows, params.RewardLockWindows) {
-			break // credits ascend by window
-		}
-		if sum, err = types.Sum(sum, c.Amount); err != nil {
-			return nil, err
-		}
-		if err := s.Credits.Remove(ctx, collections.Join3(msg.Run, addr, c.Window)); err != nil {
-			return nil, err
-		}
-		taken++
+	unlocked := slices.IndexFunc(credits, func(c types.Credit) bool {
+		return !c.Unlocked(totals.SettledWindows, params.RewardLockWindows)
+	})
+	switch unlocked {
+	case -1:
+		unlocked = len(credits)
+	case 0:
+		return nil, types.ErrNothingToClaim.Wrapf("the credit of window %d unlocks when %d windows are settled; %d are",
+			credits[0].Window, credits[0].Window+1+uint64(params.RewardLockWindows), totals.SettledWindows)
 	}
-	if taken == 0 {
-		return nil, types.ErrNothingToClaim.Wrapf("the credit of window %d unlocks when %d more windows are settled; %d are",
-			credits[0].Window, params.RewardLockWindows, totals.SettledWindows)
+	sum, err := s.takeCredits(ctx, msg.Run, addr, credits[:unlocked])
+	if err != nil {
+		return nil, err
 	}
 	if err := s.bank.SendCoinsFromModuleToAccount(ctx, types.ModuleName, addr, s.coins(sum)); err != nil {
 		return nil, err
@@ -54,5 +50,5 @@ func (s msgServer) Claim(ctx context.Context, msg *types.MsgClaim) (*types.MsgCl
 	if err := s.emit(ctx, &types.EventClaimed{Run: msg.Run, Miner: msg.Miner, Amount: sum.String()}); err != nil {
 		return nil, err
 	}
-	return &types.MsgClaimResponse{Amount: sum, Credits: taken}, nil
+	return &types.MsgClaimResponse{Amount: sum, Credits: uint32(unlocked)}, nil
 }
