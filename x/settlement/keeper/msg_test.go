@@ -8,6 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"cosmossdk.io/collections"
+	sdkmath "cosmossdk.io/math"
+
+	storetypes "github.com/cosmos/cosmos-sdk/store/v2/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
@@ -255,6 +259,39 @@ func TestClaimTakesTheOldestUpToItsBound(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint32(1), res.Credits, "window 3 is locked")
 	s.invariants()
+}
+
+// A miner that did not claim for years must still be able to: what it has left costs
+// no gas.
+func TestManyUnclaimedCreditsDoNotMakeAClaimDear(t *testing.T) {
+	s := newSuite(t, 1, 100)
+	s.params(func(p *types.Params) { p.MaxClaim = 2 })
+	s.open(0)
+	s.commit(0, s.miners[0], 16)
+	s.gradeAll(0, nil)
+	s.settle(0)
+	spent := func(credits uint64, f func(b *suite)) uint64 {
+		b := s.branch()
+		totals := b.totals()
+		totals.SettledWindows = credits + 1
+		require.NoError(t, b.k.Totals.Set(b.ctx, run, totals))
+		// The coins of window 0's credit pay for many small ones.
+		require.NoError(t, b.k.Credits.Remove(b.ctx, collections.Join3(uint64(run), b.miners[0], uint64(0))))
+		for w := range credits {
+			require.NoError(t, b.k.Credits.Set(b.ctx, collections.Join3(uint64(run), b.miners[0], w+1), types.Credit{
+				Run: run, Window: w + 1, Miner: b.miners[0].String(), Amount: sdkmath.OneInt(),
+			}))
+		}
+		b.ctx = b.ctx.WithGasMeter(storetypes.NewInfiniteGasMeter())
+		f(b)
+		return b.ctx.GasMeter().GasConsumed()
+	}
+	claim := func(b *suite) {
+		res, err := b.claim(b.miners[0])
+		require.NoError(t, err)
+		require.Equal(t, uint32(2), res.Credits)
+	}
+	require.InDelta(t, spent(10, claim), spent(1000, claim), 1000)
 }
 
 func TestUpdateParamsIsForTheAuthority(t *testing.T) {

@@ -315,14 +315,37 @@ func TestUnavailableCostsFivePercentAndTheThirdJails(t *testing.T) {
 	require.Len(t, s.credits(s.miners[1]), 3)
 }
 
+// A checkpoint that nobody can fetch, because the learner's server is down, keeps all
+// miners from their duty. That must not put them all in jail.
+func TestAWindowWithoutAnyWorkIsNoMinersMiss(t *testing.T) {
+	s := newSuite(t, 2, 100)
+	for w := range uint64(5) {
+		s.open(w)
+		s.gradeAll(w, nil)
+		s.settle(w)
+		require.Equal(t, types.VerdictCode_VERDICT_CODE_UNAVAILABLE, s.result(w).Miners[0].Code)
+	}
+	require.Empty(t, s.export().MinerDuties)
+	for _, m := range s.miners {
+		require.Zero(t, s.registered(m).JailedUntilWindow)
+	}
+	// Once one of them could work, the others could, too.
+	s.open(5)
+	s.commit(5, s.miners[1], 16)
+	s.gradeAll(5, nil)
+	s.settle(5)
+	require.Len(t, s.export().MinerDuties, 1)
+}
+
 func TestUnavailableWindowsAreForgottenAfterTheDutyWindow(t *testing.T) {
-	s := newSuite(t, 1, 100)
+	s := newSuite(t, 2, 100)
 	s.params(func(p *types.Params) { p.DutyWindow, p.MaxMissedReveals = 4, 3 })
 	for w := range uint64(9) {
 		s.open(w)
 		if w%3 != 0 || w == 3 { // absent in 0, 6: never three in four windows
 			s.commit(w, s.miners[0], 16)
 		}
+		s.commit(w, s.miners[1], 16)
 		s.gradeAll(w, nil)
 		s.settle(w)
 	}
