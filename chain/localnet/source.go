@@ -129,26 +129,17 @@ func (s *source) rows(ctx context.Context, snap *Snapshot) error {
 		earned[sc.Miner] = gal(sc.Paid.BigInt())
 	}
 	snap.Settled = meta.SettledWindows
-	for _, d := range s.net.Miners {
+	for _, d := range s.miners(meta.Miners) {
 		row := MinerRow{Name: d.Name, Address: d.Address, Kind: d.Kind, Code: "-", PaidGAL: "-", EarnedGAL: "-", BondGAL: "-"}
 		for _, m := range meta.Miners {
-			if m.Address != d.Address {
-				continue
-			}
-			row.Declared, row.BondGAL = m.DeclaredGroups, gal(m.Bond.BigInt())
-			if m.JailedUntilWindow > snap.Settled {
-				row.JailedUntil = m.JailedUntilWindow
-				if row.JailedFor, err = s.jailedFor(ctx, d.Address, m.JailedUntilWindow, snap.Settled); err != nil {
+			if m.Address == d.Address {
+				if err := s.fill(ctx, &row, m, snap.Settled); err != nil {
 					return err
 				}
 			}
-			if e, ok := earned[d.Address]; ok {
-				row.EarnedGAL = e
-			}
-			if r := m.Last; r != nil {
-				row.Window, row.Groups, row.Declared, row.Code, row.Leaf = r.Window, r.Groups, r.DeclaredGroups, codeName(r.Code), r.Leaf
-				row.Weight, row.IncentivePPB, row.PaidGAL, row.Reason = r.Weight, r.IncentivePpb, gal(r.Paid.BigInt()), r.Reason
-			}
+		}
+		if e, ok := earned[d.Address]; ok {
+			row.EarnedGAL = e
 		}
 		snap.Miners = append(snap.Miners, row)
 	}
@@ -165,6 +156,31 @@ func (s *source) rows(ctx context.Context, snap *Snapshot) error {
 		snap.Graders = append(snap.Graders, row)
 	}
 	return nil
+}
+
+// miners are the network's own, then whoever has joined it.
+func (s *source) miners(registered []settlement.MetaMiner) []Daemon {
+	all := append([]Daemon{}, s.net.Miners...)
+	for _, m := range registered {
+		if _, own := s.names[m.Address]; !own {
+			all = append(all, Daemon{Name: s.name(m.Address), Address: m.Address, Kind: "joined"})
+		}
+	}
+	return all
+}
+
+// fill writes a miner's registration and newest result into its row.
+func (s *source) fill(ctx context.Context, row *MinerRow, m settlement.MetaMiner, settled uint64) (err error) {
+	row.Declared, row.BondGAL = m.DeclaredGroups, gal(m.Bond.BigInt())
+	if r := m.Last; r != nil {
+		row.Window, row.Groups, row.Declared, row.Code, row.Leaf = r.Window, r.Groups, r.DeclaredGroups, codeName(r.Code), r.Leaf
+		row.Weight, row.IncentivePPB, row.PaidGAL, row.Reason = r.Weight, r.IncentivePpb, gal(r.Paid.BigInt()), r.Reason
+	}
+	if m.JailedUntilWindow > settled {
+		row.JailedUntil = m.JailedUntilWindow
+		row.JailedFor, err = s.jailedFor(ctx, m.Address, m.JailedUntilWindow, settled)
+	}
+	return err
 }
 
 // jailedFor finds the verdict that sent a miner to jail: its newest hard failure, or its newest verdict that was not
