@@ -273,6 +273,20 @@ func TestASlowMinerCommitsWhatIsReadyInTime(t *testing.T) {
 	}
 }
 
+// TestAMinerCommitsWhatItsBondCovers: the bond that a group locks follows the pay. A
+// miner whose bond is short must not end up with no commitment at all, which counts as
+// a missed duty and soon means jail.
+func TestAMinerCommitsWhatItsBondCovers(t *testing.T) {
+	r := newRig(t)
+	bond, err := sdk.ParseCoinNormalized(r.config().Register.Bond)
+	require.NoError(t, err)
+	r.chain.SetBondPerGroup(bond.Amount.QuoRaw(2)) // covers 2 of 4 groups
+	m := r.start(nil)
+	r.committed(2)
+	require.NoError(t, m.stop())
+	require.Len(t, r.chain.History(), 1)
+}
+
 func TestABuildThatDoesNotConformRefusesToMine(t *testing.T) {
 	r := newRig(t)
 	other := wrongDigest{r.chain}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/rl/verify/replay"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
 )
 
@@ -47,6 +49,15 @@ func (m *Miner) window(ctx context.Context, w challengetypes.Window) (finished b
 		m.log.Warn("jailed: nothing can be committed", "window", w.Id, "until_window", until)
 		return true, nil
 	}
+	covered := affordable(registered, w)
+	if covered == 0 {
+		return false, fmt.Errorf("the free bond covers no group of window %d, which locks %sagal for each: bond more", w.Id, w.BondPerGroup)
+	}
+	if covered < declared {
+		m.log.Warn("the free bond does not cover all declared groups; bond more, or lower register.groups",
+			"window", w.Id, "covered", covered, "declared", declared, "agal_per_group", w.BondPerGroup)
+		declared = covered
+	}
 	if !bytes.Equal(w.Params.ConformanceDigest, m.conformance) {
 		return false, fmt.Errorf("%w: it computes %x, window %d wants %x; install the run's version", ErrConformance, m.conformance, w.Id, w.Params.ConformanceDigest)
 	}
@@ -55,6 +66,28 @@ func (m *Miner) window(ctx context.Context, w challengetypes.Window) (finished b
 		return false, err
 	}
 	return m.generate(ctx, k)
+}
+
+// affordable is how many groups of a window the miner's bond covers beside the locks of
+// other windows. The chain refuses a commitment to more, as a whole.
+func affordable(m registrytypes.QueryMinerResponse, w challengetypes.Window) uint64 {
+	if w.BondPerGroup.IsNil() || !w.BondPerGroup.IsPositive() {
+		return math.MaxUint64
+	}
+	free := m.Miner.Bond.Sub(m.Locked)
+	for _, l := range m.Locks {
+		if l.Window == w.Id {
+			free = free.Add(l.Amount) // a larger commitment takes its place
+		}
+	}
+	if !free.IsPositive() {
+		return 0
+	}
+	groups := free.Quo(w.BondPerGroup)
+	if !groups.IsUint64() {
+		return math.MaxUint64
+	}
+	return groups.Uint64()
 }
 
 // declared is the number of groups that the window froze for this miner.

@@ -111,6 +111,13 @@ func (c *Chain) StartAudit() {
 	c.window.RevealEnd = c.window.AuditEnd + int64(c.window.Params.RevealBlocks)
 }
 
+// SetBondPerGroup makes each committed group lock so much of its miner's bond.
+func (c *Chain) SetBondPerGroup(amount sdkmath.Int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.window.BondPerGroup = amount
+}
+
 // CurrentWindow returns the window as it is.
 func (c *Chain) CurrentWindow() challengetypes.Window {
 	c.mu.Lock()
@@ -261,6 +268,8 @@ func (c *Chain) commitRollouts(m *rollouttypes.MsgCommitRollouts) error {
 		return rollouttypes.ErrWrongCheckpoint
 	case m.Groups < old.Groups:
 		return rollouttypes.ErrShrinks
+	case !c.window.BondPerGroup.IsNil() && c.window.BondPerGroup.MulRaw(int64(m.Groups)).GT(c.registered[m.Miner].Bond):
+		return registrytypes.ErrInsufficientFreeBond
 	}
 	n := rollouttypes.Commitment{Run: Run, Window: m.Window, Miner: m.Miner, Root: m.Root, Groups: m.Groups, Bytes: m.Bytes, Locator: m.Locator}
 	c.commitments[m.Miner] = n
