@@ -105,7 +105,9 @@ func (n *network) once(format string, args ...any) bool {
 func (n *network) step() {
 	n.t.Helper()
 	var txs []testapp.Tx
-	add := func(who *testapp.Account, msg sdk.Msg) { txs = append(txs, testapp.Tx{Signer: who, Msgs: []sdk.Msg{msg}}) }
+	add := func(who *testapp.Account, msg sdk.Msg) {
+		txs = append(txs, testapp.Tx{Signer: who, Msgs: []sdk.Msg{msg}})
+	}
 	ctx := n.Context()
 	pending, err := challengetypes.NewQueryClient(n).PendingRounds(n.t.Context(), &challengetypes.QueryPendingRoundsRequest{})
 	require.NoError(n.t, err)
