@@ -31,7 +31,7 @@ func SortMiners(miners []CommittedMiner) {
 	slices.SortFunc(miners, func(a, b CommittedMiner) int { return bytes.Compare(a.Address, b.Address) })
 }
 
-// Code is the verdict's code with the names and predicates of package verify.
+// VerifyCode is the verdict's code with the names and predicates of package verify.
 func (v Verdict) VerifyCode() verify.Code { return verify.Code(uint32(v.Code)) }
 
 // NewVerdicts builds what a grader commits to and reveals: one verdict for each of the
