@@ -132,14 +132,7 @@ func (e *Arithmetic) IsHeldOut(key uint64) bool {
 
 // Prompt implements Environment.
 func (e *Arithmetic) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
-	ids, err := t.Encode(p.PromptText)
-	if err != nil {
-		return nil, fmt.Errorf("prompt of %s %d: %w", p.Env, p.Key, err)
-	}
-	if bos, ok := t.BOS(); ok {
-		ids = append([]int32{bos}, ids...)
-	}
-	return ids, nil
+	return promptTokens(t, p)
 }
 
 // Reward implements Environment: FullReward if the completion ended, has

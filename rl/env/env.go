@@ -83,6 +83,19 @@ func Judge(e Environment, t tokenizer.Tokenizer, p Problem, completion, endToken
 	return e.Reward(p, t.Decode(body), true)
 }
 
+// promptTokens is the usual prompt: bos, where the tokenizer has one, then the
+// problem's text. Error: tokenizer.ErrUnknown.
+func promptTokens(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
+	ids, err := t.Encode(p.PromptText)
+	if err != nil {
+		return nil, fmt.Errorf("prompt of %s %d: %w", p.Env, p.Key, err)
+	}
+	if bos, ok := t.BOS(); ok {
+		ids = append([]int32{bos}, ids...)
+	}
+	return ids, nil
+}
+
 // Lookup returns a built-in environment: "arithmetic-1" to "arithmetic-6".
 // Error: ErrUnknown.
 func Lookup(id string) (Environment, error) {
