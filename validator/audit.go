@@ -97,6 +97,16 @@ func (j *job) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// Another node than the one that told of the end of COMMIT may have answered. What
+	// it does not know yet would be missing from the verdicts, and the chain would
+	// refuse them all at the reveal.
+	height, err := v.chain.Height(ctx)
+	if err != nil {
+		return err
+	}
+	if height < w.CommitEnd-1 {
+		return fmt.Errorf("the node is behind, at block %d: the commitments of window %d are complete with block %d", height, w.Id, w.CommitEnd-1)
+	}
 	miners, err := v.chain.WindowMiners(ctx, w.Run, w.Id)
 	if err != nil {
 		return err

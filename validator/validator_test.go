@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -49,6 +50,7 @@ type rig struct {
 	chain  *daemonchain.Chain
 	sender *daemonchain.Sender
 	edit   func(*Config)
+	node   Chain // between the grader and the chain; nil: none
 }
 
 func newRig(t *testing.T) *rig {
@@ -109,10 +111,14 @@ func (r *rig) start(beacons Beacons) *life {
 	if r.edit != nil {
 		r.edit(&config)
 	}
+	node := r.node
+	if node == nil {
+		node = r.chain
+	}
 	f := daemon.NewFetcher(config.Fetch.Limits())
 	r.t.Cleanup(f.Close)
 	v, err := New(r.t.Context(), Options{
-		Home: r.home, Config: config, Chain: r.chain, Sender: r.sender, Policies: r.chain,
+		Home: r.home, Config: config, Chain: node, Sender: r.sender, Policies: r.chain,
 		Batches: batches.Fetcher{HTTP: f}, Beacons: beacons, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(r.t, err)
@@ -187,6 +193,56 @@ func TestHonestIsOKAndEachCheatIsNamedWithItsLeaf(t *testing.T) {
 	revealed, _ := r.chain.Revealed(sdk.ValAddress(grader))
 	require.Equal(t, []uint32{65535, 0, 0, 0}, revealed.Weights)
 	require.Len(t, revealed.Work, 32)
+}
+
+// laggard is a node that falls three blocks behind when it is first asked for the
+// commitments, and catches up after 300 ms.
+type laggard struct {
+	*daemonchain.Chain
+	once  sync.Once
+	until atomic.Pointer[time.Time]
+}
+
+func (l *laggard) behind() bool {
+	until := l.until.Load()
+	return until != nil && time.Now().Before(*until)
+}
+
+func (l *laggard) Commitments(ctx context.Context, run, window uint64) ([]rollouttypes.Commitment, uint64, error) {
+	l.once.Do(func() {
+		until := time.Now().Add(300 * time.Millisecond)
+		l.until.Store(&until)
+	})
+	all, groups, err := l.Chain.Commitments(ctx, run, window)
+	if l.behind() {
+		last := all[len(all)-1]
+		return all[:len(all)-1], groups - uint64(last.Groups), err
+	}
+	return all, groups, err
+}
+
+func (l *laggard) Height(ctx context.Context) (int64, error) {
+	height, err := l.Chain.Height(ctx)
+	if l.behind() {
+		height -= 3
+	}
+	return height, err
+}
+
+// TestANodeThatIsBehindDoesNotHideCommitments: a second node that takes over may not
+// know the last commitments yet. Verdicts without them are refused at the reveal.
+func TestANodeThatIsBehindDoesNotHideCommitments(t *testing.T) {
+	r := newRig(t)
+	r.miner(1, nil, nil)
+	r.miner(2, nil, nil)
+	r.node = &laggard{Chain: r.chain}
+	r.chain.SetHeight(20)
+	v := r.start(nil)
+	r.chain.StartAudit()
+	r.blocks()
+	require.NoError(t, v.stop())
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(1).Code)
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(2).Code)
 }
 
 // TestTheReplayAnswersToTheWindowsAuditSeed: the lottery and the work root come from
