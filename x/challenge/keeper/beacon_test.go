@@ -340,6 +340,22 @@ func TestUpdateParams(t *testing.T) {
 	require.ErrorContains(t, err, "run 1: audit load")
 }
 
+// Rounds only ever grow on chain. A beacon whose rounds have smaller numbers than one
+// that was used would open no window until it catches up, which may take years.
+func TestABeaconWhoseRoundsAreBehindIsRefused(t *testing.T) {
+	f := newFixture(t)
+	f.blocks(1)
+	f.relay()
+	f.until(0, types.StageCommit)
+	p := f.params()
+	p.Beacon.GenesisTime = f.env.Ctx.BlockTime().Unix() // round 1 is now
+	_, err := f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: p})
+	require.ErrorIs(t, err, types.ErrInvalidParams)
+	p.Beacon.GenesisTime = f.params().Beacon.GenesisTime - 1000 // ahead is fine
+	_, err = f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: p})
+	require.NoError(t, err)
+}
+
 func TestANetworkCannotBecomeATestNetwork(t *testing.T) {
 	f := newFixture(t, func(g *types.GenesisState) { g.Params.Beacon = types.DefaultBeaconParams() })
 	p := f.params() // a local key, marked as a test

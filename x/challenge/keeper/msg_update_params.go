@@ -28,6 +28,11 @@ func (s msgServer) UpdateParams(goCtx context.Context, msg *types.MsgUpdateParam
 	if msg.Params.Beacon.Test && !old.Beacon.Test {
 		return nil, types.ErrInvalidParams.Wrap("beacon.test: a network cannot become a test network")
 	}
+	if !msg.Params.Beacon.SameNetwork(old.Beacon) {
+		if _, err := k.fixRound(ctx, msg.Params); err != nil {
+			return nil, types.ErrInvalidParams.Wrapf("beacon: no window could open: %s", err)
+		}
+	}
 	runs, err := k.RunIDs(ctx)
 	if err != nil {
 		return nil, err
