@@ -162,6 +162,14 @@ func TestAbstentionsTakeTheConsensusValue(t *testing.T) {
 	require.Equal(t, uint32(MaxWeight), out.Miners[0].Weight)
 	require.Equal(t, uint32(MaxWeight/2), out.Miners[1].Weight)
 
+	// A grader that abstained on miner 0 supports the weight that the miner has in its
+	// row then, so that a liar who passes the better miner 1 cannot halve it.
+	out = newWindow(16, 32).
+		grader(26, workA, ok(), hard(verify.BadReward, 0)).
+		grader(26, workA, ok(), ok()).
+		grader(48, workA, abstain(verify.Undecided), hard(verify.BadReward, 0)).tally(t)
+	require.Equal(t, uint32(MaxWeight), out.Miners[0].Weight)
+
 	// An abstention is no vote: 40 of 100 are not more than half.
 	out = newWindow(16).
 		grader(40, workA, ok()).
