@@ -34,6 +34,9 @@ type Window struct {
 	Challenge verify.Challenge
 	// Version of the checkpoint that the rollouts were sampled from (its digest is in Challenge).
 	Version uint64
+	// MaxStaleness is the run's bound, frozen into the window, on the versions between Version and the one that the
+	// step updates. The chain refuses a checkpoint that was trained on older windows.
+	MaxStaleness uint64
 	// Batches committed by miners whose verdict is ok, ordered by the miner's raw address.
 	Batches []Batch
 }

@@ -203,7 +203,7 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 		return fmt.Errorf("%w: window %d was sampled from version %d, the newest here is %d", ErrAhead, window, w.Version, head.Version)
 	case !bytes.Equal(maker.Digest, w.Challenge.Checkpoint):
 		return fmt.Errorf("%w: version %d is %x on chain and %s here", ErrAhead, w.Version, w.Challenge.Checkpoint, maker.Digest)
-	case head.Version-w.Version > d.config.Train.MaxStaleness:
+	case head.Version-w.Version > min(d.config.Train.MaxStaleness, w.MaxStaleness):
 		return d.pass(window, "stale", "sampled", w.Version, "head", head.Version)
 	}
 	eng, err := d.engineOf(maker)

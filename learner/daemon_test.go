@@ -34,6 +34,7 @@ import (
 type network struct {
 	mu          sync.Mutex
 	windows     map[uint64]Window
+	staleness   uint64 // the run's bound
 	newest      uint64
 	any         bool
 	checkpoints []Checkpoint
@@ -50,7 +51,7 @@ var errDown = errors.New("connection refused")
 
 func newNetwork(t *testing.T, base *checkpoint.Checkpoint) *network {
 	t.Helper()
-	n := &network{windows: map[uint64]Window{}, files: map[string][]byte{}, checkpoints: []Checkpoint{{Digest: base.Digest}}}
+	n := &network{staleness: 4, windows: map[uint64]Window{}, files: map[string][]byte{}, checkpoints: []Checkpoint{{Digest: base.Digest}}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		file, ok := n.files[r.URL.Path]
@@ -126,7 +127,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 		Generation: verify.Generation{TemperatureBits: oneBits, TopPMillionths: derive.Million, MaxNew: 38, EndTokens: []int32{2}},
 		VocabSize:  32, ContextLength: model.Config().MaxPositionEmbeddings,
 	}
-	w := Window{Challenge: c, Version: version}
+	w := Window{Challenge: c, Version: version, MaxStaleness: n.staleness}
 	for i, strategy := range miners {
 		c.Miner, c.Groups = bytes.Repeat([]byte{byte(i + 1)}, 20), groups
 		all := make([]uint64, groups)
@@ -334,18 +335,23 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 		require.NoError(t, stop())
 		require.Len(t, n.checkpoints, 1)
 	})
-	t.Run("stale", func(t *testing.T) {
-		n := newNetwork(t, base)
-		config := testConfig(t)
-		config.Train.MaxStaleness = 0
-		d, stop := startDaemon(t, config, Home(t.TempDir()), n)
-		n.settle(t, 0, 0, base.Digest, base.Model, 4, generate.Honest{})
-		eventually(t, "version 1 is made", passed(d, 0))
-		n.settle(t, 1, 0, base.Digest, base.Model, 4, generate.Honest{}) // still of version 0
-		eventually(t, "window 1 is passed", passed(d, 1))
-		require.NoError(t, stop())
-		require.Len(t, n.checkpoints, 2)
-	})
+	for name, bound := range map[string]func(*Config, *network){
+		"stale for the settings": func(c *Config, _ *network) { c.Train.MaxStaleness = 0 },
+		"stale for the run":      func(_ *Config, n *network) { n.staleness = 0 }, // the chain would refuse its checkpoint
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := newNetwork(t, base)
+			config := testConfig(t)
+			bound(&config, n)
+			d, stop := startDaemon(t, config, Home(t.TempDir()), n)
+			n.settle(t, 0, 0, base.Digest, base.Model, 4, generate.Honest{})
+			eventually(t, "version 1 is made", passed(d, 0))
+			n.settle(t, 1, 0, base.Digest, base.Model, 4, generate.Honest{}) // still of version 0
+			eventually(t, "window 1 is passed", passed(d, 1))
+			require.NoError(t, stop())
+			require.Len(t, n.checkpoints, 2)
+		})
+	}
 }
 
 // What retrying cannot mend stops the learner with an error that says what is wrong.

@@ -76,7 +76,9 @@ func (ch *Chain) Window(ctx context.Context, run, window uint64) (learner.Window
 	for _, m := range settled.Miners {
 		ok[m.Miner] = m.Code == settlementtypes.VerdictCode_VERDICT_CODE_OK && !settled.Window.Void
 	}
-	out := learner.Window{Challenge: challenge, Version: status.Window.CheckpointVersion}
+	out := learner.Window{
+		Challenge: challenge, Version: status.Window.CheckpointVersion, MaxStaleness: uint64(status.Window.Params.MaxStaleness),
+	}
 	for _, c := range commitments {
 		if !ok[c.Miner] {
 			continue
