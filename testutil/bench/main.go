@@ -48,7 +48,7 @@ var suites = []suite{
 	{group: "chain/settlement", pkg: "./x/settlement/consensus", bench: "Tally", benchtime: "10x"},
 	{group: "chain/settlement", pkg: "./x/settlement/keeper", bench: "Settle", benchtime: "5x"},
 	{group: "chain", pkg: "./app", bench: "SettlementBlocks", benchtime: "5x"},
-	{group: "chain", pkg: "./app", bench: "FinalizeBlock", benchtime: "20x", base: "FinalizeBlock/BankSend"},
+	{group: "chain", pkg: "./app", bench: "FinalizeBlock", benchtime: "15x", base: "FinalizeBlock/BankSend"},
 	{group: "window", pkg: "./chain/localnet", bench: "CommitEndToSettled", benchtime: "1x"},
 }
 
