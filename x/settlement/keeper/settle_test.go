@@ -444,6 +444,26 @@ func TestAJailedMinerScoresZeroInUnsettledWindows(t *testing.T) {
 	require.Equal(t, milli(6150), s.result(1).Miners[1].Paid, "the other one gets it all")
 }
 
+// A jailed miner cannot commit to the windows that froze it before, so that is no miss.
+func TestAJailedMinerMissesNoDuty(t *testing.T) {
+	s := newSuite(t, 2, 100)
+	s.open(0)
+	s.commit(0, s.miners[0], 16)
+	s.commit(0, s.miners[1], 16)
+	for w := uint64(1); w < 4; w++ {
+		s.open(w)
+		s.commit(w, s.miners[1], 16)
+	}
+	s.gradeAll(0, say(map[int]verify.Result{0: fails(verify.BadReward, 1)}))
+	s.settle(0)
+	for w := uint64(1); w < 4; w++ {
+		s.gradeAll(w, nil)
+		s.settle(w)
+	}
+	require.Empty(t, s.export().MinerDuties)
+	require.Equal(t, uint64(0+1+50), s.registered(s.miners[0]).JailedUntilWindow, "the term of window 0, no longer")
+}
+
 func TestTheLearnerIsPaidOncePerVersion(t *testing.T) {
 	s := newSuite(t, 1, 100)
 	versions := []uint64{0, 1, 1, 2, 2}
