@@ -16,7 +16,6 @@ type progress struct {
 	total    int
 	start    time.Time
 	last     time.Time
-	lastDone int
 }
 
 func newProgress(out io.Writer, terminal bool, total int) *progress {
