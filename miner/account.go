@@ -2,16 +2,14 @@ package miner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	sdkmath "cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
-	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/rl/conformance"
 	registrytypes "github.com/galahad-network/galahad/x/registry/types"
 	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
@@ -39,35 +37,9 @@ func (m *Miner) prepare(ctx context.Context) error {
 
 // conform computes the conformance digest of this build for the run's tokenizer
 // and environments.
-func (m *Miner) conform(ctx context.Context) error {
-	run, err := m.chain.Run(ctx, m.config.Run)
-	if errors.Is(err, client.ErrNotFound) {
-		return daemon.Permanent(fmt.Errorf("run %d does not exist; set run to one that `galahadd query challenge runs` lists: %w", m.config.Run, err))
-	}
-	if err != nil {
-		return err
-	}
-	active, _, err := m.chain.ActiveCheckpoint(ctx, m.config.Run)
-	if err != nil {
-		return err
-	}
-	policy, err := m.policies.Get(ctx, active.Digest, active.Locator)
-	if err != nil {
-		return err
-	}
-	mix, err := client.MixOf(run.Params.Mix)
-	if err != nil {
-		return daemon.Permanent(err)
-	}
-	digest, err := conformance.ForMix(ctx, policy.Tokenizer, mix)
-	if err != nil {
-		return daemon.Permanent(fmt.Errorf("%w: %w", ErrConformance, err))
-	}
-	if string(digest[:]) != string(run.Params.ConformanceDigest) {
-		return daemon.Permanent(fmt.Errorf("%w: it computes %x, run %d wants %x; install the run's version", ErrConformance, digest, run.Id, run.Params.ConformanceDigest))
-	}
-	m.conformance = digest[:]
-	return nil
+func (m *Miner) conform(ctx context.Context) (err error) {
+	m.conformance, err = checkpoints.Conform(ctx, m.chain, m.policies, m.config.Run)
+	return err
 }
 
 // Register makes the registration what the settings say: it registers the key, or

@@ -62,7 +62,7 @@ type Policies interface {
 
 // ErrConformance is returned when this build computes something else than the run
 // expects: another version of the engine, the tokenizer or an environment.
-var ErrConformance = errors.New("this build does not conform to the run")
+var ErrConformance = checkpoints.ErrConformance
 
 // Miner is the running daemon.
 type Miner struct {

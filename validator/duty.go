@@ -8,9 +8,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/rl/conformance"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
@@ -20,34 +19,9 @@ import (
 func (v *Validator) conform(ctx context.Context) error {
 	v.phase("waiting for the chain")
 	err := daemon.Retry(ctx, v.log, daemon.DefaultBackoff, fmt.Sprintf("prepare for run %d", v.config.Run), func(ctx context.Context) error {
-		run, err := v.chain.Run(ctx, v.config.Run)
-		if errors.Is(err, client.ErrNotFound) {
-			return daemon.Permanent(fmt.Errorf("run %d does not exist; set run to one that `galahadd query challenge runs` lists: %w", v.config.Run, err))
-		}
-		if err != nil {
-			return err
-		}
-		active, _, err := v.chain.ActiveCheckpoint(ctx, v.config.Run)
-		if err != nil {
-			return err
-		}
-		policy, err := v.policies.Get(ctx, active.Digest, active.Locator)
-		if err != nil {
-			return err
-		}
-		mix, err := client.MixOf(run.Params.Mix)
-		if err != nil {
-			return daemon.Permanent(err)
-		}
-		digest, err := conformance.ForMix(ctx, policy.Tokenizer, mix)
-		if err != nil {
-			return daemon.Permanent(fmt.Errorf("%w: %w", ErrConformance, err))
-		}
-		if !bytes.Equal(digest[:], run.Params.ConformanceDigest) {
-			return daemon.Permanent(fmt.Errorf("%w: it computes %x, run %d wants %x; install the run's version", ErrConformance, digest, run.Id, run.Params.ConformanceDigest))
-		}
-		v.conformance = digest[:]
-		return nil
+		digest, err := checkpoints.Conform(ctx, v.chain, v.policies, v.config.Run)
+		v.conformance = digest
+		return err
 	})
 	return daemon.Unmark(err)
 }
