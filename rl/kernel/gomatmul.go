@@ -1,11 +1,51 @@
-package engine
+package kernel
 
 import "math"
 
-// matmulGo is the portable kernel. It takes eight columns of B at a time, packs
-// them so that they lie in the first-level cache, already widened to float64, and
-// lets the rows of A pass by.
-func matmulGo(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, add bool) {
+// lanes is how many columns of B the portable product takes at a time.
+const lanes = 8
+
+// Mul takes eight columns of B at a time, packs them so that they lie in the
+// first-level cache, already widened to float64, and lets the rows of A pass by.
+func (k goKernel) Mul(c []float32, ldc int, a []float32, row, step int, b []float32, ldb int, m, n, kk int, add bool) {
+	if step != 1 {
+		a, row = straighten(a, row, step, m, kk), kk
+	}
+	mulGo(c, ldc, a, row, b, ldb, m, n, kk, add)
+}
+
+// MulPacked goes panel by panel; a panel is a B whose rows are Panel apart.
+func (k goKernel) MulPacked(c []float32, ldc int, a []float32, row, step int, b *Packed, from, to, m int, add bool) {
+	if step != 1 {
+		a, row = straighten(a, row, step, m, b.K), b.K
+	}
+	var wide []float32
+	for j := from; j < to; j += Panel {
+		n := min(Panel, to-j)
+		if b.BF16 == nil {
+			mulGo(c[j-from:], ldc, a, row, b.F32[j*b.K:], Panel, m, n, b.K, add)
+			continue
+		}
+		if wide == nil {
+			wide = make([]float32, b.K*Panel)
+		}
+		b.widenPanel(wide, j/Panel)
+		mulGo(c[j-from:], ldc, a, row, wide, Panel, m, n, b.K, add)
+	}
+}
+
+// straighten copies A to rows of their own, k long.
+func straighten(a []float32, row, step, m, k int) []float32 {
+	dst := make([]float32, m*k)
+	for i := range m {
+		for t := range k {
+			dst[i*k+t] = a[i*row+t*step]
+		}
+	}
+	return dst
+}
+
+func mulGo(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, add bool) {
 	n8 := n &^ (lanes - 1)
 	if m < packRows {
 		for i := range m {
@@ -14,7 +54,7 @@ func matmulGo(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, 
 			}
 		}
 	} else {
-		matmulPacked(c, ldc, a, lda, b, ldb, m, n8, k, add)
+		mulBlocks(c, ldc, a, lda, b, ldb, m, n8, k, add)
 	}
 	for j := n8; j < n; j++ {
 		for i := range m {
@@ -23,7 +63,7 @@ func matmulGo(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, 
 				acc = c[i*ldc+j]
 			}
 			for t, x := range a[i*lda : i*lda+k] {
-				acc = fma32(x, b[t*ldb+j], acc)
+				acc = FMA(x, b[t*ldb+j], acc)
 			}
 			c[i*ldc+j] = acc
 		}
@@ -35,9 +75,9 @@ const (
 	packK    = 256 // steps of k in a packed panel: 16 KiB
 )
 
-// matmulPacked is matmulGo for n a multiple of lanes and k > 0. Blocks of k
+// mulBlocks is mulGo for n a multiple of lanes and k > 0. Blocks of k
 // continue the chains of the block before.
-func matmulPacked(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, add bool) {
+func mulBlocks(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, add bool) {
 	var panel [packK * lanes]float64
 	leastA := uint32(math.MaxUint32)
 	for i := range m {
@@ -89,7 +129,7 @@ func smallest(least uint32, v []float32) uint32 {
 
 // dot8 runs eight chains over a packed panel: c[j] (+)= sum over t of
 // a[t]*b[8t+j], where gridsFit.
-// fma32 is written out because eight independent chains in registers are what
+// FMA is written out because eight independent chains in registers are what
 // makes it fast, and the compiler does not inline that many calls.
 func dot8(c *[lanes]float32, a []float32, b []float64, add bool) {
 	var c0, c1, c2, c3, c4, c5, c6, c7 float32

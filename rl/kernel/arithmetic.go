@@ -1,30 +1,10 @@
-package engine
+package kernel
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
-
-// kernel is the seam for other implementations of the arithmetic: everything
-// hot goes through it, and every kernel gives the same bits.
-type kernel struct {
-	name string
-	// matmul computes C[m,n] = A[m,k]·B[k,n], or C += A·B where add is set: one
-	// accumulator per output (from +0, or from C), k ascending, one fused
-	// multiply-add with a single rounding per k. Rows are lda, ldb and ldc apart.
-	matmul func(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, add bool)
-}
-
-var goKernel = kernel{name: "go", matmul: matmulGo}
-
-// kern is chosen once, when the program starts; see KernelEnv.
-var kern, errKernel = pickKernel()
-
-// lanes is the width that a matmul kernel works in. Buffers whose width is not
-// fixed by the model (attention scores) are padded to it.
-const lanes = 8
-
-func padLanes(n int) int { return (n + lanes - 1) &^ (lanes - 1) }
 
 // The product of two float32 is exact in float64, so s = p + c in float64 and
 // then float32(s) rounds twice, and the second rounding can only go wrong where
@@ -38,8 +18,8 @@ const (
 	subnormal = 897 << 53 // bits of 2^-126, shifted left by one to drop the sign
 )
 
-// fma32 returns a*b + c with a single rounding, by IEEE-754 binary32.
-func fma32(a, b, c float32) float32 {
+// FMA returns a*b + c with a single rounding, by IEEE-754 binary32.
+func FMA(a, b, c float32) float32 {
 	p := float64(a) * float64(b)
 	s := p + float64(c)
 	if u := math.Float64bits(s); uint32(u)&lowMask == halfway || u<<1-1 < subnormal-1 {
@@ -70,11 +50,11 @@ func roundToOdd(p, c, s float64) float64 {
 
 // CheckArithmetic probes the floating-point mode (MXCSR on amd64, FPCR on
 // arm64) through its effects: round to nearest even, no flush of subnormals to
-// zero on input or output, no excess precision; and that KernelEnv names a
-// kernel. Programs should call it first thing and exit on an error.
+// zero on input or output, no excess precision; and that Env names a
+// kernel that this machine has. Programs should call it first thing and exit on an error.
 func CheckArithmetic() error {
-	if errKernel != nil {
-		return errKernel
+	if errChosen != nil {
+		return errChosen
 	}
 	for _, p := range arithmeticProbes() {
 		if p.got != p.want {
@@ -118,3 +98,6 @@ func arithmeticProbes() []probe {
 		{"float32(float64 subnormal of float32)", f32(float32(float64(in.tiny))), 1},
 	}
 }
+
+// ErrArithmetic is wrapped by an error of CheckArithmetic.
+var ErrArithmetic = errors.New("kernel: floating-point mode breaks the rules of exact arithmetic")

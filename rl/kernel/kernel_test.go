@@ -1,4 +1,4 @@
-package engine
+package kernel
 
 import (
 	"errors"
@@ -58,7 +58,7 @@ func awkward(r *rand.Rand) float32 {
 	case 0: // any bits, infinities and NaN too
 		return math.Float32frombits(u)
 	case 1: // bfloat16
-		return widen(uint16(u))
+		return Widen(uint16(u))
 	case 2: // subnormal or nearly
 		return math.Float32frombits(u & 0x80ffffff)
 	case 3: // a small integer
@@ -76,7 +76,7 @@ func TestFMAHasOneRounding(t *testing.T) {
 	r := newRand(t)
 	for range 300000 {
 		a, b, c := awkward(r), awkward(r), awkward(r)
-		if got, want := fma32(a, b, c), slowFMA(a, b, c); !sameBits(got, want) {
+		if got, want := FMA(a, b, c), slowFMA(a, b, c); !sameBits(got, want) {
 			t.Fatalf("fma(%x, %x, %x) = %x, want %x", a, b, c, got, want)
 		}
 	}
@@ -87,7 +87,7 @@ func TestFMAHasOneRounding(t *testing.T) {
 		{0x1p-75, 0x1p-75, 0x1p-149}, {0x1p-75, -0x1p-75, 0x1p-149}, {0x1.8p-75, 0x1p-75, 0}, {0x1p-100, 0x1p-100, -0x1p-126},
 		{0x1.fffffep127, 1, 0x1p103}, {0x1.fffffep127, 1, 0x1.fffffep102}, {-1, 0, 0}, {0x1p-100, -0x1p-100, 0},
 	} {
-		if got, want := fma32(x[0], x[1], x[2]), slowFMA(x[0], x[1], x[2]); !sameBits(got, want) {
+		if got, want := FMA(x[0], x[1], x[2]), slowFMA(x[0], x[1], x[2]); !sameBits(got, want) {
 			t.Errorf("fma(%x, %x, %x) = %x, want %x", x[0], x[1], x[2], got, want)
 		}
 	}
@@ -126,7 +126,7 @@ func matmulSlow(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 				acc = c[i*ldc+j]
 			}
 			for t := range k {
-				acc = fma32(a[i*lda+t], b[t*ldb+j], acc)
+				acc = FMA(a[i*lda+t], b[t*ldb+j], acc)
 			}
 			c[i*ldc+j] = acc
 		}
@@ -137,6 +137,12 @@ func matmulSlow(c []float32, ldc int, a []float32, lda int, b []float32, ldb int
 // random shapes from 1 to 70, leading dimensions, and kinds of numbers; memory
 // outside the result must stay untouched.
 func TestMatmulEqualsReference(t *testing.T) {
+	for _, kern := range available {
+		t.Run(kern.Name(), func(t *testing.T) { matmulEqualsReference(t, kern) })
+	}
+}
+
+func matmulEqualsReference(t *testing.T, kern Kernel) {
 	r := newRand(t)
 	// Each kind gives element t of the reduction, for A and for B.
 	near := func(scaleA, scaleB, start float32) func(t int, b bool) float32 {
@@ -163,7 +169,7 @@ func TestMatmulEqualsReference(t *testing.T) {
 		"near subnormal ties": near(0x1p-75, 0x1p-75, 0x1p-74),
 
 		"normal":   plain(func() float32 { return float32(r.NormFloat64()) }),
-		"bfloat16": plain(func() float32 { return widen(roundBF16(float32(r.NormFloat64()))) }),
+		"bfloat16": plain(func() float32 { return Widen(RoundBF16(float32(r.NormFloat64()))) }),
 		"awkward":  plain(func() float32 { return awkward(r) }),
 		"tiny":     plain(func() float32 { return float32(r.NormFloat64() * 1e-22) }),
 		"sparse":   plain(func() float32 { return float32(r.NormFloat64()) * float32(r.IntN(2)) }),
@@ -192,7 +198,7 @@ func TestMatmulEqualsReference(t *testing.T) {
 			want := append([]float32(nil), c...)
 			add := r.IntN(2) == 0
 			matmulSlow(want, ldc, a, lda, b, ldb, m, n, k, add)
-			kern.matmul(c, ldc, a, lda, b, ldb, m, n, k, add)
+			kern.Mul(c, ldc, a, lda, 1, b, ldb, m, n, k, add)
 			for i := range c {
 				if !sameBits(c[i], want[i]) {
 					t.Fatalf("%s %dx%dx%d add=%v: row %d column %d: %x, want %x", name, m, n, k, add, i/ldc, i%ldc, c[i], want[i])
@@ -205,9 +211,15 @@ func TestMatmulEqualsReference(t *testing.T) {
 // TestMatmulErrorBound checks the classical bound of a recursive sum against
 // float64: |error| <= k·2^-24/(1-k·2^-24) · sum |a·b|.
 func TestMatmulErrorBound(t *testing.T) {
+	for _, kern := range available {
+		t.Run(kern.Name(), func(t *testing.T) { matmulErrorBound(t, kern) })
+	}
+}
+
+func matmulErrorBound(t *testing.T, kern Kernel) {
 	const m, n, k = 13, 21, 300
 	a, b, c := randomFloats(1, m*k), randomFloats(2, k*n), make([]float32, m*n)
-	kern.matmul(c, n, a, k, b, n, m, n, k, false)
+	kern.Mul(c, n, a, k, 1, b, n, m, n, k, false)
 	for i := range m {
 		for j := range n {
 			var exact, size float64
@@ -230,7 +242,7 @@ func TestReductionOrder(t *testing.T) {
 		var p, q [16]float32
 		for lane := range 16 {
 			for i := lane; i < n; i += 16 {
-				p[lane] = fma32(a[i], b[i], p[lane])
+				p[lane] = FMA(a[i], b[i], p[lane])
 				q[lane] += a[i]
 			}
 		}
@@ -243,11 +255,11 @@ func TestReductionOrder(t *testing.T) {
 			z, w := l1[1]+l1[5], l1[3]+l1[7]
 			return (x + y) + (z + w)
 		}
-		if got := dotProduct(a, b); got != tree(p) {
-			t.Errorf("dotProduct of %d: %x, want %x", n, got, tree(p))
+		if got := Go().Dot(a, b); got != tree(p) {
+			t.Errorf("Dot of %d: %x, want %x", n, got, tree(p))
 		}
-		if got := sum(a); got != tree(q) {
-			t.Errorf("sum of %d: %x, want %x", n, got, tree(q))
+		if got := Go().Sum(a); got != tree(q) {
+			t.Errorf("Sum of %d: %x, want %x", n, got, tree(q))
 		}
 	}
 }
@@ -271,13 +283,13 @@ func TestFlushToZeroWouldBeNoticed(t *testing.T) {
 
 // TestKernelByName runs this binary with the kernel forced by name.
 func TestKernelByName(t *testing.T) {
-	if want := os.Getenv("ENGINE_TEST_KERNEL"); want != "" {
+	if want := os.Getenv("KERNEL_TEST_NAME"); want != "" {
 		fmt.Printf("kernel says: %v\n", CheckArithmetic())
 		return
 	}
-	for name, want := range map[string]string{"go": "kernel says: <nil>", "avx9": `GALAHAD_KERNEL="avx9": unknown kernel`} {
+	for name, want := range map[string]string{"go": "kernel says: <nil>", "avx9": `GALAHAD_KERNEL="avx9": unknown kernel "avx9"; this machine has`} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestKernelByName$", "-test.v")
-		cmd.Env = append(os.Environ(), KernelEnv+"="+name, "ENGINE_TEST_KERNEL=1")
+		cmd.Env = append(os.Environ(), Env+"="+name, "KERNEL_TEST_NAME=1")
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), want) {
 			t.Errorf("%s: %v, output %s", name, err, out)

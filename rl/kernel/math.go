@@ -1,8 +1,8 @@
-package engine
+package kernel
 
 import "math"
 
-// Constants of exp32 and log32, as bit patterns because they are part of the
+// Constants of Exp and Log, as bit patterns because they are part of the
 // protocol. ln 2 is split into a head of 15 significant bits, whose product with
 // an 8-bit integer is exact, and the rest.
 const (
@@ -66,9 +66,9 @@ var (
 	nan32  = math.Float32frombits(0x7fc00000)
 )
 
-// exp32 returns e^x within 1 ulp: +0 below -87.33, +Inf above 88.72, and the NaN
+// Exp returns e^x within 1 ulp: +0 below -87.33, +Inf above 88.72, and the NaN
 // with bits 0x7fc00000 for a NaN.
-func exp32(x float32) float32 {
+func Exp(x float32) float32 {
 	switch {
 	case x != x:
 		return nan32
@@ -79,27 +79,27 @@ func exp32(x float32) float32 {
 	}
 	// n = x/ln 2 to the nearest integer; x = n·ln 2 + r.
 	n := float32(float32(float32(x*log2e)+magic) - magic)
-	r := fma32(-n, ln2Hi, x)
-	r = fma32(-n, ln2Lo, r)
-	p := fma32(expC6, r, expC5)
-	p = fma32(p, r, expC4)
-	p = fma32(p, r, expC3)
-	p = fma32(p, r, expC2)
-	p = fma32(p, r, 1)
-	p = fma32(p, r, 1)
+	r := FMA(-n, ln2Hi, x)
+	r = FMA(-n, ln2Lo, r)
+	p := FMA(expC6, r, expC5)
+	p = FMA(p, r, expC4)
+	p = FMA(p, r, expC3)
+	p = FMA(p, r, expC2)
+	p = FMA(p, r, 1)
+	p = FMA(p, r, 1)
 	// 2^n in two steps: n may be 128, for which there is no float32.
 	i := int32(n)
 	h := i >> 1
-	p = float32(p * pow2(h))
-	return float32(p * pow2(i-h))
+	p = float32(p * Pow2(h))
+	return float32(p * Pow2(i-h))
 }
 
-// pow2 returns 2^n for -126 <= n <= 127.
-func pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
+// Pow2 returns 2^n for -126 <= n <= 127.
+func Pow2(n int32) float32 { return math.Float32frombits(uint32(n+127) << 23) }
 
-// log32 returns ln x within 1 ulp; -Inf for zeros, NaN (bits 0x7fc00000) for
+// Log returns ln x within 1 ulp; -Inf for zeros, NaN (bits 0x7fc00000) for
 // negative numbers and NaN.
-func log32(x float32) float32 {
+func Log(x float32) float32 {
 	switch {
 	case x != x || x < 0:
 		return nan32
@@ -109,8 +109,8 @@ func log32(x float32) float32 {
 		return posInf
 	}
 	e := int32(0)
-	if x < pow2(-126) { // subnormal: scale by 2^23, which is exact
-		x *= pow2(23)
+	if x < Pow2(-126) { // subnormal: scale by 2^23, which is exact
+		x *= Pow2(23)
 		e = -23
 	}
 	// x = 2^e·m with 2/3 <= m < 4/3; f = m - 1 is exact.
@@ -118,15 +118,15 @@ func log32(x float32) float32 {
 	k := int32(u-0x3f2aaaab) >> 23
 	e += k
 	f := math.Float32frombits(u-uint32(k)<<23) - 1
-	q := fma32(logD8, f, logD7)
-	q = fma32(q, f, logD6)
-	q = fma32(q, f, logD5)
-	q = fma32(q, f, logD4)
-	q = fma32(q, f, logD3)
-	q = fma32(q, f, logD2)
-	q = fma32(q, f, logD1)
-	q = fma32(q, f, logD0)
-	q = fma32(q, f, -0.5)
+	q := FMA(logD8, f, logD7)
+	q = FMA(q, f, logD6)
+	q = FMA(q, f, logD5)
+	q = FMA(q, f, logD4)
+	q = FMA(q, f, logD3)
+	q = FMA(q, f, logD2)
+	q = FMA(q, f, logD1)
+	q = FMA(q, f, logD0)
+	q = FMA(q, f, -0.5)
 	c := float32(float32(f*f) * q)
 	// e·ln 2 + f + c as a head and a tail, so that only the last sum rounds much.
 	// e·ln2Hi is exact; both tails are exact (Fast2Sum: |f| >= |c|, |e·ln2Hi| >= |rh|).
@@ -138,7 +138,7 @@ func log32(x float32) float32 {
 	}
 	y := eh + rh
 	yl := rh - float32(y-eh)
-	return y + float32(yl+fma32(float32(e), ln2Lo, rl))
+	return y + float32(yl+FMA(float32(e), ln2Lo, rl))
 }
 
-func isFinite(x float32) bool { return float32(x-x) == 0 }
+func IsFinite(x float32) bool { return float32(x-x) == 0 }

@@ -1,0 +1,4 @@
+package kernel
+
+// native lists the vector kernels of this processor, the best first.
+func native() []Kernel { return nil }

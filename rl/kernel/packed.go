@@ -1,0 +1,92 @@
+package kernel
+
+// Panel is the number of columns of a packed panel. 32 columns are two 512-bit,
+// four 256-bit or eight 128-bit registers.
+const Panel = 32
+
+// Packed is a right operand B[K,N] in the order that kernels read it: panels of
+// 32 columns, each with its K rows one after the other. A row of a panel is
+// 32 floats; or, with bfloat16 weights, 16 words of 32 bits: word w holds column
+// w in its lower half and column 16+w in its upper half, so that one shift and
+// one mask widen a row. Columns past N are +0.
+type Packed struct {
+	K, N int
+	F32  []float32 // panels*K*Panel floats, or nil
+	BF16 []uint32  // panels*K*Panel/2 words, or nil
+}
+
+// NewPacked returns a B[k,n] of zeros, in bfloat16 or float32.
+func NewPacked(k, n int, bf16 bool) *Packed {
+	p := &Packed{K: k, N: n}
+	size := p.Panels() * k * Panel
+	if bf16 {
+		p.BF16 = alloc[uint32](size / 2)
+	} else {
+		p.F32 = alloc[float32](size)
+	}
+	return p
+}
+
+// Panels is the number of panels.
+func (p *Packed) Panels() int { return (p.N + Panel - 1) / Panel }
+
+// Bytes is the memory that the operand takes.
+func (p *Packed) Bytes() int64 { return 4 * int64(len(p.F32)+len(p.BF16)) }
+
+// SetColumns stores columns at.. of B from the rows of src, which are K long: a
+// weight matrix [out, in] is the transpose of its operand. B is float32.
+func (p *Packed) SetColumns(at int, src []float32) {
+	for j := at; len(src) > 0; j++ {
+		base := j/Panel*p.K*Panel + j%Panel
+		for t, x := range src[:p.K] {
+			p.F32[base+t*Panel] = x
+		}
+		src = src[p.K:]
+	}
+}
+
+// SetColumnsBF16 is SetColumns for the bits of bfloat16 numbers; B is bfloat16.
+func (p *Packed) SetColumnsBF16(at int, src []uint16) {
+	for j := at; len(src) > 0; j++ {
+		base, shift := p.word(j)
+		keep := ^(uint32(0xffff) << shift)
+		for t, x := range src[:p.K] {
+			w := &p.BF16[base+t*Panel/2]
+			*w = *w&keep | uint32(x)<<shift
+		}
+		src = src[p.K:]
+	}
+}
+
+// word is where column j begins, and its place in a word.
+func (p *Packed) word(j int) (base int, shift uint) {
+	lane := j % Panel
+	return j/Panel*p.K*Panel/2 + lane%(Panel/2), uint(lane/(Panel/2)) * 16
+}
+
+// Column copies column j, widened, to dst, which has length K.
+func (p *Packed) Column(dst []float32, j int) {
+	if p.BF16 == nil {
+		base := j/Panel*p.K*Panel + j%Panel
+		for t := range dst {
+			dst[t] = p.F32[base+t*Panel]
+		}
+		return
+	}
+	base, shift := p.word(j)
+	for t := range dst {
+		dst[t] = Widen(uint16(p.BF16[base+t*Panel/2] >> shift))
+	}
+}
+
+// widenPanel writes the rows of a bfloat16 panel to dst as float32.
+func (p *Packed) widenPanel(dst []float32, panel int) {
+	const half = Panel / 2
+	for t := range p.K {
+		words := p.BF16[(panel*p.K+t)*half : (panel*p.K+t+1)*half]
+		row := dst[t*Panel : (t+1)*Panel]
+		for w, x := range words {
+			row[w], row[half+w] = Widen(uint16(x)), Widen(uint16(x>>16))
+		}
+	}
+}
