@@ -1,50 +1,20 @@
 package engine
 
-// cache holds the keys and values of one sequence, in the layout that the
-// kernels read: for each layer and each key-value head, keys as [headDim, stride]
-// (a score needs one dimension of all positions) and values as [stride, headDim].
-type cache struct {
-	stride int // positions that fit, a multiple of lanes
-	block  int // floats of one layer and head: headDim*stride
-	heads  int
-	k, v   []float32
-}
+import "github.com/galahad-network/galahad/rl/kernel"
 
-func newCache(c Config, positions int) *cache {
-	kv := &cache{stride: padLanes(positions), heads: c.NumKeyValueHeads}
-	kv.block = c.HeadDim * kv.stride
-	kv.k = make([]float32, c.NumHiddenLayers*kv.heads*kv.block)
-	kv.v = make([]float32, len(kv.k))
-	return kv
-}
+// tile is a run of rows of one sequence at consecutive positions within one page:
+// rows lo..hi-1 of the batch, the first at position pos.
+type tile struct{ lo, hi, pos int }
 
-// clone copies a cache, so that one prompt can serve many sequences.
-func (kv *cache) clone() *cache {
-	n := *kv
-	n.k = append([]float32(nil), kv.k...)
-	n.v = append([]float32(nil), kv.v...)
-	return &n
-}
-
-// keys and values return the block of one layer and head.
-func (kv *cache) keys(layer, head int) []float32 {
-	at := (layer*kv.heads + head) * kv.block
-	return kv.k[at : at+kv.block]
-}
-
-func (kv *cache) values(layer, head int) []float32 {
-	at := (layer*kv.heads + head) * kv.block
-	return kv.v[at : at+kv.block]
-}
-
-// put stores the key and value of one position, all heads side by side.
-func (kv *cache) put(layer, pos, dim int, k, v []float32) {
-	for h := range kv.heads {
-		keys := kv.keys(layer, h)
-		for d, x := range k[h*dim : (h+1)*dim] {
-			keys[d*kv.stride+pos] = x
+// cut cuts a batch into tiles.
+func (p *pass) cut(rows []row) {
+	p.tiles = p.tiles[:0]
+	for i, r := range rows {
+		if i > 0 && r.cache == rows[i-1].cache && r.pos == rows[i-1].pos+1 && r.pos%pagePositions != 0 {
+			p.tiles[len(p.tiles)-1].hi++
+			continue
 		}
-		copy(kv.values(layer, h)[pos*dim:(pos+1)*dim], v[h*dim:])
+		p.tiles = append(p.tiles, tile{i, i + 1, r.pos})
 	}
 }
 
@@ -52,61 +22,121 @@ func (kv *cache) put(layer, pos, dim int, k, v []float32) {
 // q, k and v from the normalized x, rotated by position.
 func (p *pass) attention(l int, rows []row, a *acts, keep bool) {
 	c, n := p.c, len(rows)
-	h, hd, qd, kd := c.HiddenSize, c.HeadDim, c.qDim(), c.kvDim()
-	width := qd + 2*kd
-	w, t := &p.m.w.layers[l], &p.m.forward.layers[l]
+	h, qd, width := c.HiddenSize, c.qDim(), c.qDim()+2*c.kvDim()
+	w := &p.m.ops.layers[l]
 	p.norm(a.h, a.inv, a.x, w.attnNorm)
-	kern.matmul(a.qkv, width, a.h, h, t.qkv, width, n, width, h, false)
-	for i, r := range rows {
-		qkv := a.qkv[i*width : (i+1)*width]
-		for j, b := range t.bias {
-			qkv[j] += b
-		}
-		for at := 0; at < qd+kd; at += hd {
-			p.rope.rotate(qkv[at:at+hd], r.pos)
-		}
-		r.cache.put(l, r.pos, hd, qkv[qd:qd+kd], qkv[qd+kd:])
-	}
-	group := c.NumAttentionHeads / c.NumKeyValueHeads // query heads that share a key-value head
-	scale := inverseSqrtOf(hd)
+	p.product(a.qkv, width, a.h, h, w.qkv, n)
+	p.job.layer, p.job.rows, p.job.acts, p.job.keep = l, rows, a, keep
+	p.crew.run(n, (*rotateTask)(p))
 	if keep {
-		grow(&a.probs, n*c.NumAttentionHeads*rows[0].cache.stride)
-		clear(a.probs)
+		grow(&a.probs, n*c.NumAttentionHeads*p.keptStride(rows))
 	}
-	for i, r := range rows {
-		stride, count := r.cache.stride, r.pos+1
-		grow(&p.scores, group*stride)
-		for kv := range c.NumKeyValueHeads {
-			scores := p.scores
-			if keep {
-				at := (i*c.NumAttentionHeads + kv*group) * stride
-				scores = a.probs[at : at+group*stride]
-			}
-			q := a.qkv[i*width+kv*group*hd:]
-			kern.matmul(scores, stride, q, hd, r.cache.keys(l, kv), stride, group, padLanes(count), hd, false)
-			for g := range group {
-				softmax(scores[g*stride:g*stride+count], scale)
-				clear(scores[g*stride+count : g*stride+padLanes(count)])
-			}
-			kern.matmul(a.att[i*qd+kv*group*hd:], hd, scores, stride, r.cache.values(l, kv), hd, group, hd, count, false)
-		}
-	}
-	kern.matmul(a.proj, h, a.att, qd, t.o, h, n, h, qd, false)
-	addInto(a.mid, a.x, a.proj)
+	p.crew.run(len(p.tiles)*c.NumKeyValueHeads, (*attendTask)(p))
+	p.product(a.proj, h, a.att, qd, w.o, n)
+	p.k.Add(a.mid[:n*h], a.x, a.proj)
 }
 
-// softmax turns scores into probabilities in place: x*scale, minus the maximum,
-// exp, divided by the sum.
-func softmax(x []float32, scale float32) {
-	for i, v := range x {
-		x[i] = float32(v * scale)
+// rotateTask adds the bias to a row of q, k and v, rotates q and k, and stores k
+// and v.
+type rotateTask pass
+
+func (t *rotateTask) part(_, i int) {
+	c, w, r := t.c, &t.m.ops.layers[t.job.layer], t.job.rows[i]
+	hd, qd, kd := c.HeadDim, c.qDim(), c.kvDim()
+	width := qd + 2*kd
+	qkv := t.job.acts.qkv[i*width : (i+1)*width]
+	if w.bias != nil {
+		t.k.Add(qkv, qkv, w.bias)
 	}
-	top := maximum(x)
-	for i, v := range x {
-		x[i] = exp32(v - top)
+	cos, sin := t.m.rope.rows(r.pos)
+	for at := 0; at < qd+kd; at += hd {
+		t.k.Rotate(qkv[at:at+hd/2], qkv[at+hd/2:at+hd], cos, sin)
 	}
-	total := sum(x)
-	for i, v := range x {
-		x[i] = v / total
+	r.cache.put(t.job.layer, r.pos, qkv[qd:qd+kd], qkv[qd+kd:])
+}
+
+// attendTask is attend for one tile and one key-value head.
+type attendTask pass
+
+func (t *attendTask) part(worker, i int) {
+	j, heads := &t.job, t.c.NumKeyValueHeads
+	(*pass)(t).attend(&t.own[worker], j.layer, j.rows, t.tiles[i/heads], i%heads, j.acts, j.keep)
+}
+
+// keptStride is the distance between the probabilities of two heads where they
+// are kept: the positions of the sequence, in whole pages.
+func (p *pass) keptStride(rows []row) int { return len(rows[0].cache.pages) * pagePositions }
+
+// attend computes the attention of one tile for the query heads that share the
+// key-value head kv. Scores of a tile are computed for whole pages; those past a
+// row's own position are never read.
+func (p *pass) attend(s *scratch, l int, rows []row, t tile, kv int, a *acts, keep bool) {
+	c := p.c
+	hd, qd, width := c.HeadDim, c.qDim(), c.qDim()+2*c.kvDim()
+	group := c.NumAttentionHeads / c.NumKeyValueHeads
+	cache, last := rows[t.lo].cache, t.pos/pagePositions
+	n, first := t.hi-t.lo, kv*group
+	// The score of row i, head g of the group and position at is
+	// scores[i*rowStride + g*stride + at].
+	stride := (last + 1) * pagePositions
+	rowStride := group * stride
+	var scores []float32
+	if keep {
+		stride = p.keptStride(rows)
+		rowStride = c.NumAttentionHeads * stride
+		scores = a.probs[(t.lo*c.NumAttentionHeads+first)*stride:]
+	} else {
+		grow(&s.scores, n*rowStride)
+		scores = s.scores
+	}
+	q, out := a.qkv[t.lo*width+first*hd:], a.att[t.lo*qd+first*hd:]
+	for page := range last + 1 {
+		keys := cache.keys(page, l, kv)
+		if n == 1 { // a decode step: the heads of the group are the rows
+			p.k.Mul(scores[page*pagePositions:], stride, q, hd, 1, keys, pagePositions, group, pagePositions, hd, false)
+			continue
+		}
+		for g := range group {
+			p.k.Mul(scores[g*stride+page*pagePositions:], rowStride, q[g*hd:], width, 1, keys, pagePositions, n, pagePositions, hd, false)
+		}
+	}
+	scale := kernel.InverseSqrt(hd)
+	for i := range n {
+		for g := range group {
+			at := i*rowStride + g*stride
+			p.k.Softmax(scores[at:at+t.pos+i+1], scale)
+		}
+	}
+	for page := range last + 1 {
+		values, probs := cache.values(page, l, kv), scores[page*pagePositions:]
+		switch {
+		case n == 1:
+			p.k.Mul(out, hd, probs, stride, 1, values, hd, group, hd, min(t.pos+1-page*pagePositions, pagePositions), page > 0)
+		case page < last:
+			for g := range group {
+				p.k.Mul(out[g*hd:], qd, probs[g*stride:], rowStride, 1, values, hd, n, hd, pagePositions, page > 0)
+			}
+		default:
+			for g := range group {
+				lowerMul(p.k, out[g*hd:], qd, probs[g*stride:], rowStride, values, hd, n, hd, t.pos%pagePositions+1, page > 0)
+			}
+		}
+	}
+}
+
+// lowerRows is how many rows lowerMul takes at a time.
+const lowerRows = 8
+
+// lowerMul is a product in which row i of A has first+i elements: what lies above
+// that staircase takes no part, since even a product with zero could change the
+// sign of a zero, or make a NaN.
+func lowerMul(k kernel.Kernel, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, first int, add bool) {
+	for lo := 0; lo < m; lo += lowerRows {
+		hi := min(lo+lowerRows, m)
+		common := first + lo
+		k.Mul(c[lo*ldc:], ldc, a[lo*lda:], lda, 1, b, ldb, hi-lo, n, common, add)
+		for i := lo + 1; i < hi; i++ {
+			k.Mul(c[i*ldc:], ldc, a[i*lda+common:], lda, 1, b[common*ldb:], ldb, 1, n, i-lo, true)
+		}
 	}
 }

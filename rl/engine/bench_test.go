@@ -56,7 +56,7 @@ func BenchmarkMatmul(b *testing.B) {
 	const m, n, k = 64, 384, 64
 	a, w, c := randomFloats(1, m*k), randomFloats(2, k*n), make([]float32, m*n)
 	for b.Loop() {
-		kern.matmul(c, n, a, k, w, n, m, n, k, false)
+		kern.Mul(c, n, a, k, 1, w, n, m, n, k, false)
 	}
 	b.ReportMetric(float64(m*n*k)*float64(b.N)/b.Elapsed().Seconds()/1e9, "GMAC/s")
 }

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -9,6 +8,7 @@ import (
 )
 
 // Config is the part of a Hugging Face config.json that shapes the computation.
+// Configs that compute the same are equal.
 type Config struct {
 	// Architecture is "Qwen2ForCausalLM" (biases on q, k and v) or
 	// "LlamaForCausalLM" (no biases).
@@ -23,6 +23,7 @@ type Config struct {
 	MaxPositionEmbeddings int // the context: longest prompt plus completion
 	RMSNormEps            float32
 	RopeTheta             float64
+	RopeScaling           RopeScaling
 	TieWordEmbeddings     bool
 }
 
@@ -31,6 +32,9 @@ const (
 	Qwen2 = "Qwen2ForCausalLM"
 	Llama = "LlamaForCausalLM"
 )
+
+// modelTypes are the model_type of each architecture.
+var modelTypes = map[string]string{Qwen2: "qwen2", Llama: "llama"}
 
 // ConfigError names the field of a config.json that the engine cannot accept.
 type ConfigError struct {
@@ -45,133 +49,8 @@ func (e *ConfigError) Error() string {
 // maxConfigBytes bounds a config.json; real ones have about 1 KiB.
 const maxConfigBytes = 1 << 20
 
-// rawConfig lists every key that a config.json may have. A key that is not here
-// might change the computation, so it is refused by name.
-type rawConfig struct {
-	Architectures         []string    `json:"architectures"`
-	ModelType             string      `json:"model_type"`
-	VocabSize             int         `json:"vocab_size"`
-	HiddenSize            int         `json:"hidden_size"`
-	IntermediateSize      int         `json:"intermediate_size"`
-	NumHiddenLayers       int         `json:"num_hidden_layers"`
-	NumAttentionHeads     int         `json:"num_attention_heads"`
-	NumKeyValueHeads      *int        `json:"num_key_value_heads"`
-	HeadDim               *int        `json:"head_dim"`
-	MaxPositionEmbeddings int         `json:"max_position_embeddings"`
-	RMSNormEps            json.Number `json:"rms_norm_eps"`
-	RopeTheta             json.Number `json:"rope_theta"`
-	TieWordEmbeddings     bool        `json:"tie_word_embeddings"`
-	HiddenAct             string      `json:"hidden_act"`
-
-	// Keys that would change the computation if they had any other value.
-	AttentionBias    *bool           `json:"attention_bias"`
-	MLPBias          bool            `json:"mlp_bias"`
-	RopeScaling      json.RawMessage `json:"rope_scaling"`
-	UseSlidingWindow bool            `json:"use_sliding_window"`
-	PretrainingTP    *int            `json:"pretraining_tp"`
-	LayerTypes       []string        `json:"layer_types"`
-
-	// Keys that do not touch the forward pass.
-	AttentionDropout    json.RawMessage `json:"attention_dropout"`
-	BOSTokenID          json.RawMessage `json:"bos_token_id"`
-	EOSTokenID          json.RawMessage `json:"eos_token_id"`
-	PadTokenID          json.RawMessage `json:"pad_token_id"`
-	DType               json.RawMessage `json:"dtype"`
-	TorchDType          json.RawMessage `json:"torch_dtype"`
-	InitializerRange    json.RawMessage `json:"initializer_range"`
-	MaxWindowLayers     json.RawMessage `json:"max_window_layers"`
-	SlidingWindow       json.RawMessage `json:"sliding_window"`
-	TransformersVersion json.RawMessage `json:"transformers_version"`
-	UseCache            json.RawMessage `json:"use_cache"`
-	NameOrPath          json.RawMessage `json:"_name_or_path"`
-}
-
-// ParseConfig reads a config.json. Anything the engine does not implement, such
-// as an architecture, a rope_scaling or an unknown key, is a *ConfigError that
-// names it.
-func ParseConfig(data []byte) (Config, error) {
-	if len(data) > maxConfigBytes {
-		return Config{}, &ConfigError{"config.json", fmt.Sprintf("%d bytes, at most %d", len(data), maxConfigBytes)}
-	}
-	if err := noDuplicateKeys(data); err != nil {
-		return Config{}, &ConfigError{"config.json", err.Error()}
-	}
-	var r rawConfig
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&r); err != nil {
-		return Config{}, &ConfigError{"config.json", err.Error()}
-	}
-	if err := r.refuse(); err != nil {
-		return Config{}, err
-	}
-	c := Config{
-		Architecture:          r.Architectures[0],
-		VocabSize:             r.VocabSize,
-		HiddenSize:            r.HiddenSize,
-		IntermediateSize:      r.IntermediateSize,
-		NumHiddenLayers:       r.NumHiddenLayers,
-		NumAttentionHeads:     r.NumAttentionHeads,
-		NumKeyValueHeads:      r.NumAttentionHeads,
-		MaxPositionEmbeddings: r.MaxPositionEmbeddings,
-		TieWordEmbeddings:     r.TieWordEmbeddings,
-		RopeTheta:             10000,
-	}
-	if r.NumKeyValueHeads != nil {
-		c.NumKeyValueHeads = *r.NumKeyValueHeads
-	}
-	if r.HeadDim != nil {
-		c.HeadDim = *r.HeadDim
-	} else if c.NumAttentionHeads > 0 {
-		c.HeadDim = c.HiddenSize / c.NumAttentionHeads
-	}
-	eps, err := strconv.ParseFloat(r.RMSNormEps.String(), 32)
-	if err != nil {
-		return Config{}, &ConfigError{"rms_norm_eps", "missing or not a float32"}
-	}
-	c.RMSNormEps = float32(eps)
-	if r.RopeTheta != "" {
-		if c.RopeTheta, err = strconv.ParseFloat(r.RopeTheta.String(), 64); err != nil {
-			return Config{}, &ConfigError{"rope_theta", "not a number"}
-		}
-	}
-	return c, c.Validate()
-}
-
-// refuse rejects the values that ask for a computation the engine does not have.
-func (r *rawConfig) refuse() error {
-	if len(r.Architectures) != 1 {
-		return &ConfigError{"architectures", fmt.Sprintf("want exactly one, got %v", r.Architectures)}
-	}
-	want := map[string]string{Qwen2: "qwen2", Llama: "llama"}[r.Architectures[0]]
-	switch {
-	case want == "":
-		return &ConfigError{"architectures", fmt.Sprintf("%q is not supported; want %q or %q", r.Architectures[0], Qwen2, Llama)}
-	case r.ModelType != want:
-		return &ConfigError{"model_type", fmt.Sprintf("%q does not belong to %s", r.ModelType, r.Architectures[0])}
-	case r.HiddenAct != "silu":
-		return &ConfigError{"hidden_act", fmt.Sprintf("%q is not supported; want \"silu\"", r.HiddenAct)}
-	case len(r.RopeScaling) > 0 && string(r.RopeScaling) != "null":
-		return &ConfigError{"rope_scaling", fmt.Sprintf("%s is not supported", r.RopeScaling)}
-	case r.AttentionBias != nil && *r.AttentionBias != (want == "qwen2"):
-		return &ConfigError{"attention_bias", fmt.Sprintf("%v is not supported for %s", *r.AttentionBias, want)}
-	case r.MLPBias:
-		return &ConfigError{"mlp_bias", "true is not supported"}
-	case r.UseSlidingWindow:
-		return &ConfigError{"use_sliding_window", "true is not supported"}
-	case r.PretrainingTP != nil && *r.PretrainingTP != 1:
-		return &ConfigError{"pretraining_tp", fmt.Sprintf("%d is not supported", *r.PretrainingTP)}
-	}
-	for _, t := range r.LayerTypes {
-		if t != "full_attention" {
-			return &ConfigError{"layer_types", fmt.Sprintf("%q is not supported", t)}
-		}
-	}
-	return nil
-}
-
-// Bounds on a config, far above any model that pure Go could run, so that no
-// product of two of them overflows and a hostile config cannot ask for much.
+// Bounds on a config, far above any model that a processor could run, so that no
+// product of them overflows: Parameters stays below 2^56.
 const (
 	maxWidth   = 1 << 20
 	maxLayers  = 1 << 12
@@ -180,8 +59,8 @@ const (
 
 // Validate reports the first field that is out of its range as a *ConfigError.
 func (c Config) Validate() error {
-	if c.Architecture != Qwen2 && c.Architecture != Llama {
-		return &ConfigError{"architectures", fmt.Sprintf("%q is not supported; want %q or %q", c.Architecture, Qwen2, Llama)}
+	if modelTypes[c.Architecture] == "" {
+		return &ConfigError{"architectures", unsupportedArchitecture(c.Architecture)}
 	}
 	for _, f := range []struct {
 		name   string
@@ -212,42 +91,46 @@ func (c Config) Validate() error {
 	case !(c.RopeTheta >= 1 && c.RopeTheta <= 1e12) || math.IsInf(c.RopeTheta, 0):
 		return &ConfigError{"rope_theta", fmt.Sprintf("%v is outside [1, 1e12]", c.RopeTheta)}
 	}
+	return c.RopeScaling.validate()
+}
+
+func (r RopeScaling) validate() error {
+	if r == (RopeScaling{}) {
+		return nil
+	}
+	bad := func(key string, v any, want string) error {
+		return &ConfigError{"rope_scaling", fmt.Sprintf("%s %v is not %s", key, v, want)}
+	}
+	switch {
+	case !(r.Factor >= 1 && r.Factor <= maxContext):
+		return bad("factor", r.Factor, fmt.Sprintf("in [1, %d]", maxContext))
+	case !(r.LowFreqFactor > 0):
+		return bad("low_freq_factor", r.LowFreqFactor, "above 0")
+	case !(r.HighFreqFactor > r.LowFreqFactor && r.HighFreqFactor <= maxContext):
+		return bad("high_freq_factor", r.HighFreqFactor, fmt.Sprintf("above low_freq_factor %v and at most %d", r.LowFreqFactor, maxContext))
+	case r.OriginalMaxPositionEmbeddings < 1 || r.OriginalMaxPositionEmbeddings > maxContext:
+		return bad("original_max_position_embeddings", r.OriginalMaxPositionEmbeddings, fmt.Sprintf("in 1..%d", maxContext))
+	}
 	return nil
 }
 
-// JSON returns the config as a config.json that ParseConfig and Hugging Face's
-// tools read; equal configs give equal bytes.
-func (c Config) JSON() []byte {
-	modelType := "qwen2"
-	if c.Architecture == Llama {
-		modelType = "llama"
+func unsupportedArchitecture(name string) string {
+	return fmt.Sprintf("%q is not supported; this version runs %q and %q", name, Qwen2, Llama)
+}
+
+// Parameters is the number of weights of a valid config, tied embeddings counted
+// once.
+func (c Config) Parameters() int64 {
+	h, m, q, kv := int64(c.HiddenSize), int64(c.IntermediateSize), int64(c.qDim()), int64(c.kvDim())
+	layer := 2*h + h*(q+2*kv) + q*h + 3*h*m
+	if c.hasBias() {
+		layer += q + 2*kv
 	}
-	out, err := json.MarshalIndent(struct {
-		Architectures         []string    `json:"architectures"`
-		ModelType             string      `json:"model_type"`
-		VocabSize             int         `json:"vocab_size"`
-		HiddenSize            int         `json:"hidden_size"`
-		IntermediateSize      int         `json:"intermediate_size"`
-		NumHiddenLayers       int         `json:"num_hidden_layers"`
-		NumAttentionHeads     int         `json:"num_attention_heads"`
-		NumKeyValueHeads      int         `json:"num_key_value_heads"`
-		HeadDim               int         `json:"head_dim"`
-		MaxPositionEmbeddings int         `json:"max_position_embeddings"`
-		RMSNormEps            json.Number `json:"rms_norm_eps"`
-		RopeTheta             json.Number `json:"rope_theta"`
-		TieWordEmbeddings     bool        `json:"tie_word_embeddings"`
-		HiddenAct             string      `json:"hidden_act"`
-	}{
-		[]string{c.Architecture}, modelType, c.VocabSize, c.HiddenSize, c.IntermediateSize,
-		c.NumHiddenLayers, c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim, c.MaxPositionEmbeddings,
-		json.Number(strconv.FormatFloat(float64(c.RMSNormEps), 'g', -1, 32)),
-		json.Number(strconv.FormatFloat(c.RopeTheta, 'g', -1, 64)),
-		c.TieWordEmbeddings, "silu",
-	}, "", "  ")
-	if err != nil {
-		return nil // unreachable: every field marshals
+	n := int64(c.VocabSize)*h + h + int64(c.NumHiddenLayers)*layer
+	if !c.TieWordEmbeddings {
+		n += int64(c.VocabSize) * h
 	}
-	return append(out, '\n')
+	return n
 }
 
 // hasBias says whether q, k and v have biases.
@@ -257,52 +140,46 @@ func (c Config) hasBias() bool { return c.Architecture == Qwen2 }
 func (c Config) qDim() int  { return c.NumAttentionHeads * c.HeadDim }
 func (c Config) kvDim() int { return c.NumKeyValueHeads * c.HeadDim }
 
-// noDuplicateKeys reports a JSON object, at any depth, that has a key twice.
-// encoding/json would silently keep the last one, so that two readers of one
-// file could see two different values.
-func noDuplicateKeys(data []byte) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	type frame struct {
-		keys map[string]bool // nil inside an array
-		key  bool            // the next token is a key
+// ropeScalingJSON is a rope_scaling of type llama3 as Hugging Face writes it.
+type ropeScalingJSON struct {
+	Factor         json.Number `json:"factor"`
+	HighFreqFactor json.Number `json:"high_freq_factor"`
+	LowFreqFactor  json.Number `json:"low_freq_factor"`
+	Original       int         `json:"original_max_position_embeddings"`
+	RopeType       string      `json:"rope_type"`
+}
+
+// JSON returns the config as a config.json that ParseConfig and Hugging Face's
+// tools read; equal configs give equal bytes.
+func (c Config) JSON() []byte {
+	number := func(x float64, bits int) json.Number { return json.Number(strconv.FormatFloat(x, 'g', -1, bits)) }
+	var scaling *ropeScalingJSON
+	if r := c.RopeScaling; r != (RopeScaling{}) {
+		scaling = &ropeScalingJSON{number(r.Factor, 64), number(r.HighFreqFactor, 64), number(r.LowFreqFactor, 64), r.OriginalMaxPositionEmbeddings, "llama3"}
 	}
-	var stack []frame
-	for {
-		tok, err := d.Token()
-		if err != nil {
-			return err // io.EOF here means that the text ended inside a value
-		}
-		switch t := tok.(type) {
-		case json.Delim:
-			switch t {
-			case '{':
-				stack = append(stack, frame{map[string]bool{}, true})
-				continue
-			case '[':
-				stack = append(stack, frame{})
-				continue
-			}
-			stack = stack[:len(stack)-1]
-		case string:
-			if n := len(stack); n > 0 && stack[n-1].key {
-				if stack[n-1].keys[t] {
-					return fmt.Errorf("key %q appears twice", t)
-				}
-				stack[n-1].keys[t] = true
-				stack[n-1].key = false
-				continue
-			}
-		}
-		if len(stack) == 0 {
-			break
-		}
-		if top := &stack[len(stack)-1]; top.keys != nil {
-			top.key = true
-		}
+	out, err := json.MarshalIndent(struct {
+		Architectures         []string         `json:"architectures"`
+		ModelType             string           `json:"model_type"`
+		VocabSize             int              `json:"vocab_size"`
+		HiddenSize            int              `json:"hidden_size"`
+		IntermediateSize      int              `json:"intermediate_size"`
+		NumHiddenLayers       int              `json:"num_hidden_layers"`
+		NumAttentionHeads     int              `json:"num_attention_heads"`
+		NumKeyValueHeads      int              `json:"num_key_value_heads"`
+		HeadDim               int              `json:"head_dim"`
+		MaxPositionEmbeddings int              `json:"max_position_embeddings"`
+		RMSNormEps            json.Number      `json:"rms_norm_eps"`
+		RopeTheta             json.Number      `json:"rope_theta"`
+		RopeScaling           *ropeScalingJSON `json:"rope_scaling,omitempty"`
+		TieWordEmbeddings     bool             `json:"tie_word_embeddings"`
+		HiddenAct             string           `json:"hidden_act"`
+	}{
+		[]string{c.Architecture}, modelTypes[c.Architecture], c.VocabSize, c.HiddenSize, c.IntermediateSize,
+		c.NumHiddenLayers, c.NumAttentionHeads, c.NumKeyValueHeads, c.HeadDim, c.MaxPositionEmbeddings,
+		number(float64(c.RMSNormEps), 32), number(c.RopeTheta, 64), scaling, c.TieWordEmbeddings, "silu",
+	}, "", "  ")
+	if err != nil {
+		return nil // unreachable for a valid config: every field marshals
 	}
-	if d.More() || len(bytes.TrimSpace(data[d.InputOffset():])) > 0 {
-		return fmt.Errorf("data after the end of the JSON value")
-	}
-	return nil
+	return append(out, '\n')
 }

@@ -1,16 +1,20 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
-	"os"
+	"github.com/galahad-network/galahad/rl/kernel"
 	"runtime"
 )
 
-// Options configures an Engine or a Trainer. No option changes any bit of a result.
+// Options configures an Engine or a Trainer. But for Kernel, no option changes any
+// bit of a result.
 type Options struct {
 	// Threads is the number of goroutines that compute at once; 0 means GOMAXPROCS.
 	Threads int
+	// Kernel is the arithmetic; nil means the best one of this processor that keeps
+	// to the rules (see kernel.Default), and all that do give the same bits. Others
+	// stand in for foreign hardware in tests.
+	Kernel kernel.Kernel
 }
 
 // threads returns the effective number of workers.
@@ -21,12 +25,20 @@ func (o Options) threads() int {
 	return runtime.GOMAXPROCS(0)
 }
 
+func (o Options) kernel() kernel.Kernel {
+	if o.Kernel != nil {
+		return o.Kernel
+	}
+	return kern
+}
+
 // Engine runs an immutable Model: Generate samples completions, Replay checks
 // them. It is safe for concurrent use; each call uses up to Options.Threads
 // goroutines of its own.
 type Engine struct {
 	model   *Model
 	threads int
+	kernel  kernel.Kernel
 }
 
 // New returns an engine for m. It panics if the processor's floating-point mode
@@ -36,7 +48,7 @@ func New(m *Model, opt Options) *Engine {
 	if err := CheckArithmetic(); err != nil {
 		panic(err)
 	}
-	return &Engine{model: m, threads: opt.threads()}
+	return &Engine{model: m, threads: opt.threads(), kernel: opt.kernel()}
 }
 
 // Model returns the weights that the engine runs.
@@ -122,19 +134,16 @@ func (e *InputError) Error() string {
 	return fmt.Sprintf("engine: sequence %d: %s", e.Index, e.Reason)
 }
 
-// KernelEnv is the environment variable that forces a kernel set by name. This
-// version has one, "go".
-const KernelEnv = "GALAHAD_KERNEL"
+// KernelEnv is the environment variable that forces a kernel by its name.
+const KernelEnv = kernel.Env
 
 // ErrArithmetic is wrapped by the error of CheckArithmetic.
-var ErrArithmetic = errors.New("engine: floating-point mode breaks the rules of exact arithmetic")
+var ErrArithmetic = kernel.ErrArithmetic
 
-// pickKernel returns the kernel set that KernelEnv names, or the best one.
-func pickKernel() (kernel, error) {
-	switch name := os.Getenv(KernelEnv); name {
-	case "", "go":
-		return goKernel, nil
-	default:
-		return kernel{}, fmt.Errorf("engine: %s=%q: unknown kernel; this version has \"go\"", KernelEnv, name)
-	}
-}
+// CheckArithmetic probes the processor's floating-point mode and the choice of
+// the kernel; see kernel.CheckArithmetic. Programs should call it first thing and
+// exit on an error.
+func CheckArithmetic() error { return kernel.CheckArithmetic() }
+
+// kern is the kernel of this process, unless Options name another.
+var kern, _ = kernel.Default()

@@ -1,11 +1,14 @@
 package engine
 
+import "github.com/galahad-network/galahad/rl/kernel"
+
 // The forward pass. A batch is a list of rows, each one token of one sequence at
 // one position; a sequence's rows come in order of position, and the keys and
 // values of all earlier positions are in its cache or in the same batch. A
 // prefill is a batch with many rows of a sequence, a decode step one with a
-// single row of each. There is no other path, and since a row's result depends
-// on nothing but the rows before it in its own sequence, both give equal bits.
+// single row of each, and both may share a batch. There is no other path, and
+// since a row's result depends on nothing but the rows before it in its own
+// sequence, all give equal bits.
 
 // row is one token to compute.
 type row struct {
@@ -21,7 +24,7 @@ type acts struct {
 	inv    []float32 // [rows] 1/rms of x
 	h      []float32 // [rows, hidden] normalized x
 	qkv    []float32 // [rows, q+k+v] after bias and rotation
-	probs  []float32 // [rows, heads, stride] attention; training only
+	probs  []float32 // [rows, heads, keptStride] attention, up to the row's position; training only
 	att    []float32 // [rows, heads*headDim] attention output
 	proj   []float32 // [rows, hidden] output of o or down, before the residual sum
 	mid    []float32 // [rows, hidden] residual stream between attention and MLP
@@ -56,24 +59,47 @@ func grow(s *[]float32, n int) {
 }
 
 // pass runs batches through a model; it owns scratch memory, so each goroutine
-// needs its own.
+// needs its own. With a crew it shares out each operation; without, it runs on
+// the caller's goroutine alone.
 type pass struct {
 	m      *Model
 	c      Config
-	rope   *ropeTable
+	k      kernel.Kernel
+	crew   *crew
 	one    acts      // inference: shared by all layers
 	out    []float32 // [rows, hidden] residual stream after the last layer
 	outInv []float32 // [rows] 1/rms of out
 	hidden []float32 // [rows, hidden] final hidden states, after the last norm
 	logits []float32 // [rows, vocab]
-	scores []float32 // [heads in a group, stride] scratch of attention
+	tiles  []tile
+	own    []scratch // of each worker
+	job    job       // the operation under way
 
 	sampler      sampler
 	normG, normX []float32 // [hidden] scratch of normBack
 	back         backScratch
 }
 
-func newPass(m *Model) *pass { return &pass{m: m, c: m.cfg, rope: m.rope()} }
+// scratch is the memory of one worker.
+type scratch struct {
+	scores []float32 // of one tile: [rows, heads in a group, positions in whole pages]
+}
+
+// job holds the arguments of the operation that a crew shares out; a task is the
+// pass itself under another type, so that handing it over allocates nothing.
+type job struct {
+	layer int
+	rows  []row
+	acts  *acts
+	keep  bool
+	norm  normJob
+	mul   productTask
+}
+
+// newPass returns a pass of m with kernel k; crew may be nil.
+func newPass(m *Model, k kernel.Kernel, crew *crew) *pass {
+	return &pass{m: m, c: m.cfg, k: k, crew: crew, own: make([]scratch, crew.size())}
+}
 
 // run computes the final hidden states of all rows into p.hidden. With a tape of
 // one acts per layer it keeps what the backward pass needs.
@@ -81,9 +107,10 @@ func (p *pass) run(rows []row, tape []acts) {
 	h := p.c.HiddenSize
 	grow(&p.out, len(rows)*h)
 	for i, r := range rows {
-		copy(p.out[i*h:(i+1)*h], p.m.w.embed[int(r.token)*h:])
+		p.m.ops.embed.Column(p.out[i*h:(i+1)*h], int(r.token))
 	}
-	for l := range p.m.w.layers {
+	p.cut(rows)
+	for l := range p.m.ops.layers {
 		a := &p.one
 		if tape != nil {
 			a = &tape[l]
@@ -95,7 +122,7 @@ func (p *pass) run(rows []row, tape []acts) {
 	}
 	grow(&p.outInv, len(rows))
 	grow(&p.hidden, len(rows)*h)
-	p.norm(p.hidden, p.outInv, p.out, p.m.w.norm)
+	p.norm(p.hidden, p.outInv, p.out, p.m.ops.norm)
 }
 
 // head computes the logits of the given rows of p.hidden into p.logits, in order.
@@ -103,44 +130,44 @@ func (p *pass) head(hidden []float32) {
 	h, v := p.c.HiddenSize, p.c.VocabSize
 	n := len(hidden) / h
 	grow(&p.logits, n*v)
-	kern.matmul(p.logits, v, hidden, h, p.m.forward.head, v, n, v, h, false)
+	p.product(p.logits, v, hidden, h, p.m.ops.head, n)
 }
 
 // norm is RMSNorm: y = (x * inv) * weight with inv = 1 / sqrt(mean(x²) + eps).
 func (p *pass) norm(y, inv, x, weight []float32) {
-	h := p.c.HiddenSize
-	scale := inverseOf(h)
-	for i := range inv {
-		xi, yi := x[i*h:(i+1)*h], y[i*h:(i+1)*h]
-		mean := float32(dotProduct(xi, xi) * scale)
-		inv[i] = 1 / sqrt32(mean+p.c.RMSNormEps)
-		for j, v := range xi {
-			yi[j] = float32(v*inv[i]) * weight[j]
-		}
-	}
+	p.job.norm = normJob{y, inv, x, weight}
+	p.crew.run(len(inv), (*normTask)(p))
+}
+
+type normJob struct{ y, inv, x, weight []float32 }
+
+type normTask pass
+
+func (t *normTask) part(_, i int) {
+	h, j := t.c.HiddenSize, &t.job.norm
+	x := j.x[i*h : (i+1)*h]
+	mean := float32(t.k.Dot(x, x) * kernel.Inverse(h))
+	j.inv[i] = 1 / kernel.Sqrt(mean+t.c.RMSNormEps)
+	t.k.ScaleProduct(j.y[i*h:(i+1)*h], x, j.inv[i], j.weight)
 }
 
 // mlp is the second half of a layer: p.out = mid + down(silu(gate(n)) * up(n)),
 // n the normalized mid.
 func (p *pass) mlp(l, n int, a *acts) {
 	h, m := p.c.HiddenSize, p.c.IntermediateSize
-	w, t := &p.m.w.layers[l], &p.m.forward.layers[l]
+	w := &p.m.ops.layers[l]
 	p.norm(a.midH, a.midInv, a.mid, w.mlpNorm)
-	kern.matmul(a.gateUp, 2*m, a.midH, h, t.gateUp, 2*m, n, 2*m, h, false)
-	for i := range n {
-		gate, up := a.gateUp[i*2*m:i*2*m+m], a.gateUp[i*2*m+m:(i+1)*2*m]
-		act := a.act[i*m : (i+1)*m]
-		for j, g := range gate {
-			act[j] = float32(g/(1+exp32(-g))) * up[j]
-		}
-	}
-	kern.matmul(a.proj, h, a.act, m, t.down, h, n, h, m, false)
-	addInto(p.out, a.mid, a.proj)
+	p.product(a.gateUp, 2*m, a.midH, h, w.gateUp, n)
+	p.job.acts = a
+	p.crew.run(n, (*gluTask)(p))
+	p.product(a.proj, h, a.act, m, w.down, n)
+	p.k.Add(p.out[:n*h], a.mid, a.proj)
 }
 
-// addInto sets dst = a + b, element by element.
-func addInto(dst, a, b []float32) {
-	for i, x := range a {
-		dst[i] = x + b[i]
-	}
+type gluTask pass
+
+func (t *gluTask) part(_, i int) {
+	m, a := t.c.IntermediateSize, t.job.acts
+	gateUp := a.gateUp[i*2*m : (i+1)*2*m]
+	t.k.SwiGLU(a.act[i*m:(i+1)*m], gateUp[:m], gateUp[m:])
 }

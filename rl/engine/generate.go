@@ -29,7 +29,7 @@ func (e *Engine) Generate(ctx context.Context, reqs []Request) ([]Completion, er
 	passes := make([]*pass, max(1, min(e.threads, chunks)))
 	err := parallel(ctx, e.threads, chunks, func(worker, i int) {
 		if passes[worker] == nil {
-			passes[worker] = newPass(e.model)
+			passes[worker] = newPass(e.model, e.kernel, nil)
 		}
 		lo, hi := i*size, min((i+1)*size, len(reqs))
 		generate(ctx, passes[worker], reqs[lo:hi], out[lo:hi])
@@ -94,10 +94,10 @@ func generate(ctx context.Context, p *pass, reqs []Request, out []Completion) {
 		r := &reqs[i]
 		ln := &lane{req: r, out: &out[i], stream: newUniforms(r.Seed), limit: r.Sampling.limit(p.c, len(r.Prompt))}
 		positions := len(r.Prompt) + ln.limit
-		if i > 0 && slices.Equal(r.Prompt, reqs[i-1].Prompt) && active[i-1].cache.stride == padLanes(positions) {
-			ln.cache = active[i-1].cache.clone() // decoding has not begun: it holds the prompt only
+		if i > 0 && slices.Equal(r.Prompt, reqs[i-1].Prompt) && true {
+			ln.cache = active[i-1].cache.fork(len(r.Prompt), positions) // decoding has not begun: it holds the prompt only
 		} else {
-			ln.cache = newCache(p.c, positions)
+			ln.cache = newPagePool(p.c, 0).newCache(positions)
 			rows := rowsOf(r.Prompt, ln.cache)
 			p.run(rows, nil)
 			p.head(p.hidden[(len(rows)-1)*p.c.HiddenSize:])

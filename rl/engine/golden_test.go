@@ -52,11 +52,11 @@ func goldenModel(t testing.TB) *Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWeights(m.cfg, m.specs)
-	for i, x := range m.w.flat {
-		w.flat[i] = 4 * x
-	}
-	m, err = newModel(m.cfg, m.specs, w).RoundBF16()
+	m, err = edit(m, func(w *weights) {
+		for i := range w.flat {
+			w.flat[i] *= 4
+		}
+	}).RoundBF16()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestGoldenInit(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := newDigest()
-	d.floats(m.w.flat)
+	d.floats(m.flatten().flat)
 	d.is(t, "fresh weights", goldenWeights)
 }
 
@@ -184,8 +184,9 @@ func TestGoldenLogits(t *testing.T) {
 		ways["decode"] = append(ways["decode"], 1)
 	}
 	for name, pieces := range ways {
-		p := newPass(m)
-		kv, other := newCache(c, len(tokens)), newCache(c, len(tokens)+9)
+		p := newPass(m, kern, nil)
+		pool := newPagePool(c, 0)
+		kv, other := pool.newCache(len(tokens)), pool.newCache(len(tokens)+9)
 		d := newDigest()
 		at := 0
 		for _, n := range pieces {
@@ -245,7 +246,7 @@ func TestGoldenTraining(t *testing.T) {
 			last = total
 		}
 		d := newDigest()
-		d.floats(tr.live.w.flat)
+		d.floats(tr.master.flat)
 		d.floats(tr.moment1.flat)
 		d.floats(tr.moment2.flat)
 		d.is(t, "weights after 100 steps", goldenTraining)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strings"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
 
 // Standard deviations of fresh weights. The outputs of attention and MLP start
@@ -26,7 +28,7 @@ func InitModel(cfg Config, seed [32]byte) (*Model, error) {
 	}
 	w := newWeights(cfg, specs)
 	src := rand.NewChaCha8(seed)
-	residual := float32(initStd * inverseSqrtOf(2*cfg.NumHiddenLayers))
+	residual := float32(initStd * kernel.InverseSqrt(2*cfg.NumHiddenLayers))
 	for _, s := range specs {
 		dst := w.flat[s.offset : s.offset+s.size]
 		std := float32(initStd)
@@ -60,7 +62,7 @@ func normal(src *rand.ChaCha8) float32 {
 		u, v := symmetric(src.Uint64()), symmetric(src.Uint64())
 		s := float32(u*u) + float32(v*v)
 		if s > 0 && s < 1 {
-			return float32(u * sqrt32(float32(-2*log32(s))/s))
+			return float32(u * kernel.Sqrt(float32(-2*kernel.Log(s))/s))
 		}
 	}
 }
@@ -68,5 +70,5 @@ func normal(src *rand.ChaCha8) float32 {
 // symmetric maps the top 24 bits of x to an odd multiple of 2^-24 in (-1, 1),
 // which float32 holds exactly.
 func symmetric(x uint64) float32 {
-	return float32(int32(x>>40)*2-(1<<24-1)) * pow2(-24)
+	return float32(int32(x>>40)*2-(1<<24-1)) * kernel.Pow2(-24)
 }

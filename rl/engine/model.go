@@ -6,48 +6,50 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"sort"
-	"sync"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
 
-// Model is a config and its weights in float32. It never changes after it was
-// made, so any number of engines may share it.
+// Model is a config and its weights. It never changes after it was made, so any
+// number of engines may share it.
 type Model struct {
-	cfg     Config
-	specs   []tensorSpec
-	w       *weights
-	forward *transposed
-	rope    func() *ropeTable // computed on first use, then kept
+	cfg   Config
+	specs []tensorSpec
+	ops   *operands
+	rope  *ropeTable
 }
 
-// newModel wraps weights that nobody else will write to.
+// newModel makes a model of float32 weights, which it copies.
 func newModel(c Config, specs []tensorSpec, w *weights) *Model {
-	return &Model{cfg: c, specs: specs, w: w, forward: newTransposed(c, w), rope: sharedRope(c)}
-}
-
-// sharedRope returns a function that computes the table once.
-func sharedRope(c Config) func() *ropeTable {
-	return sync.OnceValue(func() *ropeTable {
-		return newRopeTable(c.RopeTheta, c.HeadDim, c.MaxPositionEmbeddings)
-	})
+	m := &Model{cfg: c, specs: specs, ops: newOperands(c, func(string) bool { return true }), rope: newRopeTable(c)}
+	m.ops.pack(c, specs, w)
+	return m
 }
 
 // Config returns the model's config.
 func (m *Model) Config() Config { return m.cfg }
 
 // Parameters returns the number of weights.
-func (m *Model) Parameters() int { return len(m.w.flat) }
+func (m *Model) Parameters() int {
+	last := m.specs[len(m.specs)-1]
+	return last.offset + last.size
+}
 
-// Tensor returns a copy of the named tensor and its shape, or nil if the model
-// has none of that name.
+// Bytes returns the memory that the weights take.
+func (m *Model) Bytes() int64 { return m.ops.bytes() }
+
+// Tensor returns a copy of the named tensor in float32 and its shape, or nil if
+// the model has none of that name.
 func (m *Model) Tensor(name string) (data []float32, shape []int) {
 	for _, s := range m.specs {
 		if s.name == name {
-			return append(data, m.w.flat[s.offset:s.offset+s.size]...), append(shape, s.shape...)
+			data = make([]float32, s.size)
+			m.ops.places(m.cfg)[name].get(data, 0, s.width())
+			return data, append(shape, s.shape...)
 		}
 	}
 	return nil, nil
@@ -57,28 +59,20 @@ func (m *Model) Tensor(name string) (data []float32, shape []int) {
 // even: what WriteSafetensors publishes as BF16 and a reader gets back. A finite
 // weight that rounds to infinity is a *TensorError.
 func (m *Model) RoundBF16() (*Model, error) {
-	w := newWeights(m.cfg, m.specs)
+	n := &Model{cfg: m.cfg, specs: m.specs, ops: newOperands(m.cfg, func(string) bool { return false }), rope: m.rope}
+	from, to := m.ops.places(m.cfg), n.ops.places(m.cfg)
 	for _, s := range m.specs {
-		for i := s.offset; i < s.offset+s.size; i++ {
-			w.flat[i] = widen(roundBF16(m.w.flat[i]))
-			if !isFinite(w.flat[i]) {
-				return nil, &TensorError{s.name, fmt.Sprintf("element %d is not finite in bfloat16", i-s.offset)}
+		data := make([]float32, s.size)
+		from[s.name].get(data, 0, s.width())
+		for i, x := range data {
+			if data[i] = kernel.Widen(kernel.RoundBF16(x)); !kernel.IsFinite(data[i]) {
+				return nil, &TensorError{s.name, fmt.Sprintf("element %d is not finite in bfloat16", i)}
 			}
 		}
+		to[s.name].set(0, data)
 	}
-	n := newModel(m.cfg, m.specs, w)
-	n.rope = m.rope
 	return n, nil
 }
-
-// roundBF16 rounds a finite float32 to bfloat16, nearest even.
-func roundBF16(x float32) uint16 {
-	u := math.Float32bits(x)
-	return uint16((u + 0x7fff + u>>16&1) >> 16)
-}
-
-// widen returns the float32 of a bfloat16, which is exact.
-func widen(b uint16) float32 { return math.Float32frombits(uint32(b) << 16) }
 
 // Files of a checkpoint folder.
 const (
@@ -190,15 +184,32 @@ func (l *loader) read() (*Model, error) {
 			return nil, &TensorError{s.name, "is missing"}
 		}
 	}
-	w := newWeights(l.cfg, l.specs)
+	index := make(map[string]int, len(l.specs))
 	for i, s := range l.specs {
-		from := l.sources[i]
-		if err := readTensor(from.r, from.base, from.entry, w.flat[s.offset:s.offset+s.size]); err != nil {
-			return nil, err
+		index[s.name] = i
+	}
+	m := &Model{cfg: l.cfg, specs: l.specs, rope: newRopeTable(l.cfg)}
+	m.ops = newOperands(l.cfg, func(name string) bool { return l.sources[index[name]].entry.dtype != BF16 })
+	places := m.ops.places(l.cfg)
+	piece := make([]float32, loadPiece)
+	for i, s := range l.specs {
+		from, width := l.sources[i], s.width()
+		// Whole rows at a time, so that a model needs its own memory only.
+		rows := max(1, loadPiece/width)
+		grow(&piece, rows*width)
+		for row := 0; row*width < s.size; row += rows {
+			part := piece[:min(rows*width, s.size-row*width)]
+			if err := readElements(from.r, from.base, from.entry, row*width, part); err != nil {
+				return nil, err
+			}
+			places[s.name].set(row, part)
 		}
 	}
-	return newModel(l.cfg, l.specs, w), nil
+	return m, nil
 }
+
+// loadPiece is how many weights are read at once.
+const loadPiece = 1 << 16
 
 // readIndex reads model.safetensors.index.json: the shards in ascending order of
 // their names, and the shard of each tensor.

@@ -11,78 +11,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
-
-const goodConfig = `{
-  "architectures": ["Qwen2ForCausalLM"], "model_type": "qwen2", "vocab_size": 11, "hidden_size": 12,
-  "intermediate_size": 10, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-  "head_dim": 4, "max_position_embeddings": 24, "rms_norm_eps": 1e-06, "rope_theta": 100.0,
-  "tie_word_embeddings": true, "hidden_act": "silu"%s}`
-
-func TestConfigOfHuggingFaceIsRead(t *testing.T) {
-	got, err := ParseConfig(fmt.Appendf(nil, goodConfig, `, "rope_scaling": null, "torch_dtype": "bfloat16", "use_sliding_window": false,
-		"sliding_window": 4096, "max_window_layers": 2, "eos_token_id": [1, 2], "attention_dropout": 0.0, "use_cache": true,
-		"initializer_range": 0.02, "transformers_version": "4.43.1", "bos_token_id": 1`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := tinyConfigs["tied with bias"]; got != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-}
-
-func TestConfigJSONRoundTrip(t *testing.T) {
-	for name, c := range tinyConfigs {
-		got, err := ParseConfig(c.JSON())
-		if err != nil || got != c {
-			t.Errorf("%s: got %+v, %v", name, got, err)
-		}
-	}
-}
-
-// TestConfigRefusedByName: whatever the engine does not implement is refused, and
-// the error names the field.
-func TestConfigRefusedByName(t *testing.T) {
-	base := fmt.Sprintf(goodConfig, "")
-	swap := func(old, new string) string {
-		if !strings.Contains(base, old) {
-			t.Fatalf("%q is not in the config", old)
-		}
-		return strings.Replace(base, old, new, 1)
-	}
-	add := func(s string) string { return fmt.Sprintf(goodConfig, ", "+s) }
-	for _, c := range []struct{ field, text string }{
-		{"architectures", swap(`["Qwen2ForCausalLM"]`, `["MistralForCausalLM"]`)},
-		{"architectures", swap(`["Qwen2ForCausalLM"]`, `[]`)},
-		{"model_type", swap(`"qwen2"`, `"llama"`)},
-		{"hidden_act", swap(`"silu"`, `"gelu"`)},
-		{"rope_scaling", add(`"rope_scaling": {"type": "yarn", "factor": 4.0}`)},
-		{"use_sliding_window", add(`"use_sliding_window": true`)},
-		{"attention_bias", add(`"attention_bias": false`)},
-		{"mlp_bias", add(`"mlp_bias": true`)},
-		{"pretraining_tp", add(`"pretraining_tp": 2`)},
-		{"layer_types", add(`"layer_types": ["full_attention", "sliding_attention"]`)},
-		{"config.json", add(`"quantization_config": {}`)},
-		{"config.json", add(`"vocab_size": 12`)},
-		{"config.json", base + "{}"},
-		{"config.json", base[:40]},
-		{"config.json", `null` + strings.Repeat(" ", maxConfigBytes)},
-		{"vocab_size", swap(`"vocab_size": 11`, `"vocab_size": 0`)},
-		{"hidden_size", swap(`"hidden_size": 12`, `"hidden_size": 4294967296`)},
-		{"num_key_value_heads", swap(`"num_key_value_heads": 2`, `"num_key_value_heads": 3`)},
-		{"head_dim", swap(`"head_dim": 4`, `"head_dim": 3`)},
-		{"head_dim", swap(`"head_dim": 4`, `"head_dim": 1048576`)},
-		{"rms_norm_eps", swap(`1e-06`, `0`)},
-		{"rms_norm_eps", swap(`"rms_norm_eps": 1e-06, `, ``)},
-		{"rope_theta", swap(`100.0`, `0.5`)},
-	} {
-		_, err := ParseConfig([]byte(c.text))
-		var e *ConfigError
-		if !errors.As(err, &e) || e.Field != c.field {
-			t.Errorf("%s: got error %v for %.80s", c.field, err, c.text)
-		}
-	}
-}
 
 func encode(t testing.TB, m *Model, d DType) []byte {
 	var b bytes.Buffer
@@ -110,9 +41,10 @@ func TestWeightsRoundTrip(t *testing.T) {
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		for i, x := range back.w.flat {
-			if x != rounded.w.flat[i] {
-				t.Fatalf("%s: bfloat16 weight %d is %v, want %v", name, i, x, rounded.w.flat[i])
+		want := rounded.flatten().flat
+		for i, x := range back.flatten().flat {
+			if x != want[i] {
+				t.Fatalf("%s: bfloat16 weight %d is %v, want %v", name, i, x, want[i])
 			}
 		}
 	}
@@ -123,7 +55,7 @@ func TestBF16RoundsToNearestEven(t *testing.T) {
 		bits uint32
 		want uint16
 	}{{0x3f800000, 0x3f80}, {0x3f808000, 0x3f80}, {0x3f818000, 0x3f82}, {0x3f808001, 0x3f81}, {0xbf80ffff, 0xbf81}, {0x00008000, 0}, {0x7f7f8000, 0x7f80}} {
-		if got := roundBF16(math.Float32frombits(c.bits)); got != c.want {
+		if got := kernel.RoundBF16(math.Float32frombits(c.bits)); got != c.want {
 			t.Errorf("%#x rounds to %#x, want %#x", c.bits, got, c.want)
 		}
 	}
@@ -131,7 +63,7 @@ func TestBF16RoundsToNearestEven(t *testing.T) {
 
 func TestPublishingRefusesOverflow(t *testing.T) {
 	m := randomModel(t, tinyConfigs["tied with bias"], 1)
-	m.w.layers[1].down[3] = math.MaxFloat32
+	m = edit(m, func(w *weights) { w.layers[1].down[3] = math.MaxFloat32 })
 	_, err := m.RoundBF16()
 	var e *TensorError
 	if !errors.As(err, &e) || e.Tensor != "model.layers.1.mlp.down_proj.weight" {
@@ -226,7 +158,7 @@ func TestHostileConfigCannotTakeMemory(t *testing.T) {
 	c := tinyConfigs["tied with bias"]
 	c.IntermediateSize, c.NumHiddenLayers = maxWidth, 1000
 	var b bytes.Buffer
-	if err := writeSafetensors(&b, F32, nil, []outTensor{{normName, []int{12}, make([]float32, 12)}}); err != nil {
+	if err := writeSafetensors(&b, F32, nil, []outTensor{{normName, []int{12}, 12, func() []float32 { return make([]float32, 12) }}}); err != nil {
 		t.Fatal(err)
 	}
 	_, err := LoadBytes(c.JSON(), b.Bytes())
@@ -260,7 +192,7 @@ func TestLoadReadsFolderAndShards(t *testing.T) {
 		var tensors []outTensor
 		for i, s := range m.specs {
 			if i%2 == part {
-				tensors = append(tensors, outTensor{s.name, s.shape, m.w.flat[s.offset : s.offset+s.size]})
+				tensors = append(tensors, outTensor{s.name, s.shape, s.size, func() []float32 { data, _ := m.Tensor(s.name); return data }})
 				index[s.name] = name
 			}
 		}
@@ -318,9 +250,10 @@ func FuzzLoadBytes(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i, x := range m.w.flat {
-			if math.Float32bits(x) != math.Float32bits(again.w.flat[i]) {
-				t.Fatalf("weight %d: %v became %v", i, x, again.w.flat[i])
+		loaded := again.flatten().flat
+		for i, x := range m.flatten().flat {
+			if math.Float32bits(x) != math.Float32bits(loaded[i]) {
+				t.Fatalf("weight %d: %v became %v", i, x, loaded[i])
 			}
 		}
 	})

@@ -1,6 +1,10 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/galahad-network/galahad/rl/kernel"
+)
 
 // AdamW holds the settings of one optimizer step (Loshchilov and Hutter,
 // "Decoupled Weight Decay Regularization", 2019).
@@ -22,15 +26,15 @@ func (t *Trainer) Step(h AdamW) (gradNorm float32, err error) {
 		return 0, err
 	}
 	if t.live.cfg.TieWordEmbeddings {
-		addInto(t.grad.embed, t.grad.embed, t.headGrad)
+		kern.Add(t.grad.embed, t.grad.embed, t.headGrad)
 	}
 	var squares float32
 	for _, s := range t.live.specs {
 		g := t.grad.flat[s.offset : s.offset+s.size]
-		squares += dotProduct(g, g)
+		squares += kern.Dot(g, g)
 	}
-	gradNorm = sqrt32(squares)
-	if !isFinite(gradNorm) {
+	gradNorm = kernel.Sqrt(squares)
+	if !kernel.IsFinite(gradNorm) {
 		return gradNorm, fmt.Errorf("engine: gradient norm %v is not finite", gradNorm)
 	}
 	scale := float32(1)
@@ -43,14 +47,14 @@ func (t *Trainer) Step(h AdamW) (gradNorm float32, err error) {
 	}
 	t.power1, t.power2 = power1, power2
 	t.steps++
-	t.live.forward = newTransposed(t.live.cfg, t.live.w)
+	t.live.ops.pack(t.live.cfg, t.live.specs, t.master)
 	return gradNorm, nil
 }
 
 func (h AdamW) validate() error {
 	unit := func(x float32) bool { return x >= 0 && x < 1 }
-	if !(h.LR >= 0) || !isFinite(h.LR) || !unit(h.Beta1) || !unit(h.Beta2) || !(h.Eps > 0) || !isFinite(h.Eps) ||
-		!(h.WeightDecay >= 0) || !isFinite(h.WeightDecay) || !(h.Clip >= 0) {
+	if !(h.LR >= 0) || !kernel.IsFinite(h.LR) || !unit(h.Beta1) || !unit(h.Beta2) || !(h.Eps > 0) || !kernel.IsFinite(h.Eps) ||
+		!(h.WeightDecay >= 0) || !kernel.IsFinite(h.WeightDecay) || !(h.Clip >= 0) {
 		return fmt.Errorf("engine: optimizer settings out of range: %+v", h)
 	}
 	return nil
@@ -69,19 +73,19 @@ func (t *Trainer) adamW(h AdamW, scale, correction1, correction2 float32) error 
 		}
 		for i := s.offset; i < s.offset+s.size; i++ {
 			g := float32(t.grad.flat[i] * scale)
-			m.flat[i] = fma32(h.Beta1, t.moment1.flat[i], float32(rest1*g))
-			v.flat[i] = fma32(h.Beta2, t.moment2.flat[i], float32(float32(rest2*g)*g))
-			update := (m.flat[i] / correction1) / (sqrt32(v.flat[i]/correction2) + h.Eps)
-			x := t.live.w.flat[i]
+			m.flat[i] = kernel.FMA(h.Beta1, t.moment1.flat[i], float32(rest1*g))
+			v.flat[i] = kernel.FMA(h.Beta2, t.moment2.flat[i], float32(float32(rest2*g)*g))
+			update := (m.flat[i] / correction1) / (kernel.Sqrt(v.flat[i]/correction2) + h.Eps)
+			x := t.master.flat[i]
 			x -= float32(decay * x)
 			x -= float32(h.LR * update)
-			if !isFinite(x) || !isFinite(m.flat[i]) || !isFinite(v.flat[i]) {
+			if !kernel.IsFinite(x) || !kernel.IsFinite(m.flat[i]) || !kernel.IsFinite(v.flat[i]) {
 				return fmt.Errorf("engine: tensor %q: element %d is not finite after the step", s.name, i-s.offset)
 			}
 			w.flat[i] = x
 		}
 	}
-	copy(t.live.w.flat, w.flat)
+	copy(t.master.flat, w.flat)
 	copy(t.moment1.flat, m.flat)
 	copy(t.moment2.flat, v.flat)
 	return nil

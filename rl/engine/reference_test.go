@@ -12,10 +12,11 @@ type reference struct {
 
 func newReference(m *Model) *reference {
 	r := &reference{m.cfg, map[string][]float64{}}
+	w := m.flatten()
 	for _, s := range m.specs {
 		v := make([]float64, s.size)
 		for i := range v {
-			v[i] = float64(m.w.flat[s.offset+i])
+			v[i] = float64(w.flat[s.offset+i])
 		}
 		r.t[s.name] = v
 	}

@@ -28,7 +28,7 @@ func (e *Engine) Replay(ctx context.Context, reqs []ReplayRequest) ([]Replayed, 
 	passes := make([]*pass, max(1, min(e.threads, len(reqs))))
 	err := parallel(ctx, e.threads, len(reqs), func(worker, i int) {
 		if passes[worker] == nil {
-			passes[worker] = newPass(e.model)
+			passes[worker] = newPass(e.model, e.kernel, nil)
 		}
 		out[i] = passes[worker].replay(&reqs[i])
 	})
@@ -41,7 +41,7 @@ func (e *Engine) Replay(ctx context.Context, reqs []ReplayRequest) ([]Replayed, 
 func (p *pass) replay(r *ReplayRequest) Replayed {
 	h, v, n := p.c.HiddenSize, p.c.VocabSize, len(r.Completion)
 	tokens := append(append(make([]int32, 0, len(r.Prompt)+n), r.Prompt...), r.Completion[:n-1]...)
-	p.run(rowsOf(tokens, newCache(p.c, len(tokens))), nil)
+	p.run(rowsOf(tokens, newPagePool(p.c, 0).newCache(len(tokens))), nil)
 	hidden := p.hidden[(len(r.Prompt)-1)*h:] // row t is what completion token t is drawn from
 	p.head(hidden)
 	out := Replayed{Forced: make([]int32, n), LogProbs: make([]float32, n)}

@@ -3,116 +3,154 @@ package engine
 import (
 	"math"
 	"math/big"
+	"sync"
+	"sync/atomic"
 )
 
-// ropeTable holds cos and sin of position * theta^(-2i/d) for every position of
-// the context and i < d/2, correctly rounded to float32: row-major, d/2 wide.
+// RopeScaling is the rope_scaling of type "llama3" (Llama 3.1 and 3.2): slow
+// rotations are slowed down further by Factor, fast ones stay, and those between
+// are interpolated; see docs/numerics.md. The zero value scales nothing.
+type RopeScaling struct {
+	Factor         float64 // at least 1
+	LowFreqFactor  float64 // slow: fewer turns than this in the original context
+	HighFreqFactor float64 // fast: more turns than this in the original context
+	// OriginalMaxPositionEmbeddings is the context before scaling, in positions.
+	OriginalMaxPositionEmbeddings int
+}
+
+// ropeTable holds cos and sin of position * omega[i] for i < headDim/2, correctly
+// rounded to float32, where omega[i] is theta^(-2i/headDim), scaled as the config
+// says. It grows as positions are asked for: the whole table of a context of
+// 131072 would cost seconds and tens of megabytes that few runs ever need. It is
+// safe for concurrent use, and reading what is there takes no lock.
 type ropeTable struct {
-	half     int
-	cos, sin []float32
+	half    int
+	theta   float64
+	scaling RopeScaling
+	context int
+	blocks  []atomic.Pointer[ropeBlock] // of ropeBlockRows positions each; nil until needed
+
+	mu   sync.Mutex
+	done int        // blocks that are there; guarded by mu
+	step []rotation // by one position; guarded by mu
+	next []rotation // by the first position that is not there; guarded by mu
 }
 
-// bigPrec is the working precision of the tables in bits. A rotation loses at
-// most two bits per position in the last place, so that after 2^20 positions more
-// than 200 bits are right: far more than a rounding to 24 bits can need.
-const bigPrec = 256
+// ropeBlock is a run of positions: row-major, half wide.
+type ropeBlock struct{ cos, sin []float32 }
 
-func newBig() *big.Float { return new(big.Float).SetPrec(bigPrec) }
+const ropeBlockRows = 256
 
-// newRopeTable computes the table. The platform's pow, cos and sin may differ
-// in the last bit between architectures, so this uses integers only (math/big):
-// the sine of one step's angle by series, then one rotation per position.
-func newRopeTable(theta float64, dim, positions int) *ropeTable {
-	half := dim / 2
-	t := &ropeTable{half: half, cos: make([]float32, positions*half), sin: make([]float32, positions*half)}
-	lnTheta := bigLog(newBig().SetFloat64(theta))
-	a, b := newBig(), newBig()
-	for i := range half {
-		exponent := newBig().Quo(newBig().SetInt64(int64(-2*i)), newBig().SetInt64(int64(dim)))
-		c1, s1 := bigCosSin(bigExp(exponent.Mul(exponent, lnTheta)))
-		c, s := newBig().SetInt64(1), newBig()
-		nc := newBig()
-		for pos := range positions {
-			t.cos[pos*half+i], _ = c.Float32()
-			t.sin[pos*half+i], _ = s.Float32()
-			nc.Sub(a.Mul(c, c1), b.Mul(s, s1))
-			s.Add(a.Mul(s, c1), b.Mul(c, s1))
-			c.Set(nc)
-		}
-	}
-	return t
-}
+// rotation is an angle by its cosine and sine.
+type rotation struct{ cos, sin *big.Float }
 
-// bigLog returns ln x for x > 0: with x = m·2^e and 1/2 <= m < 1,
-// ln x = e·ln 2 + 2·atanh((m-1)/(m+1)).
-func bigLog(x *big.Float) *big.Float {
-	m := newBig()
-	e := x.MantExp(m)
-	one := newBig().SetInt64(1)
-	ln2 := bigAtanh2(newBig().Quo(one, newBig().SetInt64(3)))
-	r := bigAtanh2(newBig().Quo(newBig().Sub(m, one), newBig().Add(m, one)))
-	return r.Add(r, ln2.Mul(ln2, newBig().SetInt64(int64(e))))
-}
-
-// bigAtanh2 returns 2·atanh(z) for |z| <= 1/3 by its series.
-func bigAtanh2(z *big.Float) *big.Float {
-	sum, power, square, term := newBig(), newBig().Set(z), newBig().Mul(z, z), newBig()
-	for k := int64(1); ; k += 2 {
-		term.Quo(power, newBig().SetInt64(k))
-		if negligible(term) {
-			return sum.Mul(sum, newBig().SetInt64(2))
-		}
-		sum.Add(sum, term)
-		power.Mul(power, square)
+// newRopeTable returns the table of a valid config, with no position computed.
+func newRopeTable(c Config) *ropeTable {
+	return &ropeTable{
+		half: c.HeadDim / 2, theta: c.RopeTheta, scaling: c.RopeScaling, context: c.MaxPositionEmbeddings,
+		blocks: make([]atomic.Pointer[ropeBlock], (c.MaxPositionEmbeddings+ropeBlockRows-1)/ropeBlockRows),
 	}
 }
 
-// bigExp returns e^x: the series for x/2^8, squared eight times.
-func bigExp(x *big.Float) *big.Float {
-	const halvings = 8
-	y := newBig().SetMantExp(x, -halvings)
-	sum, term := newBig().SetInt64(1), newBig().SetInt64(1)
-	for k := int64(1); ; k++ {
-		term.Quo(term.Mul(term, y), newBig().SetInt64(k))
-		if negligible(term) {
-			break
-		}
-		sum.Add(sum, term)
+// rows returns the cosines and sines of a position of the context, half a head
+// wide each. The caller must not write to them.
+func (t *ropeTable) rows(pos int) (cos, sin []float32) {
+	b := t.blocks[pos/ropeBlockRows].Load()
+	if b == nil {
+		t.prepare(pos + 1)
+		b = t.blocks[pos/ropeBlockRows].Load()
 	}
-	for range halvings {
-		sum.Mul(sum, sum)
-	}
-	return sum
+	lo := pos % ropeBlockRows * t.half
+	hi := lo + t.half
+	return b.cos[lo:hi:hi], b.sin[lo:hi:hi]
 }
 
-// bigCosSin returns cos x and sin x for 0 < x <= 1 by their series.
-func bigCosSin(x *big.Float) (cos, sin *big.Float) {
-	cos, sin = newBig(), newBig()
-	term := newBig().SetInt64(1)
-	for k := int64(0); !negligible(term); k++ {
-		dst := cos
-		if k%2 == 1 {
-			dst = sin
-		}
-		if k%4 < 2 {
-			dst.Add(dst, term)
-		} else {
-			dst.Sub(dst, term)
-		}
-		term.Quo(term.Mul(term, x), newBig().SetInt64(k+1))
+// prepare computes the positions below upTo that are not there yet, so that rows
+// does not have to.
+func (t *ropeTable) prepare(upTo int) {
+	want := min((upTo+ropeBlockRows-1)/ropeBlockRows, len(t.blocks))
+	if want == 0 || t.blocks[want-1].Load() != nil {
+		return
 	}
-	return cos, sin
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.step == nil {
+		t.begin()
+	}
+	for ; t.done < want; t.done++ {
+		t.blocks[t.done].Store(t.compute(min(ropeBlockRows, t.context-t.done*ropeBlockRows)))
+	}
 }
 
-// negligible says that a series term cannot change the result any more.
-func negligible(x *big.Float) bool {
-	return x.Sign() == 0 || x.MantExp(nil) < -bigPrec-8
+// begin computes the rotation by one position and sets out from position 0.
+func (t *ropeTable) begin() {
+	for _, omega := range t.frequencies() {
+		cos, sin := bigCosSin(omega)
+		t.step = append(t.step, rotation{cos, sin})
+		t.next = append(t.next, rotation{bigInt(1), newBig()})
+	}
+}
+
+// frequencies returns omega[i], in radians a position. The platform's pow, cos
+// and sin may differ in the last bit between architectures, so the table comes
+// from integers only: theta^(-2i/d), one step's sine by series, and then one
+// rotation for each position.
+func (t *ropeTable) frequencies() []*big.Float {
+	lnTheta := bigLog(newBig().SetFloat64(t.theta))
+	omegas := make([]*big.Float, t.half)
+	for i := range omegas {
+		exponent := newBig().Quo(bigInt(int64(-i)), bigInt(int64(t.half)))
+		omegas[i] = bigExp(exponent.Mul(exponent, lnTheta))
+	}
+	if t.scaling != (RopeScaling{}) {
+		t.scaling.apply(omegas)
+	}
+	return omegas
+}
+
+// apply multiplies each frequency by s + (1-s)/Factor, where s is 0 for slow and
+// 1 for fast ones: s = (turns - low)/(high - low) within [0, 1], turns being those
+// in the original context.
+func (r RopeScaling) apply(omegas []*big.Float) {
+	one, factor := bigInt(1), newBig().SetFloat64(r.Factor)
+	low, high := newBig().SetFloat64(r.LowFreqFactor), newBig().SetFloat64(r.HighFreqFactor)
+	perRadian := newBig().Quo(bigInt(int64(r.OriginalMaxPositionEmbeddings)), newBig().Mul(bigInt(2), bigPi()))
+	span := newBig().Sub(high, low)
+	for _, omega := range omegas {
+		s := newBig().Mul(omega, perRadian)
+		s.Quo(s.Sub(s, low), span)
+		switch {
+		case s.Sign() < 0:
+			s = newBig()
+		case s.Cmp(one) > 0:
+			s = one
+		}
+		slowed := newBig().Quo(newBig().Sub(one, s), factor)
+		omega.Mul(omega, slowed.Add(slowed, s))
+	}
+}
+
+// compute returns the next positions, n of them, and moves on.
+func (t *ropeTable) compute(n int) *ropeBlock {
+	block := &ropeBlock{make([]float32, n*t.half), make([]float32, n*t.half)}
+	a, b, cos := newBig(), newBig(), newBig()
+	for i, by := range t.step {
+		at := t.next[i]
+		for row := range n {
+			block.cos[row*t.half+i], _ = at.cos.Float32()
+			block.sin[row*t.half+i], _ = at.sin.Float32()
+			cos.Sub(a.Mul(at.cos, by.cos), b.Mul(at.sin, by.sin))
+			at.sin.Add(a.Mul(at.sin, by.cos), b.Mul(at.cos, by.sin))
+			at.cos.Set(cos)
+		}
+	}
+	return block
 }
 
 // rotate applies the rotation of pos to one head vector (x[i], x[i+d/2]).
 func (t *ropeTable) rotate(x []float32, pos int) {
 	h := t.half
-	cos, sin := t.cos[pos*h:pos*h+h], t.sin[pos*h:pos*h+h]
+	cos, sin := t.rows(pos)
 	lo, hi := x[:h], x[h:2*h]
 	for i, c := range cos {
 		s, a, b := sin[i], lo[i], hi[i]
@@ -124,7 +162,7 @@ func (t *ropeTable) rotate(x []float32, pos int) {
 // rotateBack applies the transpose of rotate: the gradient through it.
 func (t *ropeTable) rotateBack(x []float32, pos int) {
 	h := t.half
-	cos, sin := t.cos[pos*h:pos*h+h], t.sin[pos*h:pos*h+h]
+	cos, sin := t.rows(pos)
 	lo, hi := x[:h], x[h:2*h]
 	for i, c := range cos {
 		s, a, b := sin[i], lo[i], hi[i]

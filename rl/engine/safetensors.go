@@ -9,6 +9,8 @@ import (
 	"io"
 	"math"
 	"sort"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
 
 // DType is how a tensor's elements are stored in a file.
@@ -186,11 +188,16 @@ func checkSpans(entries []fileTensor, size int64) error {
 }
 
 // readTensor reads one tensor into dst as float32 and refuses values that are
-// not finite. It reads in pieces, so that a model needs its own memory only.
+// not finite.
 func readTensor(r io.ReaderAt, base int64, e fileTensor, dst []float32) error {
+	return readElements(r, base, e, 0, dst)
+}
+
+// readElements is readTensor for the elements from.. that dst has room for.
+func readElements(r io.ReaderAt, base int64, e fileTensor, from int, dst []float32) error {
 	var buf [1 << 16]byte
 	width := int(e.dtype.bytes())
-	at := base + e.begin
+	at := base + e.begin + int64(from*width)
 	for done := 0; done < len(dst); {
 		n := min(len(dst)-done, len(buf)/width)
 		piece := buf[:n*width]
@@ -201,12 +208,12 @@ func readTensor(r io.ReaderAt, base int64, e fileTensor, dst []float32) error {
 		for i := range n {
 			var x float32
 			if e.dtype == BF16 {
-				x = widen(binary.LittleEndian.Uint16(piece[2*i:]))
+				x = kernel.Widen(binary.LittleEndian.Uint16(piece[2*i:]))
 			} else {
 				x = math.Float32frombits(binary.LittleEndian.Uint32(piece[4*i:]))
 			}
-			if !isFinite(x) {
-				return &TensorError{e.name, fmt.Sprintf("element %d is not finite", done+i)}
+			if !kernel.IsFinite(x) {
+				return &TensorError{e.name, fmt.Sprintf("element %d is not finite", from+done+i)}
 			}
 			dst[done+i] = x
 		}
@@ -219,7 +226,8 @@ func readTensor(r io.ReaderAt, base int64, e fileTensor, dst []float32) error {
 type outTensor struct {
 	name  string
 	shape []int
-	data  []float32
+	size  int
+	data  func() []float32 // called once, when its turn comes
 }
 
 // writeSafetensors writes tensors in the order given; equal tensors give equal
@@ -246,12 +254,12 @@ func writeSafetensors(w io.Writer, dtype DType, metadata map[string]string, tens
 			DType   DType    `json:"dtype"`
 			Shape   []int    `json:"shape"`
 			Offsets [2]int64 `json:"data_offsets"`
-		}{dtype, t.shape, [2]int64{at, at + int64(len(t.data))*dtype.bytes()}})
+		}{dtype, t.shape, [2]int64{at, at + int64(t.size)*dtype.bytes()}})
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(&head, "%q:%s", t.name, entry)
-		at += int64(len(t.data)) * dtype.bytes()
+		at += int64(t.size) * dtype.bytes()
 	}
 	head.WriteByte('}')
 	for head.Len()%8 != 0 { // the format's alignment of the data
@@ -263,15 +271,15 @@ func writeSafetensors(w io.Writer, dtype DType, metadata map[string]string, tens
 	out.Write(word[:])
 	out.Write(head.Bytes())
 	for _, t := range tensors {
-		for i, x := range t.data {
+		for i, x := range t.data() {
 			y := x
 			if dtype == BF16 {
-				y = widen(roundBF16(x))
-				binary.LittleEndian.PutUint16(word[:], roundBF16(x))
+				y = kernel.Widen(kernel.RoundBF16(x))
+				binary.LittleEndian.PutUint16(word[:], kernel.RoundBF16(x))
 			} else {
 				binary.LittleEndian.PutUint32(word[:], math.Float32bits(x))
 			}
-			if !isFinite(x) || !isFinite(y) {
+			if !kernel.IsFinite(x) || !kernel.IsFinite(y) {
 				return &TensorError{t.name, fmt.Sprintf("element %d is not finite", i)}
 			}
 			out.Write(word[:dtype.bytes()])
@@ -286,7 +294,7 @@ func writeSafetensors(w io.Writer, dtype DType, metadata map[string]string, tens
 func (m *Model) WriteSafetensors(w io.Writer, dtype DType) error {
 	tensors := make([]outTensor, len(m.specs))
 	for i, s := range m.specs {
-		tensors[i] = outTensor{s.name, s.shape, m.w.flat[s.offset : s.offset+s.size]}
+		tensors[i] = outTensor{s.name, s.shape, s.size, func() []float32 { data, _ := m.Tensor(s.name); return data }}
 	}
 	return writeSafetensors(w, dtype, map[string]string{"format": "pt"}, tensors)
 }

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sort"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
 
 // uniforms is the stream that forces a sequence's draws: the t-th token takes
@@ -21,7 +23,7 @@ func (u uniforms) next() float64 { return float64(u.src.Uint64()>>11) * (1.0 / (
 func (s *Sampling) validate(vocab int) error {
 	t := math.Float32frombits(s.TemperatureBits)
 	switch {
-	case s.TemperatureBits != 0 && !(t > 0 && isFinite(t)):
+	case s.TemperatureBits != 0 && !(t > 0 && kernel.IsFinite(t)):
 		return fmt.Errorf("temperature bits %#08x are neither +0 nor a positive number", s.TemperatureBits)
 	case s.TopK < 0:
 		return fmt.Errorf("top_k %d is negative", s.TopK)
@@ -74,16 +76,16 @@ func (s *sampler) normalize(logits []float32, temperature float32) draw {
 			x /= temperature
 		}
 		s.z[i] = x
-		finite = finite && isFinite(x)
+		finite = finite && kernel.IsFinite(x)
 	}
 	if !finite {
 		return draw{invalid: true}
 	}
-	d := draw{top: maximum(s.z)}
+	d := draw{top: kern.Max(s.z)}
 	for i, z := range s.z {
-		s.e[i] = exp32(z - d.top)
+		s.e[i] = kernel.Exp(z - d.top)
 	}
-	d.logSum = log32(sum(s.e))
+	d.logSum = kernel.Log(kern.Sum(s.e))
 	return d
 }
 

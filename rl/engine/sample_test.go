@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
 
 // slowDraw is the sampling rule written for reading: float64 sums in the order of
@@ -46,10 +48,10 @@ func slowDraw(logits []float32, set Sampling, u float64) int32 {
 	}
 	total := 0.0
 	for _, id := range ids {
-		total += float64(exp32(z[id] - top))
+		total += float64(kernel.Exp(z[id] - top))
 	}
 	for n, reached := 0, 0.0; n < len(ids) && set.TopPMillionths < 1000000; n++ {
-		reached += float64(exp32(z[ids[n]] - top))
+		reached += float64(kernel.Exp(z[ids[n]] - top))
 		if reached*1e6 >= float64(set.TopPMillionths)*total {
 			ids = ids[:n+1]
 		}
@@ -57,11 +59,11 @@ func slowDraw(logits []float32, set Sampling, u float64) int32 {
 	slices.Sort(ids)
 	total = 0
 	for _, id := range ids {
-		total += float64(exp32(z[id] - top))
+		total += float64(kernel.Exp(z[id] - top))
 	}
 	cumulative := 0.0
 	for _, id := range ids {
-		if cumulative += float64(exp32(z[id] - top)); cumulative > u*total {
+		if cumulative += float64(kernel.Exp(z[id] - top)); cumulative > u*total {
 			return int32(id)
 		}
 	}
@@ -208,13 +210,14 @@ func TestReplayDetectsEdits(t *testing.T) {
 // token with log-probability +0, in sampling and in replay alike.
 func TestNonFiniteLogitsEndTheRollout(t *testing.T) {
 	m := randomModel(t, tinyConfigs["untied without bias"], 3)
-	for i := range m.w.head {
-		m.w.head[i] = 3e38
-	}
-	for i := range m.w.norm {
-		m.w.norm[i] = 10
-	}
-	m.forward = newTransposed(m.cfg, m.w)
+	m = edit(m, func(w *weights) {
+		for i := range w.head {
+			w.head[i] = 3e38
+		}
+		for i := range w.norm {
+			w.norm[i] = 10
+		}
+	})
 	e := New(m, Options{Threads: 1})
 	req := Request{Prompt: []int32{1, 2}, Sampling: Sampling{TemperatureBits: 0x3f800000, TopPMillionths: 1000000, MaxNew: 5, EndTokens: []int32{7, 4}}}
 	out, err := e.Generate(context.Background(), []Request{req})

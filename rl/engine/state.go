@@ -24,10 +24,10 @@ const (
 // metadata, the config and the number of steps. An accumulated gradient is not
 // part of it: save between steps. Equal states give equal bytes.
 func (t *Trainer) SaveState(w io.Writer) error {
-	tensors := []outTensor{{powersName, []int{2}, []float32{t.power1, t.power2}}}
+	tensors := []outTensor{{powersName, []int{2}, 2, func() []float32 { return []float32{t.power1, t.power2} }}}
 	for _, part := range t.stateParts() {
 		for _, s := range t.live.specs {
-			tensors = append(tensors, outTensor{part.prefix + s.name, s.shape, part.flat[s.offset : s.offset+s.size]})
+			tensors = append(tensors, outTensor{part.prefix + s.name, s.shape, s.size, func() []float32 { return part.flat[s.offset : s.offset+s.size] }})
 		}
 	}
 	metadata := map[string]string{configKey: string(t.live.cfg.JSON()), stepsKey: strconv.FormatUint(t.steps, 10)}
@@ -40,7 +40,7 @@ type statePart struct {
 }
 
 func (t *Trainer) stateParts() []statePart {
-	return []statePart{{masterPrefix, t.live.w.flat}, {moment1Prefix, t.moment1.flat}, {moment2Prefix, t.moment2.flat}}
+	return []statePart{{masterPrefix, t.master.flat}, {moment1Prefix, t.moment1.flat}, {moment2Prefix, t.moment2.flat}}
 }
 
 // LoadTrainer restores what SaveState wrote; training goes on with the same bits
@@ -122,7 +122,7 @@ func LoadTrainer(state []byte, opt Options) (*Trainer, error) {
 		return nil, &TensorError{powersName, fmt.Sprintf("%v is outside [0, 1]", powers)}
 	}
 	t.power1, t.power2, t.steps = powers[0], powers[1], steps
-	t.live.forward = newTransposed(c, t.live.w)
+	t.live.ops.pack(c, specs, t.master)
 	return t, nil
 }
 

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
 
 // TrainSequence is one sequence to train on; the completion is Tokens[Prompt:].
@@ -19,7 +21,8 @@ type TrainSequence struct {
 // result depend on the sequences and their order, and on nothing else: not on the
 // number of threads, and not on how a batch is split over calls of Accumulate.
 type Trainer struct {
-	live     *Model // the masters, with their transposes refreshed by Step
+	live     *Model   // what the forward pass reads: the masters, packed anew by Step
+	master   *weights // float32, as they are
 	threads  int
 	grad     *weights
 	headGrad []float32 // gradient of the output matrix; apart from grad.embed where they are tied
@@ -43,12 +46,11 @@ func NewTrainer(m *Model, opt Options) *Trainer {
 	if err := CheckArithmetic(); err != nil {
 		panic(err)
 	}
-	w := newWeights(m.cfg, m.specs)
-	copy(w.flat, m.w.flat)
-	live := newModel(m.cfg, m.specs, w)
+	master := m.flatten()
+	live := newModel(m.cfg, m.specs, master)
 	live.rope = m.rope
 	t := &Trainer{
-		live: live, threads: opt.threads(), power1: 1, power2: 1,
+		live: live, master: master, threads: opt.threads(), power1: 1, power2: 1,
 		grad: newWeights(m.cfg, m.specs), moment1: newWeights(m.cfg, m.specs), moment2: newWeights(m.cfg, m.specs),
 	}
 	t.headGrad = t.grad.head
@@ -61,9 +63,7 @@ func NewTrainer(m *Model, opt Options) *Trainer {
 // Model returns a copy of the master weights as they are now, in float32; see
 // Model.RoundBF16 for what is published.
 func (t *Trainer) Model() *Model {
-	w := newWeights(t.live.cfg, t.live.specs)
-	copy(w.flat, t.live.w.flat)
-	m := newModel(t.live.cfg, t.live.specs, w)
+	m := newModel(t.live.cfg, t.live.specs, t.master)
 	m.rope = t.live.rope
 	return m
 }
@@ -102,7 +102,7 @@ func (t *Trainer) checkSequence(s *TrainSequence) error {
 		return fmt.Errorf("prompt of %d tokens in a sequence of %d", s.Prompt, len(s.Tokens))
 	case len(s.Tokens) > c.MaxPositionEmbeddings:
 		return fmt.Errorf("%d tokens in a context of %d", len(s.Tokens), c.MaxPositionEmbeddings)
-	case !(s.Temperature >= 0) || !isFinite(s.Temperature):
+	case !(s.Temperature >= 0) || !kernel.IsFinite(s.Temperature):
 		return fmt.Errorf("temperature %v", s.Temperature)
 	}
 	return checkTokens(c, s.Tokens)
@@ -117,7 +117,7 @@ func (t *Trainer) accumulate(ctx context.Context, seqs []TrainSequence, from, to
 		t.tapes = append(t.tapes, &tape{})
 	}
 	for len(t.passes) < min(t.threads, inFlight) {
-		t.passes = append(t.passes, newPass(t.live))
+		t.passes = append(t.passes, newPass(t.live, kern, nil))
 	}
 	tapes := t.tapes[:n]
 	err := parallel(ctx, t.threads, n, func(worker, i int) { tapes[i].forward(t.passes[worker], &seqs[from+i]) })
@@ -133,13 +133,13 @@ func (t *Trainer) accumulate(ctx context.Context, seqs []TrainSequence, from, to
 			return &InputError{from + i, fmt.Sprintf("%d derivatives for %d tokens", len(d), len(tp.logp))}
 		}
 		for _, x := range d {
-			if !isFinite(x) {
+			if !kernel.IsFinite(x) {
 				return &InputError{from + i, "a derivative is not finite"}
 			}
 		}
 		tp.dlogp = append(tp.dlogp[:0], d...)
 	}
-	if err := parallel(ctx, t.threads, n, func(worker, i int) { tapes[i].backward(t.passes[worker]) }); err != nil {
+	if err := parallel(ctx, t.threads, n, func(worker, i int) { tapes[i].backward(t.passes[worker], t.master) }); err != nil {
 		return err
 	}
 	tasks := t.gradientTasks()
@@ -178,7 +178,7 @@ func (t *Trainer) gradientTasks() []gradientTask {
 							turned[j*n+i] = v
 						}
 					}
-					kern.matmul(g[r*in:end*in], in, turned, n, x, in, end-r, in, n, true)
+					kern.Mul(g[r*in:end*in], in, turned, n, 1, x, in, end-r, in, n, true)
 				}
 			})
 		}
@@ -213,7 +213,7 @@ func (t *Trainer) gradientTasks() []gradientTask {
 			addNormGradient(t.grad.norm, tp.dhidden, tp.out, tp.outInv)
 			for i, r := range tp.rows {
 				to := t.grad.embed[int(r.token)*h : (int(r.token)+1)*h]
-				addInto(to, to, tp.dx[i*h:(i+1)*h])
+				kern.Add(to, to, tp.dx[i*h:(i+1)*h])
 			}
 		}
 	})
@@ -224,7 +224,7 @@ func addNormGradient(g, dy, x, inv []float32) {
 	h := len(g)
 	for i, s := range inv {
 		for j := range g {
-			g[j] = fma32(dy[i*h+j], float32(x[i*h+j]*s), g[j])
+			g[j] = kernel.FMA(dy[i*h+j], float32(x[i*h+j]*s), g[j])
 		}
 	}
 }
@@ -232,6 +232,6 @@ func addNormGradient(g, dy, x, inv []float32) {
 // addBiasGradient adds the rows of dy, which are width apart, to g.
 func addBiasGradient(g, dy []float32, width int) {
 	for ; len(dy) >= len(g); dy = dy[min(width, len(dy)):] {
-		addInto(g, g, dy)
+		kern.Add(g, g, dy)
 	}
 }

@@ -17,11 +17,11 @@ func randomModel(t testing.TB, c Config, seed byte) *Model {
 		t.Fatal(err)
 	}
 	r := rand.New(rand.NewPCG(uint64(seed), 7))
-	for i := range m.w.flat {
-		m.w.flat[i] += float32(r.NormFloat64() * 0.3)
-	}
-	m.forward = newTransposed(c, m.w)
-	return m
+	return edit(m, func(w *weights) {
+		for i := range w.flat {
+			w.flat[i] += float32(r.NormFloat64() * 0.3)
+		}
+	})
 }
 
 var tinyConfigs = map[string]Config{
@@ -53,7 +53,7 @@ func TestGradientMatchesFiniteDifferences(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.TieWordEmbeddings {
-				addInto(tr.grad.embed, tr.grad.embed, tr.headGrad)
+				kern.Add(tr.grad.embed, tr.grad.embed, tr.headGrad)
 			}
 			ref := newReference(m)
 			loss := func() (total float64) {
@@ -93,7 +93,7 @@ func TestStepIsAdamW(t *testing.T) {
 	h := AdamW{LR: 0.01, Beta1: 0.9, Beta2: 0.95, Eps: 1e-8, WeightDecay: 0.1, Clip: 0.5}
 	n := len(tr.grad.flat)
 	m1, m2, w := make([]float64, n), make([]float64, n), make([]float64, n)
-	for i, x := range m.w.flat {
+	for i, x := range m.flatten().flat {
 		w[i] = float64(x)
 	}
 	for step := 1; step <= 2; step++ {
@@ -120,8 +120,8 @@ func TestStepIsAdamW(t *testing.T) {
 					w[i] -= 0.01 * 0.1 * w[i]
 				}
 				w[i] -= 0.01 * m1[i] / (1 - math.Pow(0.9, float64(step))) / (math.Sqrt(m2[i]/(1-math.Pow(0.95, float64(step)))) + 1e-8)
-				if math.Abs(float64(tr.live.w.flat[i])-w[i]) > 1e-6 {
-					t.Fatalf("step %d: %s element %d is %v, want %v", step, s.name, i-s.offset, tr.live.w.flat[i], w[i])
+				if math.Abs(float64(tr.master.flat[i])-w[i]) > 1e-6 {
+					t.Fatalf("step %d: %s element %d is %v, want %v", step, s.name, i-s.offset, tr.master.flat[i], w[i])
 				}
 			}
 		}

@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"fmt"
-	"sort"
-)
+import "sort"
 
 // tensorSpec is one named tensor of a checkpoint, and where it lies in the flat
 // slice that holds all of them.
@@ -13,6 +10,9 @@ type tensorSpec struct {
 	offset int
 	size   int
 }
+
+// width is the length of a row.
+func (s tensorSpec) width() int { return s.shape[len(s.shape)-1] }
 
 // weights are all tensors of a model (or their gradients, or the optimizer's
 // moments) in one flat slice, in the order of their names, and views into it.
@@ -37,11 +37,24 @@ type layerWeights struct {
 	down                []float32 // [hidden, intermediate]
 }
 
-// Names of tensors, as Hugging Face writes them.
+// Names of tensors, as Hugging Face writes them; the second group is within a layer.
 const (
 	embedName = "model.embed_tokens.weight"
 	headName  = "lm_head.weight"
 	normName  = "model.norm.weight"
+
+	attnNormName = "input_layernorm.weight"
+	mlpNormName  = "post_attention_layernorm.weight"
+	qName        = "self_attn.q_proj.weight"
+	kName        = "self_attn.k_proj.weight"
+	vName        = "self_attn.v_proj.weight"
+	qBiasName    = "self_attn.q_proj.bias"
+	kBiasName    = "self_attn.k_proj.bias"
+	vBiasName    = "self_attn.v_proj.bias"
+	oName        = "self_attn.o_proj.weight"
+	gateName     = "mlp.gate_proj.weight"
+	upName       = "mlp.up_proj.weight"
+	downName     = "mlp.down_proj.weight"
 )
 
 // layout lists the tensors of a model in ascending byte order of their names.
@@ -56,22 +69,22 @@ func (c Config) layout() []tensorSpec {
 	}
 	for l := range c.NumHiddenLayers {
 		add := func(name string, shape ...int) {
-			specs = append(specs, tensorSpec{name: fmt.Sprintf("model.layers.%d.%s", l, name), shape: shape})
+			specs = append(specs, tensorSpec{name: layerTensor(l, name), shape: shape})
 		}
-		add("input_layernorm.weight", h)
-		add("post_attention_layernorm.weight", h)
-		add("self_attn.q_proj.weight", c.qDim(), h)
-		add("self_attn.k_proj.weight", c.kvDim(), h)
-		add("self_attn.v_proj.weight", c.kvDim(), h)
+		add(attnNormName, h)
+		add(mlpNormName, h)
+		add(qName, c.qDim(), h)
+		add(kName, c.kvDim(), h)
+		add(vName, c.kvDim(), h)
 		if c.hasBias() {
-			add("self_attn.q_proj.bias", c.qDim())
-			add("self_attn.k_proj.bias", c.kvDim())
-			add("self_attn.v_proj.bias", c.kvDim())
+			add(qBiasName, c.qDim())
+			add(kBiasName, c.kvDim())
+			add(vBiasName, c.kvDim())
 		}
-		add("self_attn.o_proj.weight", h, c.qDim())
-		add("mlp.gate_proj.weight", m, h)
-		add("mlp.up_proj.weight", m, h)
-		add("mlp.down_proj.weight", h, m)
+		add(oName, h, c.qDim())
+		add(gateName, m, h)
+		add(upName, m, h)
+		add(downName, h, m)
 	}
 	sort.Slice(specs, func(i, j int) bool { return specs[i].name < specs[j].name })
 	offset := 0
@@ -104,56 +117,15 @@ func viewWeights(c Config, specs []tensorSpec, flat []float32) *weights {
 		w.head = w.embed
 	}
 	for l := range w.layers {
-		get := func(name string) []float32 { return byName[fmt.Sprintf("model.layers.%d.%s", l, name)] }
+		get := func(name string) []float32 { return byName[layerTensor(l, name)] }
 		w.layers[l] = layerWeights{
-			attnNorm: get("input_layernorm.weight"), mlpNorm: get("post_attention_layernorm.weight"),
-			q: get("self_attn.q_proj.weight"), k: get("self_attn.k_proj.weight"), v: get("self_attn.v_proj.weight"),
-			qBias: get("self_attn.q_proj.bias"), kBias: get("self_attn.k_proj.bias"), vBias: get("self_attn.v_proj.bias"),
-			o: get("self_attn.o_proj.weight"), gate: get("mlp.gate_proj.weight"), up: get("mlp.up_proj.weight"), down: get("mlp.down_proj.weight"),
+			attnNorm: get(attnNormName), mlpNorm: get(mlpNormName),
+			q: get(qName), k: get(kName), v: get(vName),
+			qBias: get(qBiasName), kBias: get(kBiasName), vBias: get(vBiasName),
+			o: get(oName), gate: get(gateName), up: get(upName), down: get(downName),
 		}
 	}
 	return w
-}
-
-// transposed holds the matrices as the forward products want them, [in, out],
-// with q, k, v and gate, up side by side: outputs are then contiguous, which is
-// what a vector kernel and the portable kernel's eight chains read.
-type transposed struct {
-	layers []layerTransposed
-	head   []float32 // [hidden, vocab]
-}
-
-type layerTransposed struct {
-	qkv    []float32 // [hidden, q+k+v]
-	bias   []float32 // [q+k+v], nil without biases
-	o      []float32 // [heads*headDim, hidden]
-	gateUp []float32 // [hidden, 2*intermediate]
-	down   []float32 // [intermediate, hidden]
-}
-
-func newTransposed(c Config, w *weights) *transposed {
-	h, m := c.HiddenSize, c.IntermediateSize
-	t := &transposed{head: make([]float32, h*c.VocabSize), layers: make([]layerTransposed, len(w.layers))}
-	transposeInto(t.head, c.VocabSize, w.head, h)
-	width := c.qDim() + 2*c.kvDim()
-	for l := range w.layers {
-		src, dst := &w.layers[l], &t.layers[l]
-		dst.qkv = make([]float32, h*width)
-		transposeInto(dst.qkv, width, src.q, h)
-		transposeInto(dst.qkv[c.qDim():], width, src.k, h)
-		transposeInto(dst.qkv[c.qDim()+c.kvDim():], width, src.v, h)
-		if c.hasBias() {
-			dst.bias = append(append(append(make([]float32, 0, width), src.qBias...), src.kBias...), src.vBias...)
-		}
-		dst.o = make([]float32, len(src.o))
-		transposeInto(dst.o, h, src.o, c.qDim())
-		dst.gateUp = make([]float32, h*2*m)
-		transposeInto(dst.gateUp, 2*m, src.gate, h)
-		transposeInto(dst.gateUp[m:], 2*m, src.up, h)
-		dst.down = make([]float32, len(src.down))
-		transposeInto(dst.down, h, src.down, m)
-	}
-	return t
 }
 
 // transposeInto writes the transpose of src, whose rows are width long, to dst,

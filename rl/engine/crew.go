@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/galahad-network/galahad/rl/kernel"
+)
+
+// crew is a fixed set of goroutines that share out one operation at a time, by
+// its outputs. An operation of a decode step takes microseconds, so a worker
+// looks for the next one for a while before it goes to sleep.
+type crew struct {
+	workers []*worker
+	turn    sync.Mutex // one operation at a time
+
+	task task
+	n    int
+	next atomic.Int64 // the next part to take
+	left atomic.Int64 // workers that are not done with this operation
+}
+
+// task does one of n parts of an operation; worker is below crew.size().
+type task interface{ part(worker, i int) }
+
+// worker is one goroutine of a crew, besides the caller's own.
+type worker struct {
+	round  atomic.Uint64 // counts operations; changed by the caller
+	asleep atomic.Bool
+	wake   chan struct{}
+}
+
+// spins is how often a worker looks for work before it sleeps, some 20 µs.
+const spins = 10000
+
+// newCrew starts threads-1 goroutines, which end when stop is called.
+func newCrew(threads int) *crew {
+	c := &crew{workers: make([]*worker, threads-1)}
+	for i := range c.workers {
+		c.workers[i] = &worker{wake: make(chan struct{}, 1)}
+		go c.serve(c.workers[i], i+1)
+	}
+	return c
+}
+
+// size is the number of workers with the caller; 1 for a nil crew.
+func (c *crew) size() int {
+	if c == nil {
+		return 1
+	}
+	return len(c.workers) + 1
+}
+
+// run does all n parts of t and returns when they are done.
+func (c *crew) run(n int, t task) {
+	if c == nil || n < 2 || len(c.workers) == 0 {
+		for i := range n {
+			t.part(0, i)
+		}
+		return
+	}
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	c.task, c.n = t, n
+	c.next.Store(0)
+	c.left.Store(int64(len(c.workers)))
+	for _, w := range c.workers {
+		w.round.Add(1)
+		if w.asleep.CompareAndSwap(true, false) {
+			w.wake <- struct{}{}
+		}
+	}
+	c.work(0)
+	for i := 0; c.left.Load() != 0; i++ {
+		if i%64 == 63 { // the worker may be waiting for this processor
+			runtime.Gosched()
+		}
+	}
+	c.task = nil
+}
+
+// work takes parts until there are none.
+func (c *crew) work(worker int) {
+	for {
+		i := int(c.next.Add(1)) - 1
+		if i >= c.n {
+			return
+		}
+		c.task.part(worker, i)
+	}
+}
+
+func (c *crew) serve(w *worker, index int) {
+	for seen := uint64(0); ; seen++ {
+		for i := 0; w.round.Load() == seen; i++ {
+			if i < spins {
+				continue
+			}
+			w.asleep.Store(true)
+			if w.round.Load() != seen && w.asleep.CompareAndSwap(true, false) {
+				break
+			}
+			if _, open := <-w.wake; !open {
+				return
+			}
+			i = 0
+		}
+		c.work(index)
+		c.left.Add(-1)
+	}
+}
+
+// stop ends the goroutines; no operation may be under way or follow.
+func (c *crew) stop() {
+	if c == nil {
+		return
+	}
+	for _, w := range c.workers {
+		close(w.wake)
+	}
+}
+
+// productTask is one product with packed weights, split over panels.
+type productTask struct {
+	k         kernel.Kernel
+	c, a      []float32
+	ldc, lda  int
+	b         *kernel.Packed
+	m, panels int // panels in a part
+}
+
+func (t *productTask) part(_, i int) {
+	from := i * t.panels * kernel.Panel
+	to := min(from+t.panels*kernel.Panel, t.b.N)
+	t.k.MulPacked(t.c[from:], t.ldc, t.a, t.lda, 1, t.b, from, to, t.m, false)
+}
+
+// product computes c[m,N] = a[m,K]·b.
+func (p *pass) product(c []float32, ldc int, a []float32, lda int, b *kernel.Packed, m int) {
+	if p.crew == nil {
+		p.k.MulPacked(c, ldc, a, lda, 1, b, 0, b.N, m, false)
+		return
+	}
+	// Parts of whole groups of four panels, about four for each worker, so that a
+	// worker that is held up does not hold up all.
+	panels := (b.Panels()/(4*p.crew.size()) + 3) &^ 3
+	p.job.mul = productTask{p.k, c, a, ldc, lda, b, m, panels}
+	p.crew.run((b.Panels()+panels-1)/panels, &p.job.mul)
+}
