@@ -1,0 +1,137 @@
+package main
+
+import (
+	"fmt"
+
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+var labels int
+
+// label returns a name that no other has.
+func label(what string) string {
+	labels++
+	return fmt.Sprintf("%s%d", what, labels)
+}
+
+// routine emits one function.
+func (m *machine) routine(name, signature, doc string, body func()) {
+	TEXT(name+m.suffix, NOSPLIT, "func("+signature+")")
+	Pragma("noescape")
+	Doc(name + m.suffix + " " + doc)
+	m.constants = map[uint32]value{}
+	body()
+	VZEROUPPER()
+	RET()
+}
+
+// pointer loads a parameter into a general register.
+func pointer(name string) reg.GPVirtual {
+	r := GP64()
+	Load(Param(name), r)
+	return r
+}
+
+// address is where a parameter lies.
+func address(name string) Mem {
+	at, err := Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	return at.Addr
+}
+
+// scalar returns a parameter in all lanes.
+func (m *machine) scalar(name string) value { return m.broadcast(address(name)) }
+
+// lanes holds a lane mask: 16 words of ones, then 16 of zeros.
+var lanes Mem
+
+// over makes n the number of elements that loops go through.
+func (m *machine) over(n reg.GPVirtual) {
+	m.full = GP64()
+	MOVQ(n, m.full)
+	ANDQ(I32(-16), m.full)
+	m.odd = GP64()
+	MOVQ(n, m.odd)
+	ANDQ(I32(15), m.odd)
+	if m.wide {
+		MOVQ(m.odd, reg.RCX)
+		bits := GP32()
+		MOVL(U32(1), bits)
+		SHLL(reg.CL, bits)
+		DECL(bits)
+		k := K()
+		KMOVW(bits, k)
+		m.rest = mask{k}
+		return
+	}
+	if lanes.Symbol.Name == "" {
+		lanes = GLOBL("lanes", RODATA|NOPTR)
+		for i := range 32 {
+			DATA(4*i, U32([]uint32{1<<32 - 1, 0}[i/16]))
+		}
+	}
+	at, back := GP64(), GP64()
+	LEAQ(lanes.Offset(64), at)
+	MOVQ(m.odd, back)
+	NEGQ(back)
+	m.rest = mask(m.each(func(i int, dst Op) { VMOVUPS(Mem{Base: at, Index: back, Scale: 4, Disp: 32 * i}, dst) }))
+}
+
+// loop emits body once for complete groups and once for the lanes that are left.
+func (m *machine) loop(body func()) {
+	m.at = GP64()
+	again, tail, done := label("group"), label("tail"), label("done")
+	XORQ(m.at, m.at)
+	TESTQ(m.full, m.full)
+	JE(LabelRef(tail))
+	Label(again)
+	body()
+	ADDQ(I32(16), m.at)
+	CMPQ(m.at, m.full)
+	JL(LabelRef(again))
+	Label(tail)
+	TESTQ(m.odd, m.odd)
+	JE(LabelRef(done))
+	m.tail = &m.rest
+	body()
+	m.tail = nil
+	Label(done)
+}
+
+// lane is the memory of register i of the group.
+func (m *machine) lane(base reg.GPVirtual, i int) Mem {
+	return Mem{Base: base, Index: m.at, Scale: 4, Disp: 32 * i}
+}
+
+// load returns the group at a pointer; lanes past the end are +0, and their
+// memory is not touched.
+func (m *machine) load(base reg.GPVirtual) value {
+	return m.each(func(i int, dst Op) {
+		switch {
+		case m.tail == nil:
+			VMOVUPS(m.lane(base, i), dst)
+		case m.wide:
+			VMOVUPS_Z(m.lane(base, i), (*m.tail)[i], dst)
+		default:
+			VMASKMOVPS(m.lane(base, i), (*m.tail)[i], dst)
+		}
+	})
+}
+
+// store writes the group, but for lanes past the end.
+func (m *machine) store(base reg.GPVirtual, v value) {
+	for i, src := range v {
+		switch {
+		case m.tail == nil:
+			VMOVUPS(src, m.lane(base, i))
+		case m.wide:
+			VMOVUPS(src, (*m.tail)[i], m.lane(base, i))
+		default:
+			VMASKMOVPS(src, (*m.tail)[i], m.lane(base, i))
+		}
+	}
+}
