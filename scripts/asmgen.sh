@@ -31,6 +31,7 @@ generate() {
 mode=${1:-write}
 generate matmul rl/kernel matmul
 generate vector rl/kernel vector
+generate peak rl/kernel/peak peak
 if [ "$bad" = 1 ]; then
 	echo "the assembly is not what tools/asm generates: run 'make asm'"
 fi
