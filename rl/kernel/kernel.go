@@ -75,6 +75,33 @@ type Kernel interface {
 	// AdamW updates weights and both moments in place by the gradient, and says
 	// whether all three stayed finite.
 	AdamW(w, m, v, grad []float32, step *AdamWStep) bool
+
+	// The operations below are those above over many rows in one call, which
+	// for short rows costs a fraction of the calls.
+
+	// NormRows is RMSNorm of len(inv) rows of len(weight) elements:
+	// inv = 1/sqrt(Dot(x, x)/h + eps), y = (x*inv)*weight.
+	NormRows(y, inv, x, weight []float32, eps float32)
+	// NormBackRows adds the derivative of NormRows: with g = dy*weight and
+	// n = x*inv, NormBack(dx, g, n, inv, Dot(g, n)/h) for each row.
+	NormBackRows(dx, dy, x, inv, weight []float32)
+	// SoftmaxRows is Softmax of rows that are stride apart; row i has n + i*grow
+	// elements.
+	SoftmaxRows(x []float32, stride, rows, n, grow int, scale float32)
+	// SoftmaxBackRows is SoftmaxBack with dot = Dot(p, d) of such rows.
+	SoftmaxBackRows(d []float32, strideD int, p []float32, strideP, rows, n, grow int, scale float32)
+	// RotateHeads is Rotate of heads side by side, each 2*len(cos) elements of
+	// which the first half is lo and the second hi; x holds whole heads.
+	RotateHeads(x, cos, sin []float32)
+	RotateHeadsBack(x, cos, sin []float32)
+	// SwiGLURows is SwiGLU of rows of n elements; a row of gateUp holds the gate
+	// and then up. SwiGLUBackRows is SwiGLUBack in the same layout.
+	SwiGLURows(dst, gateUp []float32, n int)
+	SwiGLUBackRows(dgateUp, dact, gateUp []float32, n int)
+	// Weigh sets z = logits/t (logits, if t is 0) and e = exp(z - top), top being
+	// Max(z), and returns top and Sum(e). If some z is not finite, ok is false and
+	// the rest undefined.
+	Weigh(z, e, logits []float32, t float32) (top, sum float32, ok bool)
 }
 
 // AdamWStep is what one optimizer step has in common for all elements of a

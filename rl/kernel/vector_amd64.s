@@ -792,17 +792,31 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-20
 	SHLL         CL, SI
 	DECL         SI
 	KMOVW        SI, K1
-	VBROADCASTSS xff800000<>+0(SB), Z1
-	VMOVUPS      Z1, Z1
+	VBROADCASTSS x3fb8aa3b<>+0(SB), Z1
+	VBROADCASTSS x4b400000<>+0(SB), Z2
+	VBROADCASTSS x3f317200<>+0(SB), Z3
+	VBROADCASTSS x35bfbe8e<>+0(SB), Z4
+	VBROADCASTSS xc2aea8f6<>+0(SB), Z5
+	VBROADCASTSS x42b170a4<>+0(SB), Z6
+	VBROADCASTSS x3f800000<>+0(SB), Z7
+	VBROADCASTSS x7f800000<>+0(SB), Z8
+	VBROADCASTSS x7fc00000<>+0(SB), Z9
+	VBROADCASTSS x3ab511e6<>+0(SB), Z10
+	VBROADCASTSS x3c091d10<>+0(SB), Z11
+	VBROADCASTSS x3d2aac79<>+0(SB), Z12
+	VBROADCASTSS x3e2aaa49<>+0(SB), Z13
+	VBROADCASTSS x3efffffe<>+0(SB), Z14
+	VBROADCASTSS xff800000<>+0(SB), Z15
+	VMOVUPS      Z15, Z15
 	XORQ         CX, CX
 	TESTQ        DX, DX
 	JE           tail41
 
 group40:
-	VMOVUPS (AX)(CX*4), Z3
-	VMULPS  Z0, Z3, Z3
-	VMOVUPS Z3, (AX)(CX*4)
-	VMAXPS  Z1, Z3, Z1
+	VMOVUPS (AX)(CX*4), Z17
+	VMULPS  Z0, Z17, Z17
+	VMOVUPS Z17, (AX)(CX*4)
+	VMAXPS  Z15, Z17, Z15
 	ADDQ    $+16, CX
 	CMPQ    CX, DX
 	JL      group40
@@ -810,65 +824,51 @@ group40:
 tail41:
 	TESTQ     BX, BX
 	JE        done42
-	VMOVUPS.Z (AX)(CX*4), K1, Z3
-	VMULPS    Z0, Z3, Z0
+	VMOVUPS.Z (AX)(CX*4), K1, Z17
+	VMULPS    Z0, Z17, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*4)
-	VMAXPS    Z1, Z0, K1, Z1
+	VMAXPS    Z15, Z0, K1, Z15
 
 done42:
-	VBROADCASTSS  x3fb8aa3b<>+0(SB), Z0
-	VBROADCASTSS  x4b400000<>+0(SB), Z3
-	VBROADCASTSS  x3f317200<>+0(SB), Z4
-	VBROADCASTSS  x35bfbe8e<>+0(SB), Z5
-	VBROADCASTSS  xc2aea8f6<>+0(SB), Z6
-	VBROADCASTSS  x42b170a4<>+0(SB), Z7
-	VBROADCASTSS  x3f800000<>+0(SB), Z8
-	VBROADCASTSS  x7f800000<>+0(SB), Z9
-	VBROADCASTSS  x7fc00000<>+0(SB), Z10
-	VBROADCASTSS  x3ab511e6<>+0(SB), Z11
-	VBROADCASTSS  x3c091d10<>+0(SB), Z12
-	VBROADCASTSS  x3d2aac79<>+0(SB), Z13
-	VBROADCASTSS  x3e2aaa49<>+0(SB), Z14
-	VBROADCASTSS  x3efffffe<>+0(SB), Z15
-	VEXTRACTF64X4 $0x01, Z1, Y16
-	VMAXPS        Y16, Y1, Y16
-	VEXTRACTF32X4 $0x01, Y16, X1
-	VMAXPS        X1, X16, X1
-	VPSHUFD       $0x0e, X1, X16
-	VMAXPS        X16, X1, X1
-	VPSHUFD       $0x01, X1, X16
-	VMAXPS        X16, X1, X1
-	VBROADCASTSS  X1, Z1
-	VPXORD        Z2, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z15, Y0
+	VMAXPS        Y0, Y15, Y0
+	VEXTRACTF32X4 $0x01, Y0, X15
+	VMAXPS        X15, X0, X15
+	VPSHUFD       $0x0e, X15, X0
+	VMAXPS        X0, X15, X15
+	VPSHUFD       $0x01, X15, X0
+	VMAXPS        X0, X15, X15
+	VBROADCASTSS  X15, Z0
+	VPXORD        Z16, Z16, Z16
 	XORQ          CX, CX
 	TESTQ         DX, DX
 	JE            tail44
 
 group43:
-	VMOVUPS      (AX)(CX*4), Z16
-	VSUBPS       Z1, Z16, Z16
-	VMULPS       Z0, Z16, Z17
-	VADDPS       Z3, Z17, Z17
-	VSUBPS       Z3, Z17, Z18
-	VMOVUPS      Z16, Z19
+	VMOVUPS      (AX)(CX*4), Z15
+	VSUBPS       Z0, Z15, Z15
+	VMULPS       Z1, Z15, Z17
+	VADDPS       Z2, Z17, Z17
+	VSUBPS       Z2, Z17, Z18
+	VMOVUPS      Z15, Z19
+	VFNMADD231PS Z3, Z18, Z19
 	VFNMADD231PS Z4, Z18, Z19
-	VFNMADD231PS Z5, Z18, Z19
-	VMOVUPS      Z11, Z18
+	VMOVUPS      Z10, Z18
+	VFMADD213PS  Z11, Z19, Z18
 	VFMADD213PS  Z12, Z19, Z18
 	VFMADD213PS  Z13, Z19, Z18
 	VFMADD213PS  Z14, Z19, Z18
-	VFMADD213PS  Z15, Z19, Z18
-	VFMADD213PS  Z8, Z19, Z18
-	VFMADD213PS  Z8, Z19, Z18
-	VCMPPS       $0x15, Z6, Z16, K2
+	VFMADD213PS  Z7, Z19, Z18
+	VFMADD213PS  Z7, Z19, Z18
+	VCMPPS       $0x15, Z5, Z15, K2
 	VPSLLD       $0x17, Z17, Z17
 	VPADDD.Z     Z17, Z18, K2, Z18
-	VCMPPS       $0x1e, Z7, Z16, K2
+	VCMPPS       $0x1e, Z6, Z15, K2
+	VMOVAPS      Z8, K2, Z18
+	VCMPPS       $0x03, Z15, Z15, K2
 	VMOVAPS      Z9, K2, Z18
-	VCMPPS       $0x03, Z16, Z16, K2
-	VMOVAPS      Z10, K2, Z18
 	VMOVUPS      Z18, (AX)(CX*4)
-	VADDPS       Z18, Z2, Z2
+	VADDPS       Z18, Z16, Z16
 	ADDQ         $+16, CX
 	CMPQ         CX, DX
 	JL           group43
@@ -876,34 +876,34 @@ group43:
 tail44:
 	TESTQ        BX, BX
 	JE           done45
-	VMOVUPS.Z    (AX)(CX*4), K1, Z16
-	VSUBPS       Z1, Z16, Z1
-	VMULPS       Z0, Z1, Z0
-	VADDPS       Z3, Z0, Z0
-	VSUBPS       Z3, Z0, Z3
-	VMOVUPS      Z1, Z16
-	VFNMADD231PS Z4, Z3, Z16
-	VFNMADD231PS Z5, Z3, Z16
-	VMOVUPS      Z11, Z3
-	VFMADD213PS  Z12, Z16, Z3
-	VFMADD213PS  Z13, Z16, Z3
-	VFMADD213PS  Z14, Z16, Z3
-	VFMADD213PS  Z15, Z16, Z3
-	VFMADD213PS  Z8, Z16, Z3
-	VFMADD213PS  Z8, Z16, Z3
-	VCMPPS       $0x15, Z6, Z1, K2
-	VPSLLD       $0x17, Z0, Z0
-	VPADDD.Z     Z0, Z3, K2, Z3
-	VCMPPS       $0x1e, Z7, Z1, K2
-	VMOVAPS      Z9, K2, Z3
-	VCMPPS       $0x03, Z1, Z1, K2
-	VMOVAPS      Z10, K2, Z3
-	VMOVUPS      Z3, K1, (AX)(CX*4)
-	VADDPS       Z3, Z2, K1, Z2
+	VMOVUPS.Z    (AX)(CX*4), K1, Z15
+	VSUBPS       Z0, Z15, Z0
+	VMULPS       Z1, Z0, Z1
+	VADDPS       Z2, Z1, Z1
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      Z0, Z15
+	VFNMADD231PS Z3, Z2, Z15
+	VFNMADD231PS Z4, Z2, Z15
+	VMOVUPS      Z10, Z2
+	VFMADD213PS  Z11, Z15, Z2
+	VFMADD213PS  Z12, Z15, Z2
+	VFMADD213PS  Z13, Z15, Z2
+	VFMADD213PS  Z14, Z15, Z2
+	VFMADD213PS  Z7, Z15, Z2
+	VFMADD213PS  Z7, Z15, Z2
+	VCMPPS       $0x15, Z5, Z0, K2
+	VPSLLD       $0x17, Z1, Z1
+	VPADDD.Z     Z1, Z2, K2, Z2
+	VCMPPS       $0x1e, Z6, Z0, K2
+	VMOVAPS      Z8, K2, Z2
+	VCMPPS       $0x03, Z0, Z0, K2
+	VMOVAPS      Z9, K2, Z2
+	VMOVUPS      Z2, K1, (AX)(CX*4)
+	VADDPS       Z2, Z16, K1, Z16
 
 done45:
-	VEXTRACTF64X4 $0x01, Z2, Y0
-	VADDPS        Y0, Y2, Y0
+	VEXTRACTF64X4 $0x01, Z16, Y0
+	VADDPS        Y0, Y16, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
 	VADDPS        X1, X0, X1
 	VPSHUFD       $0x0e, X1, X0
@@ -1325,13 +1325,13 @@ group61:
 	VMULPS      Z0, Z12, Z12
 	VMULPS      Z12, Z3, Z13
 	VMOVUPS     (DX)(CX*4), Z14
-	VFMADD231PS Z14, Z1, Z13
+	VFMADD231PS Z1, Z14, Z13
 	VMOVUPS     Z13, (DX)(CX*4)
 	VFMADD231PS Z11, Z13, Z10
 	VMULPS      Z12, Z4, Z14
 	VMULPS      Z12, Z14, Z12
 	VMOVUPS     (BX)(CX*4), Z14
-	VFMADD231PS Z14, Z2, Z12
+	VFMADD231PS Z2, Z14, Z12
 	VMOVUPS     Z12, (BX)(CX*4)
 	VFMADD231PS Z11, Z12, Z10
 	VDIVPS      Z6, Z12, Z12
@@ -1357,13 +1357,13 @@ tail62:
 	VMULPS      Z0, Z12, Z0
 	VMULPS      Z0, Z3, Z3
 	VMOVUPS.Z   (DX)(CX*4), K1, Z12
-	VFMADD231PS Z12, Z1, Z3
+	VFMADD231PS Z1, Z12, Z3
 	VMOVUPS     Z3, K1, (DX)(CX*4)
 	VFMADD231PS Z11, Z3, K1, Z10
 	VMULPS      Z0, Z4, Z1
 	VMULPS      Z0, Z1, Z0
 	VMOVUPS.Z   (BX)(CX*4), K1, Z1
-	VFMADD231PS Z1, Z2, Z0
+	VFMADD231PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (BX)(CX*4)
 	VFMADD231PS Z11, Z0, K1, Z10
 	VDIVPS      Z6, Z0, Z0
@@ -1392,6 +1392,1010 @@ done63:
 	VZEROUPPER
 	RET
 
+// func normRowsAVX512(y *float32, inv *float32, x *float32, weight *float32, rows int, h int, scale float32, eps float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·normRowsAVX512(SB), NOSPLIT, $0-56
+	MOVQ         y+0(FP), AX
+	MOVQ         inv+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         weight+24(FP), SI
+	MOVQ         rows+32(FP), DI
+	MOVQ         h+40(FP), R8
+	VBROADCASTSS scale+48(FP), Z0
+	VBROADCASTSS eps+52(FP), Z1
+	VBROADCASTSS x3f800000<>+0(SB), Z2
+	MOVQ         R8, R9
+	ANDQ         $-16, R9
+	MOVQ         R8, R10
+	ANDQ         $+15, R10
+	MOVQ         R10, CX
+	MOVL         $0x00000001, R11
+	SHLL         CL, R11
+	DECL         R11
+	KMOVW        R11, K1
+	TESTQ        DI, DI
+	JE           end65
+
+row64:
+	VPXORD Z3, Z3, Z3
+	XORQ   CX, CX
+	TESTQ  R9, R9
+	JE     tail67
+
+group66:
+	VMOVUPS     (BX)(CX*4), Z4
+	VFMADD231PS Z4, Z4, Z3
+	ADDQ        $+16, CX
+	CMPQ        CX, R9
+	JL          group66
+
+tail67:
+	TESTQ       R10, R10
+	JE          done68
+	VMOVUPS.Z   (BX)(CX*4), K1, Z4
+	VFMADD231PS Z4, Z4, K1, Z3
+
+done68:
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y4
+	VEXTRACTF32X4 $0x01, Y4, X5
+	VADDPS        X5, X4, X5
+	VPSHUFD       $0x0e, X5, X4
+	VADDPS        X4, X5, X5
+	VPSHUFD       $0x01, X5, X4
+	VADDPS        X4, X5, X5
+	VMULSS        X0, X5, X5
+	VADDSS        X1, X5, X5
+	VSQRTSS       X5, X5, X5
+	VDIVSS        X5, X2, X5
+	VMOVSS        X5, (DX)
+	VBROADCASTSS  X5, Z4
+	XORQ          CX, CX
+	TESTQ         R9, R9
+	JE            tail70
+
+group69:
+	VMOVUPS (BX)(CX*4), Z5
+	VMULPS  Z4, Z5, Z5
+	VMOVUPS (SI)(CX*4), Z6
+	VMULPS  Z6, Z5, Z5
+	VMOVUPS Z5, (AX)(CX*4)
+	ADDQ    $+16, CX
+	CMPQ    CX, R9
+	JL      group69
+
+tail70:
+	TESTQ     R10, R10
+	JE        done71
+	VMOVUPS.Z (BX)(CX*4), K1, Z5
+	VMULPS    Z4, Z5, Z4
+	VMOVUPS.Z (SI)(CX*4), K1, Z5
+	VMULPS    Z5, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)(CX*4)
+
+done71:
+	LEAQ (AX)(R8*4), AX
+	LEAQ (BX)(R8*4), BX
+	ADDQ $0x04, DX
+	DECQ DI
+	JNE  row64
+
+end65:
+	VZEROUPPER
+	RET
+
+// func normBackRowsAVX512(dx *float32, dy *float32, x *float32, inv *float32, weight *float32, rows int, h int, scale float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·normBackRowsAVX512(SB), NOSPLIT, $0-60
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), DX
+	MOVQ         x+16(FP), BX
+	MOVQ         inv+24(FP), SI
+	MOVQ         weight+32(FP), DI
+	MOVQ         rows+40(FP), R8
+	MOVQ         h+48(FP), R9
+	VBROADCASTSS scale+56(FP), Z0
+	MOVQ         R9, R10
+	ANDQ         $-16, R10
+	MOVQ         R9, R11
+	ANDQ         $+15, R11
+	MOVQ         R11, CX
+	MOVL         $0x00000001, R12
+	SHLL         CL, R12
+	DECL         R12
+	KMOVW        R12, K1
+	TESTQ        R8, R8
+	JE           end73
+
+row72:
+	VBROADCASTSS (SI), Z1
+	VPXORD       Z2, Z2, Z2
+	XORQ         CX, CX
+	TESTQ        R10, R10
+	JE           tail75
+
+group74:
+	VMOVUPS     (DX)(CX*4), Z3
+	VMOVUPS     (DI)(CX*4), Z4
+	VMULPS      Z4, Z3, Z3
+	VMOVUPS     (BX)(CX*4), Z4
+	VMULPS      Z1, Z4, Z4
+	VFMADD231PS Z4, Z3, Z2
+	ADDQ        $+16, CX
+	CMPQ        CX, R10
+	JL          group74
+
+tail75:
+	TESTQ       R11, R11
+	JE          done76
+	VMOVUPS.Z   (DX)(CX*4), K1, Z3
+	VMOVUPS.Z   (DI)(CX*4), K1, Z4
+	VMULPS      Z4, Z3, Z3
+	VMOVUPS.Z   (BX)(CX*4), K1, Z4
+	VMULPS      Z1, Z4, Z4
+	VFMADD231PS Z4, Z3, K1, Z2
+
+done76:
+	VEXTRACTF64X4 $0x01, Z2, Y3
+	VADDPS        Y3, Y2, Y3
+	VEXTRACTF32X4 $0x01, Y3, X4
+	VADDPS        X4, X3, X4
+	VPSHUFD       $0x0e, X4, X3
+	VADDPS        X3, X4, X4
+	VPSHUFD       $0x01, X4, X3
+	VADDPS        X3, X4, X4
+	VMULSS        X0, X4, X4
+	VBROADCASTSS  X4, Z3
+	XORQ          CX, CX
+	TESTQ         R10, R10
+	JE            tail78
+
+group77:
+	VMOVUPS (BX)(CX*4), Z4
+	VMULPS  Z1, Z4, Z4
+	VMULPS  Z3, Z4, Z4
+	VMOVUPS (DX)(CX*4), Z5
+	VMOVUPS (DI)(CX*4), Z6
+	VMULPS  Z6, Z5, Z5
+	VSUBPS  Z4, Z5, Z4
+	VMOVUPS (AX)(CX*4), Z5
+	VMULPS  Z4, Z1, Z4
+	VADDPS  Z4, Z5, Z4
+	VMOVUPS Z4, (AX)(CX*4)
+	ADDQ    $+16, CX
+	CMPQ    CX, R10
+	JL      group77
+
+tail78:
+	TESTQ     R11, R11
+	JE        done79
+	VMOVUPS.Z (BX)(CX*4), K1, Z4
+	VMULPS    Z1, Z4, Z4
+	VMULPS    Z3, Z4, Z3
+	VMOVUPS.Z (DX)(CX*4), K1, Z4
+	VMOVUPS.Z (DI)(CX*4), K1, Z5
+	VMULPS    Z5, Z4, Z4
+	VSUBPS    Z3, Z4, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z4
+	VMULPS    Z3, Z1, Z1
+	VADDPS    Z1, Z4, Z1
+	VMOVUPS   Z1, K1, (AX)(CX*4)
+
+done79:
+	LEAQ (AX)(R9*4), AX
+	LEAQ (DX)(R9*4), DX
+	LEAQ (BX)(R9*4), BX
+	ADDQ $0x04, SI
+	DECQ R8
+	JNE  row72
+
+end73:
+	VZEROUPPER
+	RET
+
+// func softmaxRowsAVX512(x *float32, rows int, stride int, n int, grow int, scale float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-44
+	MOVQ         x+0(FP), AX
+	MOVQ         rows+8(FP), DX
+	MOVQ         stride+16(FP), BX
+	MOVQ         n+24(FP), SI
+	MOVQ         grow+32(FP), DI
+	VBROADCASTSS scale+40(FP), Z0
+	VBROADCASTSS x3fb8aa3b<>+0(SB), Z1
+	VBROADCASTSS x4b400000<>+0(SB), Z2
+	VBROADCASTSS x3f317200<>+0(SB), Z3
+	VBROADCASTSS x35bfbe8e<>+0(SB), Z4
+	VBROADCASTSS xc2aea8f6<>+0(SB), Z5
+	VBROADCASTSS x42b170a4<>+0(SB), Z6
+	VBROADCASTSS x3f800000<>+0(SB), Z7
+	VBROADCASTSS x7f800000<>+0(SB), Z8
+	VBROADCASTSS x7fc00000<>+0(SB), Z9
+	VBROADCASTSS x3ab511e6<>+0(SB), Z10
+	VBROADCASTSS x3c091d10<>+0(SB), Z11
+	VBROADCASTSS x3d2aac79<>+0(SB), Z12
+	VBROADCASTSS x3e2aaa49<>+0(SB), Z13
+	VBROADCASTSS x3efffffe<>+0(SB), Z14
+	TESTQ        DX, DX
+	JE           end81
+
+row80:
+	MOVQ         SI, R8
+	ANDQ         $-16, R8
+	MOVQ         SI, R9
+	ANDQ         $+15, R9
+	MOVQ         R9, CX
+	MOVL         $0x00000001, R10
+	SHLL         CL, R10
+	DECL         R10
+	KMOVW        R10, K1
+	VBROADCASTSS xff800000<>+0(SB), Z15
+	VMOVUPS      Z15, Z15
+	XORQ         CX, CX
+	TESTQ        R8, R8
+	JE           tail83
+
+group82:
+	VMOVUPS (AX)(CX*4), Z17
+	VMULPS  Z0, Z17, Z17
+	VMOVUPS Z17, (AX)(CX*4)
+	VMAXPS  Z15, Z17, Z15
+	ADDQ    $+16, CX
+	CMPQ    CX, R8
+	JL      group82
+
+tail83:
+	TESTQ     R9, R9
+	JE        done84
+	VMOVUPS.Z (AX)(CX*4), K1, Z17
+	VMULPS    Z0, Z17, Z17
+	VMOVUPS   Z17, K1, (AX)(CX*4)
+	VMAXPS    Z15, Z17, K1, Z15
+
+done84:
+	VEXTRACTF64X4 $0x01, Z15, Y17
+	VMAXPS        Y17, Y15, Y17
+	VEXTRACTF32X4 $0x01, Y17, X15
+	VMAXPS        X15, X17, X15
+	VPSHUFD       $0x0e, X15, X17
+	VMAXPS        X17, X15, X15
+	VPSHUFD       $0x01, X15, X17
+	VMAXPS        X17, X15, X15
+	VBROADCASTSS  X15, Z15
+	VPXORD        Z16, Z16, Z16
+	XORQ          CX, CX
+	TESTQ         R8, R8
+	JE            tail86
+
+group85:
+	VMOVUPS      (AX)(CX*4), Z17
+	VSUBPS       Z15, Z17, Z17
+	VMULPS       Z1, Z17, Z18
+	VADDPS       Z2, Z18, Z18
+	VSUBPS       Z2, Z18, Z19
+	VMOVUPS      Z17, Z20
+	VFNMADD231PS Z3, Z19, Z20
+	VFNMADD231PS Z4, Z19, Z20
+	VMOVUPS      Z10, Z19
+	VFMADD213PS  Z11, Z20, Z19
+	VFMADD213PS  Z12, Z20, Z19
+	VFMADD213PS  Z13, Z20, Z19
+	VFMADD213PS  Z14, Z20, Z19
+	VFMADD213PS  Z7, Z20, Z19
+	VFMADD213PS  Z7, Z20, Z19
+	VCMPPS       $0x15, Z5, Z17, K2
+	VPSLLD       $0x17, Z18, Z18
+	VPADDD.Z     Z18, Z19, K2, Z19
+	VCMPPS       $0x1e, Z6, Z17, K2
+	VMOVAPS      Z8, K2, Z19
+	VCMPPS       $0x03, Z17, Z17, K2
+	VMOVAPS      Z9, K2, Z19
+	VMOVUPS      Z19, (AX)(CX*4)
+	VADDPS       Z19, Z16, Z16
+	ADDQ         $+16, CX
+	CMPQ         CX, R8
+	JL           group85
+
+tail86:
+	TESTQ        R9, R9
+	JE           done87
+	VMOVUPS.Z    (AX)(CX*4), K1, Z17
+	VSUBPS       Z15, Z17, Z15
+	VMULPS       Z1, Z15, Z17
+	VADDPS       Z2, Z17, Z17
+	VSUBPS       Z2, Z17, Z18
+	VMOVUPS      Z15, Z19
+	VFNMADD231PS Z3, Z18, Z19
+	VFNMADD231PS Z4, Z18, Z19
+	VMOVUPS      Z10, Z18
+	VFMADD213PS  Z11, Z19, Z18
+	VFMADD213PS  Z12, Z19, Z18
+	VFMADD213PS  Z13, Z19, Z18
+	VFMADD213PS  Z14, Z19, Z18
+	VFMADD213PS  Z7, Z19, Z18
+	VFMADD213PS  Z7, Z19, Z18
+	VCMPPS       $0x15, Z5, Z15, K2
+	VPSLLD       $0x17, Z17, Z17
+	VPADDD.Z     Z17, Z18, K2, Z18
+	VCMPPS       $0x1e, Z6, Z15, K2
+	VMOVAPS      Z8, K2, Z18
+	VCMPPS       $0x03, Z15, Z15, K2
+	VMOVAPS      Z9, K2, Z18
+	VMOVUPS      Z18, K1, (AX)(CX*4)
+	VADDPS       Z18, Z16, K1, Z16
+
+done87:
+	VEXTRACTF64X4 $0x01, Z16, Y15
+	VADDPS        Y15, Y16, Y15
+	VEXTRACTF32X4 $0x01, Y15, X17
+	VADDPS        X17, X15, X17
+	VPSHUFD       $0x0e, X17, X15
+	VADDPS        X15, X17, X17
+	VPSHUFD       $0x01, X17, X15
+	VADDPS        X15, X17, X17
+	VBROADCASTSS  X17, Z15
+	XORQ          CX, CX
+	TESTQ         R8, R8
+	JE            tail89
+
+group88:
+	VMOVUPS (AX)(CX*4), Z17
+	VDIVPS  Z15, Z17, Z17
+	VMOVUPS Z17, (AX)(CX*4)
+	ADDQ    $+16, CX
+	CMPQ    CX, R8
+	JL      group88
+
+tail89:
+	TESTQ     R9, R9
+	JE        done90
+	VMOVUPS.Z (AX)(CX*4), K1, Z17
+	VDIVPS    Z15, Z17, Z15
+	VMOVUPS   Z15, K1, (AX)(CX*4)
+
+done90:
+	LEAQ (AX)(BX*4), AX
+	ADDQ DI, SI
+	DECQ DX
+	JNE  row80
+
+end81:
+	VZEROUPPER
+	RET
+
+// func softmaxBackRowsAVX512(d *float32, p *float32, rows int, strideD int, strideP int, n int, grow int, scale float32)
+// Requires: AVX, AVX512F, AVX512VL
+TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-60
+	MOVQ         d+0(FP), AX
+	MOVQ         p+8(FP), DX
+	MOVQ         rows+16(FP), BX
+	MOVQ         strideD+24(FP), SI
+	MOVQ         strideP+32(FP), DI
+	MOVQ         n+40(FP), R8
+	MOVQ         grow+48(FP), R9
+	VBROADCASTSS scale+56(FP), Z0
+	TESTQ        BX, BX
+	JE           end92
+
+row91:
+	MOVQ   R8, R10
+	ANDQ   $-16, R10
+	MOVQ   R8, R11
+	ANDQ   $+15, R11
+	MOVQ   R11, CX
+	MOVL   $0x00000001, R12
+	SHLL   CL, R12
+	DECL   R12
+	KMOVW  R12, K1
+	VPXORD Z1, Z1, Z1
+	XORQ   CX, CX
+	TESTQ  R10, R10
+	JE     tail94
+
+group93:
+	VMOVUPS     (DX)(CX*4), Z2
+	VMOVUPS     (AX)(CX*4), Z3
+	VFMADD231PS Z3, Z2, Z1
+	ADDQ        $+16, CX
+	CMPQ        CX, R10
+	JL          group93
+
+tail94:
+	TESTQ       R11, R11
+	JE          done95
+	VMOVUPS.Z   (DX)(CX*4), K1, Z2
+	VMOVUPS.Z   (AX)(CX*4), K1, Z3
+	VFMADD231PS Z3, Z2, K1, Z1
+
+done95:
+	VEXTRACTF64X4 $0x01, Z1, Y2
+	VADDPS        Y2, Y1, Y2
+	VEXTRACTF32X4 $0x01, Y2, X3
+	VADDPS        X3, X2, X3
+	VPSHUFD       $0x0e, X3, X2
+	VADDPS        X2, X3, X3
+	VPSHUFD       $0x01, X3, X2
+	VADDPS        X2, X3, X3
+	VBROADCASTSS  X3, Z2
+	XORQ          CX, CX
+	TESTQ         R10, R10
+	JE            tail97
+
+group96:
+	VMOVUPS (DX)(CX*4), Z3
+	VMOVUPS (AX)(CX*4), Z4
+	VSUBPS  Z2, Z4, Z4
+	VMULPS  Z4, Z3, Z3
+	VMULPS  Z0, Z3, Z3
+	VMOVUPS Z3, (AX)(CX*4)
+	ADDQ    $+16, CX
+	CMPQ    CX, R10
+	JL      group96
+
+tail97:
+	TESTQ     R11, R11
+	JE        done98
+	VMOVUPS.Z (DX)(CX*4), K1, Z3
+	VMOVUPS.Z (AX)(CX*4), K1, Z4
+	VSUBPS    Z2, Z4, Z2
+	VMULPS    Z2, Z3, Z2
+	VMULPS    Z0, Z2, Z2
+	VMOVUPS   Z2, K1, (AX)(CX*4)
+
+done98:
+	LEAQ (AX)(SI*4), AX
+	LEAQ (DX)(DI*4), DX
+	ADDQ R9, R8
+	DECQ BX
+	JNE  row91
+
+end92:
+	VZEROUPPER
+	RET
+
+// func rotateHeadsAVX512(x *float32, cos *float32, sin *float32, heads int, half int)
+// Requires: AVX, AVX512F
+TEXT ·rotateHeadsAVX512(SB), NOSPLIT, $0-40
+	MOVQ  x+0(FP), AX
+	MOVQ  cos+8(FP), DX
+	MOVQ  sin+16(FP), BX
+	MOVQ  heads+24(FP), SI
+	MOVQ  half+32(FP), DI
+	MOVQ  DI, R8
+	ANDQ  $-16, R8
+	MOVQ  DI, R9
+	ANDQ  $+15, R9
+	MOVQ  R9, CX
+	MOVL  $0x00000001, R10
+	SHLL  CL, R10
+	DECL  R10
+	KMOVW R10, K1
+	TESTQ SI, SI
+	JE    end100
+
+row99:
+	LEAQ  (AX)(DI*4), CX
+	XORQ  R10, R10
+	TESTQ R8, R8
+	JE    tail102
+
+group101:
+	VMOVUPS (AX)(R10*4), Z0
+	VMOVUPS (CX)(R10*4), Z1
+	VMOVUPS (DX)(R10*4), Z2
+	VMOVUPS (BX)(R10*4), Z3
+	VMULPS  Z2, Z0, Z4
+	VMULPS  Z3, Z1, Z5
+	VSUBPS  Z5, Z4, Z4
+	VMOVUPS Z4, (AX)(R10*4)
+	VMULPS  Z2, Z1, Z1
+	VMULPS  Z3, Z0, Z0
+	VADDPS  Z0, Z1, Z0
+	VMOVUPS Z0, (CX)(R10*4)
+	ADDQ    $+16, R10
+	CMPQ    R10, R8
+	JL      group101
+
+tail102:
+	TESTQ     R9, R9
+	JE        done103
+	VMOVUPS.Z (AX)(R10*4), K1, Z0
+	VMOVUPS.Z (CX)(R10*4), K1, Z1
+	VMOVUPS.Z (DX)(R10*4), K1, Z2
+	VMOVUPS.Z (BX)(R10*4), K1, Z3
+	VMULPS    Z2, Z0, Z4
+	VMULPS    Z3, Z1, Z5
+	VSUBPS    Z5, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)(R10*4)
+	VMULPS    Z2, Z1, Z1
+	VMULPS    Z3, Z0, Z0
+	VADDPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(R10*4)
+
+done103:
+	LEAQ (AX)(DI*4), AX
+	LEAQ (AX)(DI*4), AX
+	DECQ SI
+	JNE  row99
+
+end100:
+	VZEROUPPER
+	RET
+
+// func rotateHeadsBackAVX512(x *float32, cos *float32, sin *float32, heads int, half int)
+// Requires: AVX, AVX512F
+TEXT ·rotateHeadsBackAVX512(SB), NOSPLIT, $0-40
+	MOVQ  x+0(FP), AX
+	MOVQ  cos+8(FP), DX
+	MOVQ  sin+16(FP), BX
+	MOVQ  heads+24(FP), SI
+	MOVQ  half+32(FP), DI
+	MOVQ  DI, R8
+	ANDQ  $-16, R8
+	MOVQ  DI, R9
+	ANDQ  $+15, R9
+	MOVQ  R9, CX
+	MOVL  $0x00000001, R10
+	SHLL  CL, R10
+	DECL  R10
+	KMOVW R10, K1
+	TESTQ SI, SI
+	JE    end105
+
+row104:
+	LEAQ  (AX)(DI*4), CX
+	XORQ  R10, R10
+	TESTQ R8, R8
+	JE    tail107
+
+group106:
+	VMOVUPS (AX)(R10*4), Z0
+	VMOVUPS (CX)(R10*4), Z1
+	VMOVUPS (DX)(R10*4), Z2
+	VMOVUPS (BX)(R10*4), Z3
+	VMULPS  Z2, Z0, Z4
+	VMULPS  Z3, Z1, Z5
+	VADDPS  Z5, Z4, Z4
+	VMOVUPS Z4, (AX)(R10*4)
+	VMULPS  Z2, Z1, Z1
+	VMULPS  Z3, Z0, Z0
+	VSUBPS  Z0, Z1, Z0
+	VMOVUPS Z0, (CX)(R10*4)
+	ADDQ    $+16, R10
+	CMPQ    R10, R8
+	JL      group106
+
+tail107:
+	TESTQ     R9, R9
+	JE        done108
+	VMOVUPS.Z (AX)(R10*4), K1, Z0
+	VMOVUPS.Z (CX)(R10*4), K1, Z1
+	VMOVUPS.Z (DX)(R10*4), K1, Z2
+	VMOVUPS.Z (BX)(R10*4), K1, Z3
+	VMULPS    Z2, Z0, Z4
+	VMULPS    Z3, Z1, Z5
+	VADDPS    Z5, Z4, Z4
+	VMOVUPS   Z4, K1, (AX)(R10*4)
+	VMULPS    Z2, Z1, Z1
+	VMULPS    Z3, Z0, Z0
+	VSUBPS    Z0, Z1, Z0
+	VMOVUPS   Z0, K1, (CX)(R10*4)
+
+done108:
+	LEAQ (AX)(DI*4), AX
+	LEAQ (AX)(DI*4), AX
+	DECQ SI
+	JNE  row104
+
+end105:
+	VZEROUPPER
+	RET
+
+// func swiGLURowsAVX512(dst *float32, gateUp *float32, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·swiGLURowsAVX512(SB), NOSPLIT, $0-32
+	MOVQ         dst+0(FP), AX
+	MOVQ         gateUp+8(FP), DX
+	MOVQ         rows+16(FP), BX
+	MOVQ         n+24(FP), SI
+	MOVQ         SI, DI
+	ANDQ         $-16, DI
+	MOVQ         SI, R8
+	ANDQ         $+15, R8
+	MOVQ         R8, CX
+	MOVL         $0x00000001, R9
+	SHLL         CL, R9
+	DECL         R9
+	KMOVW        R9, K1
+	VBROADCASTSS x3fb8aa3b<>+0(SB), Z0
+	VBROADCASTSS x4b400000<>+0(SB), Z1
+	VBROADCASTSS x3f317200<>+0(SB), Z2
+	VBROADCASTSS x35bfbe8e<>+0(SB), Z3
+	VBROADCASTSS xc2aea8f6<>+0(SB), Z4
+	VBROADCASTSS x42b170a4<>+0(SB), Z5
+	VBROADCASTSS x3f800000<>+0(SB), Z6
+	VBROADCASTSS x7f800000<>+0(SB), Z7
+	VBROADCASTSS x7fc00000<>+0(SB), Z8
+	VBROADCASTSS x3ab511e6<>+0(SB), Z9
+	VBROADCASTSS x3c091d10<>+0(SB), Z10
+	VBROADCASTSS x3d2aac79<>+0(SB), Z11
+	VBROADCASTSS x3e2aaa49<>+0(SB), Z12
+	VBROADCASTSS x3efffffe<>+0(SB), Z13
+	VBROADCASTSS x80000000<>+0(SB), Z14
+	TESTQ        BX, BX
+	JE           end110
+
+row109:
+	LEAQ  (DX)(SI*4), CX
+	XORQ  R9, R9
+	TESTQ DI, DI
+	JE    tail112
+
+group111:
+	VMOVUPS      (DX)(R9*4), Z15
+	VPXORD       Z14, Z15, Z16
+	VMULPS       Z0, Z16, Z17
+	VADDPS       Z1, Z17, Z17
+	VSUBPS       Z1, Z17, Z18
+	VMOVUPS      Z16, Z19
+	VFNMADD231PS Z2, Z18, Z19
+	VFNMADD231PS Z3, Z18, Z19
+	VMOVUPS      Z9, Z18
+	VFMADD213PS  Z10, Z19, Z18
+	VFMADD213PS  Z11, Z19, Z18
+	VFMADD213PS  Z12, Z19, Z18
+	VFMADD213PS  Z13, Z19, Z18
+	VFMADD213PS  Z6, Z19, Z18
+	VFMADD213PS  Z6, Z19, Z18
+	VCMPPS       $0x15, Z4, Z16, K2
+	VPSLLD       $0x17, Z17, Z17
+	VPADDD.Z     Z17, Z18, K2, Z18
+	VCMPPS       $0x1e, Z5, Z16, K2
+	VMOVAPS      Z7, K2, Z18
+	VCMPPS       $0x03, Z16, Z16, K2
+	VMOVAPS      Z8, K2, Z18
+	VADDPS       Z6, Z18, Z16
+	VDIVPS       Z16, Z15, Z15
+	VMOVUPS      (CX)(R9*4), Z16
+	VMULPS       Z16, Z15, Z15
+	VMOVUPS      Z15, (AX)(R9*4)
+	ADDQ         $+16, R9
+	CMPQ         R9, DI
+	JL           group111
+
+tail112:
+	TESTQ        R8, R8
+	JE           done113
+	VMOVUPS.Z    (DX)(R9*4), K1, Z15
+	VPXORD       Z14, Z15, Z16
+	VMULPS       Z0, Z16, Z17
+	VADDPS       Z1, Z17, Z17
+	VSUBPS       Z1, Z17, Z18
+	VMOVUPS      Z16, Z19
+	VFNMADD231PS Z2, Z18, Z19
+	VFNMADD231PS Z3, Z18, Z19
+	VMOVUPS      Z9, Z18
+	VFMADD213PS  Z10, Z19, Z18
+	VFMADD213PS  Z11, Z19, Z18
+	VFMADD213PS  Z12, Z19, Z18
+	VFMADD213PS  Z13, Z19, Z18
+	VFMADD213PS  Z6, Z19, Z18
+	VFMADD213PS  Z6, Z19, Z18
+	VCMPPS       $0x15, Z4, Z16, K2
+	VPSLLD       $0x17, Z17, Z17
+	VPADDD.Z     Z17, Z18, K2, Z18
+	VCMPPS       $0x1e, Z5, Z16, K2
+	VMOVAPS      Z7, K2, Z18
+	VCMPPS       $0x03, Z16, Z16, K2
+	VMOVAPS      Z8, K2, Z18
+	VADDPS       Z6, Z18, Z16
+	VDIVPS       Z16, Z15, Z15
+	VMOVUPS.Z    (CX)(R9*4), K1, Z16
+	VMULPS       Z16, Z15, Z15
+	VMOVUPS      Z15, K1, (AX)(R9*4)
+
+done113:
+	LEAQ (DX)(SI*4), DX
+	LEAQ (DX)(SI*4), DX
+	LEAQ (AX)(SI*4), AX
+	DECQ BX
+	JNE  row109
+
+end110:
+	VZEROUPPER
+	RET
+
+// func swiGLUBackRowsAVX512(dgateUp *float32, dact *float32, gateUp *float32, rows int, n int)
+// Requires: AVX, AVX512F
+TEXT ·swiGLUBackRowsAVX512(SB), NOSPLIT, $0-40
+	MOVQ         dgateUp+0(FP), AX
+	MOVQ         dact+8(FP), DX
+	MOVQ         gateUp+16(FP), BX
+	MOVQ         rows+24(FP), SI
+	MOVQ         n+32(FP), DI
+	MOVQ         DI, R8
+	ANDQ         $-16, R8
+	MOVQ         DI, R9
+	ANDQ         $+15, R9
+	MOVQ         R9, CX
+	MOVL         $0x00000001, R10
+	SHLL         CL, R10
+	DECL         R10
+	KMOVW        R10, K1
+	VBROADCASTSS x3fb8aa3b<>+0(SB), Z0
+	VBROADCASTSS x4b400000<>+0(SB), Z1
+	VBROADCASTSS x3f317200<>+0(SB), Z2
+	VBROADCASTSS x35bfbe8e<>+0(SB), Z3
+	VBROADCASTSS xc2aea8f6<>+0(SB), Z4
+	VBROADCASTSS x42b170a4<>+0(SB), Z5
+	VBROADCASTSS x3f800000<>+0(SB), Z6
+	VBROADCASTSS x7f800000<>+0(SB), Z7
+	VBROADCASTSS x7fc00000<>+0(SB), Z8
+	VBROADCASTSS x3ab511e6<>+0(SB), Z9
+	VBROADCASTSS x3c091d10<>+0(SB), Z10
+	VBROADCASTSS x3d2aac79<>+0(SB), Z11
+	VBROADCASTSS x3e2aaa49<>+0(SB), Z12
+	VBROADCASTSS x3efffffe<>+0(SB), Z13
+	VBROADCASTSS x80000000<>+0(SB), Z14
+	TESTQ        SI, SI
+	JE           end115
+
+row114:
+	LEAQ  (BX)(DI*4), R10
+	LEAQ  (AX)(DI*4), CX
+	XORQ  R11, R11
+	TESTQ R8, R8
+	JE    tail117
+
+group116:
+	VMOVUPS      (BX)(R11*4), Z15
+	VPXORD       Z14, Z15, Z16
+	VMULPS       Z0, Z16, Z17
+	VADDPS       Z1, Z17, Z17
+	VSUBPS       Z1, Z17, Z18
+	VMOVUPS      Z16, Z19
+	VFNMADD231PS Z2, Z18, Z19
+	VFNMADD231PS Z3, Z18, Z19
+	VMOVUPS      Z9, Z18
+	VFMADD213PS  Z10, Z19, Z18
+	VFMADD213PS  Z11, Z19, Z18
+	VFMADD213PS  Z12, Z19, Z18
+	VFMADD213PS  Z13, Z19, Z18
+	VFMADD213PS  Z6, Z19, Z18
+	VFMADD213PS  Z6, Z19, Z18
+	VCMPPS       $0x15, Z4, Z16, K2
+	VPSLLD       $0x17, Z17, Z17
+	VPADDD.Z     Z17, Z18, K2, Z18
+	VCMPPS       $0x1e, Z5, Z16, K2
+	VMOVAPS      Z7, K2, Z18
+	VCMPPS       $0x03, Z16, Z16, K2
+	VMOVAPS      Z8, K2, Z18
+	VADDPS       Z6, Z18, Z16
+	VMOVUPS      Z6, Z17
+	VDIVPS       Z16, Z17, Z17
+	VMOVUPS      Z6, Z18
+	VSUBPS       Z17, Z18, Z18
+	VFMADD213PS  Z6, Z15, Z18
+	VMULPS       Z18, Z17, Z17
+	VMOVUPS      (DX)(R11*4), Z18
+	VMOVUPS      (R10)(R11*4), Z19
+	VMULPS       Z19, Z18, Z19
+	VMULPS       Z17, Z19, Z17
+	VDIVPS       Z16, Z15, Z15
+	VMULPS       Z15, Z18, Z15
+	VMOVUPS      Z15, (CX)(R11*4)
+	VMOVUPS      Z17, (AX)(R11*4)
+	ADDQ         $+16, R11
+	CMPQ         R11, R8
+	JL           group116
+
+tail117:
+	TESTQ        R9, R9
+	JE           done118
+	VMOVUPS.Z    (BX)(R11*4), K1, Z15
+	VPXORD       Z14, Z15, Z16
+	VMULPS       Z0, Z16, Z17
+	VADDPS       Z1, Z17, Z17
+	VSUBPS       Z1, Z17, Z18
+	VMOVUPS      Z16, Z19
+	VFNMADD231PS Z2, Z18, Z19
+	VFNMADD231PS Z3, Z18, Z19
+	VMOVUPS      Z9, Z18
+	VFMADD213PS  Z10, Z19, Z18
+	VFMADD213PS  Z11, Z19, Z18
+	VFMADD213PS  Z12, Z19, Z18
+	VFMADD213PS  Z13, Z19, Z18
+	VFMADD213PS  Z6, Z19, Z18
+	VFMADD213PS  Z6, Z19, Z18
+	VCMPPS       $0x15, Z4, Z16, K2
+	VPSLLD       $0x17, Z17, Z17
+	VPADDD.Z     Z17, Z18, K2, Z18
+	VCMPPS       $0x1e, Z5, Z16, K2
+	VMOVAPS      Z7, K2, Z18
+	VCMPPS       $0x03, Z16, Z16, K2
+	VMOVAPS      Z8, K2, Z18
+	VADDPS       Z6, Z18, Z16
+	VMOVUPS      Z6, Z17
+	VDIVPS       Z16, Z17, Z17
+	VMOVUPS      Z6, Z18
+	VSUBPS       Z17, Z18, Z18
+	VFMADD213PS  Z6, Z15, Z18
+	VMULPS       Z18, Z17, Z17
+	VMOVUPS.Z    (DX)(R11*4), K1, Z18
+	VMOVUPS.Z    (R10)(R11*4), K1, Z19
+	VMULPS       Z19, Z18, Z19
+	VMULPS       Z17, Z19, Z17
+	VDIVPS       Z16, Z15, Z15
+	VMULPS       Z15, Z18, Z15
+	VMOVUPS      Z15, K1, (CX)(R11*4)
+	VMOVUPS      Z17, K1, (AX)(R11*4)
+
+done118:
+	LEAQ (AX)(DI*4), AX
+	LEAQ (AX)(DI*4), AX
+	LEAQ (DX)(DI*4), DX
+	LEAQ (BX)(DI*4), BX
+	LEAQ (BX)(DI*4), BX
+	DECQ SI
+	JNE  row114
+
+end115:
+	VZEROUPPER
+	RET
+
+// func weighAVX512(z *float32, e *float32, logits *float32, n int, t float32) (top float32, sum float32, zero float32)
+// Requires: AVX, AVX512F, AVX512VL, SSE
+TEXT ·weighAVX512(SB), NOSPLIT, $0-52
+	MOVQ         z+0(FP), AX
+	MOVQ         e+8(FP), DX
+	MOVQ         logits+16(FP), BX
+	VBROADCASTSS t+32(FP), Z0
+	MOVQ         n+24(FP), CX
+	MOVQ         CX, SI
+	ANDQ         $-16, SI
+	MOVQ         CX, DI
+	ANDQ         $+15, DI
+	MOVQ         DI, CX
+	MOVL         $0x00000001, R8
+	SHLL         CL, R8
+	DECL         R8
+	KMOVW        R8, K1
+	VBROADCASTSS xff800000<>+0(SB), Z1
+	VMOVUPS      Z1, Z1
+	VPXORD       Z2, Z2, Z2
+	VPXORD       Z3, Z3, Z3
+	XORQ         CX, CX
+	TESTQ        SI, SI
+	JE           tail120
+
+group119:
+	VMOVUPS     (BX)(CX*4), Z5
+	VDIVPS      Z0, Z5, Z5
+	VMOVUPS     Z5, (AX)(CX*4)
+	VFMADD231PS Z3, Z5, Z2
+	VMAXPS      Z1, Z5, Z1
+	ADDQ        $+16, CX
+	CMPQ        CX, SI
+	JL          group119
+
+tail120:
+	TESTQ       DI, DI
+	JE          done121
+	VMOVUPS.Z   (BX)(CX*4), K1, Z5
+	VDIVPS      Z0, Z5, Z0
+	VMOVUPS     Z0, K1, (AX)(CX*4)
+	VFMADD231PS Z3, Z0, K1, Z2
+	VMAXPS      Z1, Z0, K1, Z1
+
+done121:
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPS        Y0, Y2, Y0
+	VEXTRACTF32X4 $0x01, Y0, X2
+	VADDPS        X2, X0, X2
+	VPSHUFD       $0x0e, X2, X0
+	VADDPS        X0, X2, X2
+	VPSHUFD       $0x01, X2, X0
+	VADDPS        X0, X2, X2
+	MOVSS         X2, zero+48(FP)
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VMAXPS        Y0, Y1, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VMAXPS        X1, X0, X1
+	VPSHUFD       $0x0e, X1, X0
+	VMAXPS        X0, X1, X1
+	VPSHUFD       $0x01, X1, X0
+	VMAXPS        X0, X1, X1
+	MOVSS         X1, top+40(FP)
+	VBROADCASTSS  X1, Z0
+	VPXORD        Z4, Z4, Z4
+	VBROADCASTSS  x3fb8aa3b<>+0(SB), Z1
+	VBROADCASTSS  x4b400000<>+0(SB), Z2
+	VBROADCASTSS  x3f317200<>+0(SB), Z3
+	VBROADCASTSS  x35bfbe8e<>+0(SB), Z5
+	VBROADCASTSS  xc2aea8f6<>+0(SB), Z6
+	VBROADCASTSS  x42b170a4<>+0(SB), Z7
+	VBROADCASTSS  x3f800000<>+0(SB), Z8
+	VBROADCASTSS  x7f800000<>+0(SB), Z9
+	VBROADCASTSS  x7fc00000<>+0(SB), Z10
+	VBROADCASTSS  x3ab511e6<>+0(SB), Z11
+	VBROADCASTSS  x3c091d10<>+0(SB), Z12
+	VBROADCASTSS  x3d2aac79<>+0(SB), Z13
+	VBROADCASTSS  x3e2aaa49<>+0(SB), Z14
+	VBROADCASTSS  x3efffffe<>+0(SB), Z15
+	XORQ          CX, CX
+	TESTQ         SI, SI
+	JE            tail123
+
+group122:
+	VMOVUPS      (AX)(CX*4), Z16
+	VSUBPS       Z0, Z16, Z16
+	VMULPS       Z1, Z16, Z17
+	VADDPS       Z2, Z17, Z17
+	VSUBPS       Z2, Z17, Z18
+	VMOVUPS      Z16, Z19
+	VFNMADD231PS Z3, Z18, Z19
+	VFNMADD231PS Z5, Z18, Z19
+	VMOVUPS      Z11, Z18
+	VFMADD213PS  Z12, Z19, Z18
+	VFMADD213PS  Z13, Z19, Z18
+	VFMADD213PS  Z14, Z19, Z18
+	VFMADD213PS  Z15, Z19, Z18
+	VFMADD213PS  Z8, Z19, Z18
+	VFMADD213PS  Z8, Z19, Z18
+	VCMPPS       $0x15, Z6, Z16, K2
+	VPSLLD       $0x17, Z17, Z17
+	VPADDD.Z     Z17, Z18, K2, Z18
+	VCMPPS       $0x1e, Z7, Z16, K2
+	VMOVAPS      Z9, K2, Z18
+	VCMPPS       $0x03, Z16, Z16, K2
+	VMOVAPS      Z10, K2, Z18
+	VMOVUPS      Z18, (DX)(CX*4)
+	VADDPS       Z18, Z4, Z4
+	ADDQ         $+16, CX
+	CMPQ         CX, SI
+	JL           group122
+
+tail123:
+	TESTQ        DI, DI
+	JE           done124
+	VMOVUPS.Z    (AX)(CX*4), K1, Z16
+	VSUBPS       Z0, Z16, Z0
+	VMULPS       Z1, Z0, Z1
+	VADDPS       Z2, Z1, Z1
+	VSUBPS       Z2, Z1, Z2
+	VMOVUPS      Z0, Z16
+	VFNMADD231PS Z3, Z2, Z16
+	VFNMADD231PS Z5, Z2, Z16
+	VMOVUPS      Z11, Z2
+	VFMADD213PS  Z12, Z16, Z2
+	VFMADD213PS  Z13, Z16, Z2
+	VFMADD213PS  Z14, Z16, Z2
+	VFMADD213PS  Z15, Z16, Z2
+	VFMADD213PS  Z8, Z16, Z2
+	VFMADD213PS  Z8, Z16, Z2
+	VCMPPS       $0x15, Z6, Z0, K2
+	VPSLLD       $0x17, Z1, Z1
+	VPADDD.Z     Z1, Z2, K2, Z2
+	VCMPPS       $0x1e, Z7, Z0, K2
+	VMOVAPS      Z9, K2, Z2
+	VCMPPS       $0x03, Z0, Z0, K2
+	VMOVAPS      Z10, K2, Z2
+	VMOVUPS      Z2, K1, (DX)(CX*4)
+	VADDPS       Z2, Z4, K1, Z4
+
+done124:
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y0
+	VEXTRACTF32X4 $0x01, Y0, X1
+	VADDPS        X1, X0, X1
+	VPSHUFD       $0x0e, X1, X0
+	VADDPS        X0, X1, X1
+	VPSHUFD       $0x01, X1, X0
+	VADDPS        X0, X1, X1
+	MOVSS         X1, sum+44(FP)
+	VZEROUPPER
+	RET
+
 // func dotAVX2(a *float32, b *float32, n int) (sum float32)
 // Requires: AVX, FMA3, SSE
 TEXT ·dotAVX2(SB), NOSPLIT, $0-28
@@ -1410,9 +2414,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-28
 	VXORPS  Y3, Y3, Y3
 	XORQ    SI, SI
 	TESTQ   BX, BX
-	JE      tail65
+	JE      tail126
 
-group64:
+group125:
 	VMOVUPS     (AX)(SI*4), Y4
 	VMOVUPS     32(AX)(SI*4), Y5
 	VMOVUPS     (CX)(SI*4), Y6
@@ -1421,11 +2425,11 @@ group64:
 	VFMADD231PS Y7, Y5, Y3
 	ADDQ        $+16, SI
 	CMPQ        SI, BX
-	JL          group64
+	JL          group125
 
-tail65:
+tail126:
 	TESTQ       DX, DX
-	JE          done66
+	JE          done127
 	VMASKMOVPS  (AX)(SI*4), Y0, Y4
 	VMASKMOVPS  32(AX)(SI*4), Y1, Y5
 	VMASKMOVPS  (CX)(SI*4), Y0, Y6
@@ -1437,7 +2441,7 @@ tail65:
 	VBLENDVPS   Y0, Y8, Y2, Y2
 	VBLENDVPS   Y1, Y9, Y3, Y3
 
-done66:
+done127:
 	VADDPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
@@ -1500,20 +2504,20 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-20
 	VXORPS  Y3, Y3, Y3
 	XORQ    BX, BX
 	TESTQ   DX, DX
-	JE      tail68
+	JE      tail129
 
-group67:
+group128:
 	VMOVUPS (AX)(BX*4), Y4
 	VMOVUPS 32(AX)(BX*4), Y5
 	VADDPS  Y4, Y2, Y2
 	VADDPS  Y5, Y3, Y3
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      group67
+	JL      group128
 
-tail68:
+tail129:
 	TESTQ      CX, CX
-	JE         done69
+	JE         done130
 	VMASKMOVPS (AX)(BX*4), Y0, Y4
 	VMASKMOVPS 32(AX)(BX*4), Y1, Y5
 	VADDPS     Y4, Y2, Y4
@@ -1521,7 +2525,7 @@ tail68:
 	VBLENDVPS  Y0, Y4, Y2, Y2
 	VBLENDVPS  Y1, Y5, Y3, Y3
 
-done69:
+done130:
 	VADDPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
@@ -1550,20 +2554,20 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-20
 	VMOVUPS xff800000<>+0(SB), Y3
 	XORQ    BX, BX
 	TESTQ   DX, DX
-	JE      tail71
+	JE      tail132
 
-group70:
+group131:
 	VMOVUPS (AX)(BX*4), Y4
 	VMOVUPS 32(AX)(BX*4), Y5
 	VMAXPS  Y2, Y4, Y2
 	VMAXPS  Y3, Y5, Y3
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      group70
+	JL      group131
 
-tail71:
+tail132:
 	TESTQ      CX, CX
-	JE         done72
+	JE         done133
 	VMASKMOVPS (AX)(BX*4), Y0, Y4
 	VMASKMOVPS 32(AX)(BX*4), Y1, Y5
 	VMAXPS     Y2, Y4, Y4
@@ -1571,7 +2575,7 @@ tail71:
 	VBLENDVPS  Y0, Y4, Y2, Y2
 	VBLENDVPS  Y1, Y5, Y3, Y3
 
-done72:
+done133:
 	VMAXPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VMAXPS       X1, X0, X1
@@ -1602,20 +2606,20 @@ TEXT ·finiteAVX2(SB), NOSPLIT, $0-20
 	VXORPS  Y5, Y5, Y5
 	XORQ    BX, BX
 	TESTQ   DX, DX
-	JE      tail74
+	JE      tail135
 
-group73:
+group134:
 	VMOVUPS     (AX)(BX*4), Y6
 	VMOVUPS     32(AX)(BX*4), Y7
 	VFMADD231PS Y4, Y6, Y2
 	VFMADD231PS Y5, Y7, Y3
 	ADDQ        $+16, BX
 	CMPQ        BX, DX
-	JL          group73
+	JL          group134
 
-tail74:
+tail135:
 	TESTQ       CX, CX
-	JE          done75
+	JE          done136
 	VMASKMOVPS  (AX)(BX*4), Y0, Y6
 	VMASKMOVPS  32(AX)(BX*4), Y1, Y7
 	VMOVUPS     Y2, Y8
@@ -1625,7 +2629,7 @@ tail74:
 	VBLENDVPS   Y0, Y8, Y2, Y2
 	VBLENDVPS   Y1, Y9, Y3, Y3
 
-done75:
+done136:
 	VADDPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
@@ -1654,9 +2658,9 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS      32(SI)(DI*4), Y2
 	XORQ         SI, SI
 	TESTQ        BX, BX
-	JE           tail77
+	JE           tail138
 
-group76:
+group137:
 	VMOVUPS      (CX)(SI*4), Y3
 	VMOVUPS      32(CX)(SI*4), Y4
 	VSUBPS       Y0, Y3, Y3
@@ -1707,11 +2711,11 @@ group76:
 	VMOVUPS      Y8, 32(AX)(SI*4)
 	ADDQ         $+16, SI
 	CMPQ         SI, BX
-	JL           group76
+	JL           group137
 
-tail77:
+tail138:
 	TESTQ        DX, DX
-	JE           done78
+	JE           done139
 	VMASKMOVPS   (CX)(SI*4), Y1, Y3
 	VMASKMOVPS   32(CX)(SI*4), Y2, Y4
 	VSUBPS       Y0, Y3, Y3
@@ -1761,7 +2765,7 @@ tail77:
 	VMASKMOVPS   Y6, Y1, (AX)(SI*4)
 	VMASKMOVPS   Y7, Y2, 32(AX)(SI*4)
 
-done78:
+done139:
 	VZEROUPPER
 	RET
 
@@ -1782,9 +2786,9 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-32
 	VMOVUPS 32(DI)(R8*4), Y1
 	XORQ    DI, DI
 	TESTQ   SI, SI
-	JE      tail80
+	JE      tail141
 
-group79:
+group140:
 	VMOVUPS (CX)(DI*4), Y2
 	VMOVUPS 32(CX)(DI*4), Y3
 	VMOVUPS (DX)(DI*4), Y4
@@ -1795,11 +2799,11 @@ group79:
 	VMOVUPS Y3, 32(AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      group79
+	JL      group140
 
-tail80:
+tail141:
 	TESTQ      BX, BX
-	JE         done81
+	JE         done142
 	VMASKMOVPS (CX)(DI*4), Y0, Y2
 	VMASKMOVPS 32(CX)(DI*4), Y1, Y3
 	VMASKMOVPS (DX)(DI*4), Y0, Y4
@@ -1809,7 +2813,7 @@ tail80:
 	VMASKMOVPS Y2, Y0, (AX)(DI*4)
 	VMASKMOVPS Y3, Y1, 32(AX)(DI*4)
 
-done81:
+done142:
 	VZEROUPPER
 	RET
 
@@ -1830,9 +2834,9 @@ TEXT ·productAVX2(SB), NOSPLIT, $0-32
 	VMOVUPS 32(DI)(R8*4), Y1
 	XORQ    DI, DI
 	TESTQ   SI, SI
-	JE      tail83
+	JE      tail144
 
-group82:
+group143:
 	VMOVUPS (CX)(DI*4), Y2
 	VMOVUPS 32(CX)(DI*4), Y3
 	VMOVUPS (DX)(DI*4), Y4
@@ -1843,11 +2847,11 @@ group82:
 	VMOVUPS Y3, 32(AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      group82
+	JL      group143
 
-tail83:
+tail144:
 	TESTQ      BX, BX
-	JE         done84
+	JE         done145
 	VMASKMOVPS (CX)(DI*4), Y0, Y2
 	VMASKMOVPS 32(CX)(DI*4), Y1, Y3
 	VMASKMOVPS (DX)(DI*4), Y0, Y4
@@ -1857,7 +2861,7 @@ tail83:
 	VMASKMOVPS Y2, Y0, (AX)(DI*4)
 	VMASKMOVPS Y3, Y1, 32(AX)(DI*4)
 
-done84:
+done145:
 	VZEROUPPER
 	RET
 
@@ -1878,9 +2882,9 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS      32(SI)(DI*4), Y2
 	XORQ         SI, SI
 	TESTQ        BX, BX
-	JE           tail86
+	JE           tail147
 
-group85:
+group146:
 	VMOVUPS (CX)(SI*4), Y3
 	VMOVUPS 32(CX)(SI*4), Y4
 	VMULPS  Y0, Y3, Y3
@@ -1889,11 +2893,11 @@ group85:
 	VMOVUPS Y4, 32(AX)(SI*4)
 	ADDQ    $+16, SI
 	CMPQ    SI, BX
-	JL      group85
+	JL      group146
 
-tail86:
+tail147:
 	TESTQ      DX, DX
-	JE         done87
+	JE         done148
 	VMASKMOVPS (CX)(SI*4), Y1, Y3
 	VMASKMOVPS 32(CX)(SI*4), Y2, Y4
 	VMULPS     Y0, Y3, Y3
@@ -1901,7 +2905,7 @@ tail86:
 	VMASKMOVPS Y3, Y1, (AX)(SI*4)
 	VMASKMOVPS Y0, Y2, 32(AX)(SI*4)
 
-done87:
+done148:
 	VZEROUPPER
 	RET
 
@@ -1922,9 +2926,9 @@ TEXT ·divAVX2(SB), NOSPLIT, $0-28
 	VMOVUPS      32(SI)(DI*4), Y2
 	XORQ         SI, SI
 	TESTQ        BX, BX
-	JE           tail89
+	JE           tail150
 
-group88:
+group149:
 	VMOVUPS (CX)(SI*4), Y3
 	VMOVUPS 32(CX)(SI*4), Y4
 	VDIVPS  Y0, Y3, Y3
@@ -1933,11 +2937,11 @@ group88:
 	VMOVUPS Y4, 32(AX)(SI*4)
 	ADDQ    $+16, SI
 	CMPQ    SI, BX
-	JL      group88
+	JL      group149
 
-tail89:
+tail150:
 	TESTQ      DX, DX
-	JE         done90
+	JE         done151
 	VMASKMOVPS (CX)(SI*4), Y1, Y3
 	VMASKMOVPS 32(CX)(SI*4), Y2, Y4
 	VDIVPS     Y0, Y3, Y3
@@ -1945,7 +2949,7 @@ tail89:
 	VMASKMOVPS Y3, Y1, (AX)(SI*4)
 	VMASKMOVPS Y0, Y2, 32(AX)(SI*4)
 
-done90:
+done151:
 	VZEROUPPER
 	RET
 
@@ -1967,9 +2971,9 @@ TEXT ·scaleProductAVX2(SB), NOSPLIT, $0-36
 	VMOVUPS      32(DI)(R8*4), Y2
 	XORQ         DI, DI
 	TESTQ        SI, SI
-	JE           tail92
+	JE           tail153
 
-group91:
+group152:
 	VMOVUPS (CX)(DI*4), Y3
 	VMOVUPS 32(CX)(DI*4), Y4
 	VMULPS  Y0, Y3, Y3
@@ -1982,11 +2986,11 @@ group91:
 	VMOVUPS Y4, 32(AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      group91
+	JL      group152
 
-tail92:
+tail153:
 	TESTQ      BX, BX
-	JE         done93
+	JE         done154
 	VMASKMOVPS (CX)(DI*4), Y1, Y3
 	VMASKMOVPS 32(CX)(DI*4), Y2, Y4
 	VMULPS     Y0, Y3, Y3
@@ -1998,7 +3002,7 @@ tail92:
 	VMASKMOVPS Y3, Y1, (AX)(DI*4)
 	VMASKMOVPS Y0, Y2, 32(AX)(DI*4)
 
-done93:
+done154:
 	VZEROUPPER
 	RET
 
@@ -2020,9 +3024,9 @@ TEXT ·addScaleProductAVX2(SB), NOSPLIT, $0-36
 	VMOVUPS      32(DI)(R8*4), Y2
 	XORQ         DI, DI
 	TESTQ        SI, SI
-	JE           tail95
+	JE           tail156
 
-group94:
+group155:
 	VMOVUPS     (DX)(DI*4), Y3
 	VMOVUPS     32(DX)(DI*4), Y4
 	VMULPS      Y0, Y3, Y3
@@ -2037,11 +3041,11 @@ group94:
 	VMOVUPS     Y4, 32(AX)(DI*4)
 	ADDQ        $+16, DI
 	CMPQ        DI, SI
-	JL          group94
+	JL          group155
 
-tail95:
+tail156:
 	TESTQ       BX, BX
-	JE          done96
+	JE          done157
 	VMASKMOVPS  (DX)(DI*4), Y1, Y3
 	VMASKMOVPS  32(DX)(DI*4), Y2, Y4
 	VMULPS      Y0, Y3, Y3
@@ -2055,7 +3059,7 @@ tail95:
 	VMASKMOVPS  Y3, Y1, (AX)(DI*4)
 	VMASKMOVPS  Y0, Y2, 32(AX)(DI*4)
 
-done96:
+done157:
 	VZEROUPPER
 	RET
 
@@ -2077,9 +3081,9 @@ TEXT ·softmaxBackAVX2(SB), NOSPLIT, $0-32
 	VMOVUPS      32(SI)(DI*4), Y3
 	XORQ         SI, SI
 	TESTQ        BX, BX
-	JE           tail98
+	JE           tail159
 
-group97:
+group158:
 	VMOVUPS (CX)(SI*4), Y4
 	VMOVUPS 32(CX)(SI*4), Y5
 	VMOVUPS (AX)(SI*4), Y6
@@ -2094,11 +3098,11 @@ group97:
 	VMOVUPS Y5, 32(AX)(SI*4)
 	ADDQ    $+16, SI
 	CMPQ    SI, BX
-	JL      group97
+	JL      group158
 
-tail98:
+tail159:
 	TESTQ      DX, DX
-	JE         done99
+	JE         done160
 	VMASKMOVPS (CX)(SI*4), Y2, Y4
 	VMASKMOVPS 32(CX)(SI*4), Y3, Y5
 	VMASKMOVPS (AX)(SI*4), Y2, Y6
@@ -2112,7 +3116,7 @@ tail98:
 	VMASKMOVPS Y4, Y2, (AX)(SI*4)
 	VMASKMOVPS Y0, Y3, 32(AX)(SI*4)
 
-done99:
+done160:
 	VZEROUPPER
 	RET
 
@@ -2135,9 +3139,9 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-40
 	VMOVUPS      32(DI)(R8*4), Y3
 	XORQ         DI, DI
 	TESTQ        SI, SI
-	JE           tail101
+	JE           tail162
 
-group100:
+group161:
 	VMOVUPS (CX)(DI*4), Y4
 	VMOVUPS 32(CX)(DI*4), Y5
 	VMOVUPS (DX)(DI*4), Y6
@@ -2156,11 +3160,11 @@ group100:
 	VMOVUPS Y5, 32(AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      group100
+	JL      group161
 
-tail101:
+tail162:
 	TESTQ      BX, BX
-	JE         done102
+	JE         done163
 	VMASKMOVPS (CX)(DI*4), Y2, Y4
 	VMASKMOVPS 32(CX)(DI*4), Y3, Y5
 	VMASKMOVPS (DX)(DI*4), Y2, Y6
@@ -2178,7 +3182,7 @@ tail101:
 	VMASKMOVPS Y1, Y2, (AX)(DI*4)
 	VMASKMOVPS Y0, Y3, 32(AX)(DI*4)
 
-done102:
+done163:
 	VZEROUPPER
 	RET
 
@@ -2200,9 +3204,9 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-20
 	VMOVUPS      xff800000<>+0(SB), Y4
 	XORQ         BX, BX
 	TESTQ        DX, DX
-	JE           tail104
+	JE           tail165
 
-group103:
+group164:
 	VMOVUPS (AX)(BX*4), Y5
 	VMOVUPS 32(AX)(BX*4), Y6
 	VMULPS  Y0, Y5, Y5
@@ -2213,11 +3217,11 @@ group103:
 	VMAXPS  Y4, Y6, Y4
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      group103
+	JL      group164
 
-tail104:
+tail165:
 	TESTQ      CX, CX
-	JE         done105
+	JE         done166
 	VMASKMOVPS (AX)(BX*4), Y1, Y5
 	VMASKMOVPS 32(AX)(BX*4), Y2, Y6
 	VMULPS     Y0, Y5, Y5
@@ -2229,7 +3233,7 @@ tail104:
 	VBLENDVPS  Y1, Y5, Y3, Y3
 	VBLENDVPS  Y2, Y0, Y4, Y4
 
-done105:
+done166:
 	VMAXPS       Y4, Y3, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VMAXPS       X3, X0, X3
@@ -2242,9 +3246,9 @@ done105:
 	VXORPS       Y4, Y4, Y4
 	XORQ         BX, BX
 	TESTQ        DX, DX
-	JE           tail107
+	JE           tail168
 
-group106:
+group167:
 	VMOVUPS      (AX)(BX*4), Y5
 	VMOVUPS      32(AX)(BX*4), Y6
 	VSUBPS       Y0, Y5, Y5
@@ -2297,11 +3301,11 @@ group106:
 	VADDPS       Y10, Y4, Y4
 	ADDQ         $+16, BX
 	CMPQ         BX, DX
-	JL           group106
+	JL           group167
 
-tail107:
+tail168:
 	TESTQ        CX, CX
-	JE           done108
+	JE           done169
 	VMASKMOVPS   (AX)(BX*4), Y1, Y5
 	VMASKMOVPS   32(AX)(BX*4), Y2, Y6
 	VSUBPS       Y0, Y5, Y5
@@ -2355,7 +3359,7 @@ tail107:
 	VBLENDVPS    Y1, Y0, Y3, Y3
 	VBLENDVPS    Y2, Y5, Y4, Y4
 
-done108:
+done169:
 	VADDPS       Y4, Y3, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPS       X3, X0, X3
@@ -2366,9 +3370,9 @@ done108:
 	VBROADCASTSS X3, Y0
 	XORQ         BX, BX
 	TESTQ        DX, DX
-	JE           tail110
+	JE           tail171
 
-group109:
+group170:
 	VMOVUPS (AX)(BX*4), Y3
 	VMOVUPS 32(AX)(BX*4), Y4
 	VDIVPS  Y0, Y3, Y3
@@ -2377,11 +3381,11 @@ group109:
 	VMOVUPS Y4, 32(AX)(BX*4)
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      group109
+	JL      group170
 
-tail110:
+tail171:
 	TESTQ      CX, CX
-	JE         done111
+	JE         done172
 	VMASKMOVPS (AX)(BX*4), Y1, Y3
 	VMASKMOVPS 32(AX)(BX*4), Y2, Y4
 	VDIVPS     Y0, Y3, Y3
@@ -2389,7 +3393,7 @@ tail110:
 	VMASKMOVPS Y3, Y1, (AX)(BX*4)
 	VMASKMOVPS Y0, Y2, 32(AX)(BX*4)
 
-done111:
+done172:
 	VZEROUPPER
 	RET
 
@@ -2411,9 +3415,9 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-40
 	VMOVUPS 32(R8)(R9*4), Y1
 	XORQ    R8, R8
 	TESTQ   DI, DI
-	JE      tail113
+	JE      tail174
 
-group112:
+group173:
 	VMOVUPS (AX)(R8*4), Y2
 	VMOVUPS 32(AX)(R8*4), Y3
 	VMOVUPS (CX)(R8*4), Y4
@@ -2440,11 +3444,11 @@ group112:
 	VMOVUPS Y3, 32(CX)(R8*4)
 	ADDQ    $+16, R8
 	CMPQ    R8, DI
-	JL      group112
+	JL      group173
 
-tail113:
+tail174:
 	TESTQ      SI, SI
-	JE         done114
+	JE         done175
 	VMASKMOVPS (AX)(R8*4), Y0, Y2
 	VMASKMOVPS 32(AX)(R8*4), Y1, Y3
 	VMASKMOVPS (CX)(R8*4), Y0, Y4
@@ -2470,7 +3474,7 @@ tail113:
 	VMASKMOVPS Y2, Y0, (CX)(R8*4)
 	VMASKMOVPS Y3, Y1, 32(CX)(R8*4)
 
-done114:
+done175:
 	VZEROUPPER
 	RET
 
@@ -2492,9 +3496,9 @@ TEXT ·rotateBackAVX2(SB), NOSPLIT, $0-40
 	VMOVUPS 32(R8)(R9*4), Y1
 	XORQ    R8, R8
 	TESTQ   DI, DI
-	JE      tail116
+	JE      tail177
 
-group115:
+group176:
 	VMOVUPS (AX)(R8*4), Y2
 	VMOVUPS 32(AX)(R8*4), Y3
 	VMOVUPS (CX)(R8*4), Y4
@@ -2521,11 +3525,11 @@ group115:
 	VMOVUPS Y3, 32(CX)(R8*4)
 	ADDQ    $+16, R8
 	CMPQ    R8, DI
-	JL      group115
+	JL      group176
 
-tail116:
+tail177:
 	TESTQ      SI, SI
-	JE         done117
+	JE         done178
 	VMASKMOVPS (AX)(R8*4), Y0, Y2
 	VMASKMOVPS 32(AX)(R8*4), Y1, Y3
 	VMASKMOVPS (CX)(R8*4), Y0, Y4
@@ -2551,7 +3555,7 @@ tail116:
 	VMASKMOVPS Y2, Y0, (CX)(R8*4)
 	VMASKMOVPS Y3, Y1, 32(CX)(R8*4)
 
-done117:
+done178:
 	VZEROUPPER
 	RET
 
@@ -2572,9 +3576,9 @@ TEXT ·swiGLUAVX2(SB), NOSPLIT, $0-32
 	VMOVUPS 32(DI)(R8*4), Y1
 	XORQ    DI, DI
 	TESTQ   SI, SI
-	JE      tail119
+	JE      tail180
 
-group118:
+group179:
 	VMOVUPS      (CX)(DI*4), Y2
 	VMOVUPS      32(CX)(DI*4), Y3
 	VPXOR        x80000000<>+0(SB), Y2, Y4
@@ -2633,11 +3637,11 @@ group118:
 	VMOVUPS      Y3, 32(AX)(DI*4)
 	ADDQ         $+16, DI
 	CMPQ         DI, SI
-	JL           group118
+	JL           group179
 
-tail119:
+tail180:
 	TESTQ        BX, BX
-	JE           done120
+	JE           done181
 	VMASKMOVPS   (CX)(DI*4), Y0, Y2
 	VMASKMOVPS   32(CX)(DI*4), Y1, Y3
 	VPXOR        x80000000<>+0(SB), Y2, Y4
@@ -2695,7 +3699,7 @@ tail119:
 	VMASKMOVPS   Y2, Y0, (AX)(DI*4)
 	VMASKMOVPS   Y3, Y1, 32(AX)(DI*4)
 
-done120:
+done181:
 	VZEROUPPER
 	RET
 
@@ -2718,9 +3722,9 @@ TEXT ·swiGLUBackAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS 32(R9)(R10*4), Y1
 	XORQ    R9, R9
 	TESTQ   R8, R8
-	JE      tail122
+	JE      tail183
 
-group121:
+group182:
 	VMOVUPS      (BX)(R9*4), Y2
 	VMOVUPS      32(BX)(R9*4), Y3
 	VPXOR        x80000000<>+0(SB), Y2, Y4
@@ -2799,11 +3803,11 @@ group121:
 	VMOVUPS      Y7, 32(AX)(R9*4)
 	ADDQ         $+16, R9
 	CMPQ         R9, R8
-	JL           group121
+	JL           group182
 
-tail122:
+tail183:
 	TESTQ        DI, DI
-	JE           done123
+	JE           done184
 	VMASKMOVPS   (BX)(R9*4), Y0, Y2
 	VMASKMOVPS   32(BX)(R9*4), Y1, Y3
 	VPXOR        x80000000<>+0(SB), Y2, Y4
@@ -2881,7 +3885,7 @@ tail122:
 	VMASKMOVPS   Y6, Y0, (AX)(R9*4)
 	VMASKMOVPS   Y7, Y1, 32(AX)(R9*4)
 
-done123:
+done184:
 	VZEROUPPER
 	RET
 
@@ -2908,9 +3912,9 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-52
 	VXORPS  Y5, Y5, Y5
 	XORQ    R9, R9
 	TESTQ   R8, R8
-	JE      tail125
+	JE      tail186
 
-group124:
+group185:
 	VMOVUPS      (BX)(R9*4), Y6
 	VMOVUPS      32(BX)(R9*4), Y7
 	VBROADCASTSS (SI), Y8
@@ -2922,8 +3926,8 @@ group124:
 	VMOVUPS      (CX)(R9*4), Y10
 	VMOVUPS      32(CX)(R9*4), Y11
 	VBROADCASTSS 4(SI), Y12
-	VFMADD231PS  Y10, Y12, Y9
-	VFMADD231PS  Y11, Y12, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VFMADD231PS  Y12, Y11, Y8
 	VMOVUPS      Y9, (CX)(R9*4)
 	VMOVUPS      Y8, 32(CX)(R9*4)
 	VFMADD231PS  Y4, Y9, Y2
@@ -2936,8 +3940,8 @@ group124:
 	VMOVUPS      (DX)(R9*4), Y10
 	VMOVUPS      32(DX)(R9*4), Y11
 	VBROADCASTSS 8(SI), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
 	VMOVUPS      Y6, (DX)(R9*4)
 	VMOVUPS      Y7, 32(DX)(R9*4)
 	VFMADD231PS  Y4, Y6, Y2
@@ -2973,11 +3977,11 @@ group124:
 	VFMADD231PS  Y5, Y7, Y3
 	ADDQ         $+16, R9
 	CMPQ         R9, R8
-	JL           group124
+	JL           group185
 
-tail125:
+tail186:
 	TESTQ        DI, DI
-	JE           done126
+	JE           done187
 	VMASKMOVPS   (BX)(R9*4), Y0, Y6
 	VMASKMOVPS   32(BX)(R9*4), Y1, Y7
 	VBROADCASTSS (SI), Y8
@@ -2989,8 +3993,8 @@ tail125:
 	VMASKMOVPS   (CX)(R9*4), Y0, Y10
 	VMASKMOVPS   32(CX)(R9*4), Y1, Y11
 	VBROADCASTSS 4(SI), Y12
-	VFMADD231PS  Y10, Y12, Y9
-	VFMADD231PS  Y11, Y12, Y8
+	VFMADD231PS  Y12, Y10, Y9
+	VFMADD231PS  Y12, Y11, Y8
 	VMASKMOVPS   Y9, Y0, (CX)(R9*4)
 	VMASKMOVPS   Y8, Y1, 32(CX)(R9*4)
 	VMOVUPS      Y2, Y10
@@ -3007,8 +4011,8 @@ tail125:
 	VMASKMOVPS   (DX)(R9*4), Y0, Y10
 	VMASKMOVPS   32(DX)(R9*4), Y1, Y11
 	VBROADCASTSS 8(SI), Y12
-	VFMADD231PS  Y10, Y12, Y6
-	VFMADD231PS  Y11, Y12, Y7
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
 	VMASKMOVPS   Y6, Y0, (DX)(R9*4)
 	VMASKMOVPS   Y7, Y1, 32(DX)(R9*4)
 	VMOVUPS      Y2, Y10
@@ -3051,7 +4055,7 @@ tail125:
 	VBLENDVPS    Y0, Y8, Y2, Y2
 	VBLENDVPS    Y1, Y9, Y3, Y3
 
-done126:
+done187:
 	VADDPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
@@ -3060,5 +4064,1351 @@ done126:
 	VPSHUFD      $0x01, X1, X0
 	VADDPS       X0, X1, X1
 	MOVSS        X1, zero+48(FP)
+	VZEROUPPER
+	RET
+
+// func normRowsAVX2(y *float32, inv *float32, x *float32, weight *float32, rows int, h int, scale float32, eps float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·normRowsAVX2(SB), NOSPLIT, $0-56
+	MOVQ         y+0(FP), AX
+	MOVQ         inv+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         weight+24(FP), BX
+	MOVQ         rows+32(FP), SI
+	MOVQ         h+40(FP), DI
+	VBROADCASTSS scale+48(FP), Y0
+	VBROADCASTSS eps+52(FP), Y1
+	VBROADCASTSS x3f800000<>+0(SB), Y2
+	MOVQ         DI, R8
+	ANDQ         $-16, R8
+	MOVQ         DI, R9
+	ANDQ         $+15, R9
+	LEAQ         lanes<>+64(SB), R10
+	MOVQ         R9, R11
+	NEGQ         R11
+	VMOVUPS      (R10)(R11*4), Y3
+	VMOVUPS      32(R10)(R11*4), Y4
+	TESTQ        SI, SI
+	JE           end189
+
+row188:
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	XORQ   R10, R10
+	TESTQ  R8, R8
+	JE     tail191
+
+group190:
+	VMOVUPS     (DX)(R10*4), Y7
+	VMOVUPS     32(DX)(R10*4), Y8
+	VFMADD231PS Y7, Y7, Y5
+	VFMADD231PS Y8, Y8, Y6
+	ADDQ        $+16, R10
+	CMPQ        R10, R8
+	JL          group190
+
+tail191:
+	TESTQ       R9, R9
+	JE          done192
+	VMASKMOVPS  (DX)(R10*4), Y3, Y7
+	VMASKMOVPS  32(DX)(R10*4), Y4, Y8
+	VMOVUPS     Y5, Y9
+	VMOVUPS     Y6, Y10
+	VFMADD231PS Y7, Y7, Y9
+	VFMADD231PS Y8, Y8, Y10
+	VBLENDVPS   Y3, Y9, Y5, Y5
+	VBLENDVPS   Y4, Y10, Y6, Y6
+
+done192:
+	VADDPS       Y6, Y5, Y5
+	VEXTRACTF128 $0x01, Y5, X6
+	VADDPS       X6, X5, X6
+	VPSHUFD      $0x0e, X6, X5
+	VADDPS       X5, X6, X6
+	VPSHUFD      $0x01, X6, X5
+	VADDPS       X5, X6, X6
+	VMULSS       X0, X6, X6
+	VADDSS       X1, X6, X6
+	VSQRTSS      X6, X6, X6
+	VDIVSS       X6, X2, X6
+	VMOVSS       X6, (CX)
+	VBROADCASTSS X6, Y5
+	XORQ         R10, R10
+	TESTQ        R8, R8
+	JE           tail194
+
+group193:
+	VMOVUPS (DX)(R10*4), Y6
+	VMOVUPS 32(DX)(R10*4), Y7
+	VMULPS  Y5, Y6, Y6
+	VMULPS  Y5, Y7, Y7
+	VMOVUPS (BX)(R10*4), Y8
+	VMOVUPS 32(BX)(R10*4), Y9
+	VMULPS  Y8, Y6, Y6
+	VMULPS  Y9, Y7, Y7
+	VMOVUPS Y6, (AX)(R10*4)
+	VMOVUPS Y7, 32(AX)(R10*4)
+	ADDQ    $+16, R10
+	CMPQ    R10, R8
+	JL      group193
+
+tail194:
+	TESTQ      R9, R9
+	JE         done195
+	VMASKMOVPS (DX)(R10*4), Y3, Y6
+	VMASKMOVPS 32(DX)(R10*4), Y4, Y7
+	VMULPS     Y5, Y6, Y6
+	VMULPS     Y5, Y7, Y5
+	VMASKMOVPS (BX)(R10*4), Y3, Y7
+	VMASKMOVPS 32(BX)(R10*4), Y4, Y8
+	VMULPS     Y7, Y6, Y6
+	VMULPS     Y8, Y5, Y5
+	VMASKMOVPS Y6, Y3, (AX)(R10*4)
+	VMASKMOVPS Y5, Y4, 32(AX)(R10*4)
+
+done195:
+	LEAQ (AX)(DI*4), AX
+	LEAQ (DX)(DI*4), DX
+	ADDQ $0x04, CX
+	DECQ SI
+	JNE  row188
+
+end189:
+	VZEROUPPER
+	RET
+
+// func normBackRowsAVX2(dx *float32, dy *float32, x *float32, inv *float32, weight *float32, rows int, h int, scale float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·normBackRowsAVX2(SB), NOSPLIT, $0-60
+	MOVQ         dx+0(FP), AX
+	MOVQ         dy+8(FP), CX
+	MOVQ         x+16(FP), DX
+	MOVQ         inv+24(FP), BX
+	MOVQ         weight+32(FP), SI
+	MOVQ         rows+40(FP), DI
+	MOVQ         h+48(FP), R8
+	VBROADCASTSS scale+56(FP), Y0
+	MOVQ         R8, R9
+	ANDQ         $-16, R9
+	MOVQ         R8, R10
+	ANDQ         $+15, R10
+	LEAQ         lanes<>+64(SB), R11
+	MOVQ         R10, R12
+	NEGQ         R12
+	VMOVUPS      (R11)(R12*4), Y1
+	VMOVUPS      32(R11)(R12*4), Y2
+	TESTQ        DI, DI
+	JE           end197
+
+row196:
+	VBROADCASTSS (BX), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	XORQ         R11, R11
+	TESTQ        R9, R9
+	JE           tail199
+
+group198:
+	VMOVUPS     (CX)(R11*4), Y6
+	VMOVUPS     32(CX)(R11*4), Y7
+	VMOVUPS     (SI)(R11*4), Y8
+	VMOVUPS     32(SI)(R11*4), Y9
+	VMULPS      Y8, Y6, Y6
+	VMULPS      Y9, Y7, Y7
+	VMOVUPS     (DX)(R11*4), Y8
+	VMOVUPS     32(DX)(R11*4), Y9
+	VMULPS      Y3, Y8, Y8
+	VMULPS      Y3, Y9, Y9
+	VFMADD231PS Y8, Y6, Y4
+	VFMADD231PS Y9, Y7, Y5
+	ADDQ        $+16, R11
+	CMPQ        R11, R9
+	JL          group198
+
+tail199:
+	TESTQ       R10, R10
+	JE          done200
+	VMASKMOVPS  (CX)(R11*4), Y1, Y6
+	VMASKMOVPS  32(CX)(R11*4), Y2, Y7
+	VMASKMOVPS  (SI)(R11*4), Y1, Y8
+	VMASKMOVPS  32(SI)(R11*4), Y2, Y9
+	VMULPS      Y8, Y6, Y6
+	VMULPS      Y9, Y7, Y7
+	VMASKMOVPS  (DX)(R11*4), Y1, Y8
+	VMASKMOVPS  32(DX)(R11*4), Y2, Y9
+	VMULPS      Y3, Y8, Y8
+	VMULPS      Y3, Y9, Y9
+	VMOVUPS     Y4, Y10
+	VMOVUPS     Y5, Y11
+	VFMADD231PS Y8, Y6, Y10
+	VFMADD231PS Y9, Y7, Y11
+	VBLENDVPS   Y1, Y10, Y4, Y4
+	VBLENDVPS   Y2, Y11, Y5, Y5
+
+done200:
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPS       X5, X4, X5
+	VPSHUFD      $0x0e, X5, X4
+	VADDPS       X4, X5, X5
+	VPSHUFD      $0x01, X5, X4
+	VADDPS       X4, X5, X5
+	VMULSS       X0, X5, X5
+	VBROADCASTSS X5, Y4
+	XORQ         R11, R11
+	TESTQ        R9, R9
+	JE           tail202
+
+group201:
+	VMOVUPS (DX)(R11*4), Y5
+	VMOVUPS 32(DX)(R11*4), Y6
+	VMULPS  Y3, Y5, Y5
+	VMULPS  Y3, Y6, Y6
+	VMULPS  Y4, Y5, Y5
+	VMULPS  Y4, Y6, Y6
+	VMOVUPS (CX)(R11*4), Y7
+	VMOVUPS 32(CX)(R11*4), Y8
+	VMOVUPS (SI)(R11*4), Y9
+	VMOVUPS 32(SI)(R11*4), Y10
+	VMULPS  Y9, Y7, Y7
+	VMULPS  Y10, Y8, Y8
+	VSUBPS  Y5, Y7, Y5
+	VSUBPS  Y6, Y8, Y6
+	VMOVUPS (AX)(R11*4), Y7
+	VMOVUPS 32(AX)(R11*4), Y8
+	VMULPS  Y5, Y3, Y5
+	VMULPS  Y6, Y3, Y6
+	VADDPS  Y5, Y7, Y5
+	VADDPS  Y6, Y8, Y6
+	VMOVUPS Y5, (AX)(R11*4)
+	VMOVUPS Y6, 32(AX)(R11*4)
+	ADDQ    $+16, R11
+	CMPQ    R11, R9
+	JL      group201
+
+tail202:
+	TESTQ      R10, R10
+	JE         done203
+	VMASKMOVPS (DX)(R11*4), Y1, Y5
+	VMASKMOVPS 32(DX)(R11*4), Y2, Y6
+	VMULPS     Y3, Y5, Y5
+	VMULPS     Y3, Y6, Y6
+	VMULPS     Y4, Y5, Y5
+	VMULPS     Y4, Y6, Y4
+	VMASKMOVPS (CX)(R11*4), Y1, Y6
+	VMASKMOVPS 32(CX)(R11*4), Y2, Y7
+	VMASKMOVPS (SI)(R11*4), Y1, Y8
+	VMASKMOVPS 32(SI)(R11*4), Y2, Y9
+	VMULPS     Y8, Y6, Y6
+	VMULPS     Y9, Y7, Y7
+	VSUBPS     Y5, Y6, Y5
+	VSUBPS     Y4, Y7, Y4
+	VMASKMOVPS (AX)(R11*4), Y1, Y6
+	VMASKMOVPS 32(AX)(R11*4), Y2, Y7
+	VMULPS     Y5, Y3, Y5
+	VMULPS     Y4, Y3, Y3
+	VADDPS     Y5, Y6, Y4
+	VADDPS     Y3, Y7, Y3
+	VMASKMOVPS Y4, Y1, (AX)(R11*4)
+	VMASKMOVPS Y3, Y2, 32(AX)(R11*4)
+
+done203:
+	LEAQ (AX)(R8*4), AX
+	LEAQ (CX)(R8*4), CX
+	LEAQ (DX)(R8*4), DX
+	ADDQ $0x04, BX
+	DECQ DI
+	JNE  row196
+
+end197:
+	VZEROUPPER
+	RET
+
+// func softmaxRowsAVX2(x *float32, rows int, stride int, n int, grow int, scale float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-44
+	MOVQ         x+0(FP), AX
+	MOVQ         rows+8(FP), CX
+	MOVQ         stride+16(FP), DX
+	MOVQ         n+24(FP), BX
+	MOVQ         grow+32(FP), SI
+	VBROADCASTSS scale+40(FP), Y0
+	TESTQ        CX, CX
+	JE           end205
+
+row204:
+	MOVQ    BX, DI
+	ANDQ    $-16, DI
+	MOVQ    BX, R8
+	ANDQ    $+15, R8
+	LEAQ    lanes<>+64(SB), R9
+	MOVQ    R8, R10
+	NEGQ    R10
+	VMOVUPS (R9)(R10*4), Y1
+	VMOVUPS 32(R9)(R10*4), Y2
+	VMOVUPS xff800000<>+0(SB), Y3
+	VMOVUPS xff800000<>+0(SB), Y4
+	XORQ    R9, R9
+	TESTQ   DI, DI
+	JE      tail207
+
+group206:
+	VMOVUPS (AX)(R9*4), Y5
+	VMOVUPS 32(AX)(R9*4), Y6
+	VMULPS  Y0, Y5, Y5
+	VMULPS  Y0, Y6, Y6
+	VMOVUPS Y5, (AX)(R9*4)
+	VMOVUPS Y6, 32(AX)(R9*4)
+	VMAXPS  Y3, Y5, Y3
+	VMAXPS  Y4, Y6, Y4
+	ADDQ    $+16, R9
+	CMPQ    R9, DI
+	JL      group206
+
+tail207:
+	TESTQ      R8, R8
+	JE         done208
+	VMASKMOVPS (AX)(R9*4), Y1, Y5
+	VMASKMOVPS 32(AX)(R9*4), Y2, Y6
+	VMULPS     Y0, Y5, Y5
+	VMULPS     Y0, Y6, Y6
+	VMASKMOVPS Y5, Y1, (AX)(R9*4)
+	VMASKMOVPS Y6, Y2, 32(AX)(R9*4)
+	VMAXPS     Y3, Y5, Y5
+	VMAXPS     Y4, Y6, Y6
+	VBLENDVPS  Y1, Y5, Y3, Y3
+	VBLENDVPS  Y2, Y6, Y4, Y4
+
+done208:
+	VMAXPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VMAXPS       X4, X3, X4
+	VPSHUFD      $0x0e, X4, X3
+	VMAXPS       X3, X4, X4
+	VPSHUFD      $0x01, X4, X3
+	VMAXPS       X3, X4, X4
+	VBROADCASTSS X4, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	XORQ         R9, R9
+	TESTQ        DI, DI
+	JE           tail210
+
+group209:
+	VMOVUPS      (AX)(R9*4), Y6
+	VMOVUPS      32(AX)(R9*4), Y7
+	VSUBPS       Y3, Y6, Y6
+	VSUBPS       Y3, Y7, Y7
+	VMULPS       x3fb8aa3b<>+0(SB), Y6, Y8
+	VMULPS       x3fb8aa3b<>+0(SB), Y7, Y9
+	VADDPS       x4b400000<>+0(SB), Y8, Y8
+	VADDPS       x4b400000<>+0(SB), Y9, Y9
+	VSUBPS       x4b400000<>+0(SB), Y8, Y10
+	VSUBPS       x4b400000<>+0(SB), Y9, Y11
+	VMOVUPS      Y6, Y12
+	VMOVUPS      Y7, Y13
+	VFNMADD231PS x3f317200<>+0(SB), Y10, Y12
+	VFNMADD231PS x3f317200<>+0(SB), Y11, Y13
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y10, Y12
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y11, Y13
+	VMOVUPS      x3ab511e6<>+0(SB), Y10
+	VMOVUPS      x3ab511e6<>+0(SB), Y11
+	VFMADD213PS  x3c091d10<>+0(SB), Y12, Y10
+	VFMADD213PS  x3c091d10<>+0(SB), Y13, Y11
+	VFMADD213PS  x3d2aac79<>+0(SB), Y12, Y10
+	VFMADD213PS  x3d2aac79<>+0(SB), Y13, Y11
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y12, Y10
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y13, Y11
+	VFMADD213PS  x3efffffe<>+0(SB), Y12, Y10
+	VFMADD213PS  x3efffffe<>+0(SB), Y13, Y11
+	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
+	VFMADD213PS  x3f800000<>+0(SB), Y13, Y11
+	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
+	VFMADD213PS  x3f800000<>+0(SB), Y13, Y11
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y6, Y12
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y7, Y13
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y10, Y10
+	VPAND        Y12, Y10, Y10
+	VPSLLD       $0x17, Y9, Y9
+	VPADDD       Y9, Y11, Y11
+	VPAND        Y13, Y11, Y11
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y6, Y8
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y7, Y9
+	VBLENDVPS    Y8, x7f800000<>+0(SB), Y10, Y10
+	VBLENDVPS    Y9, x7f800000<>+0(SB), Y11, Y11
+	VCMPPS       $0x03, Y6, Y6, Y6
+	VCMPPS       $0x03, Y7, Y7, Y7
+	VBLENDVPS    Y6, x7fc00000<>+0(SB), Y10, Y10
+	VBLENDVPS    Y7, x7fc00000<>+0(SB), Y11, Y11
+	VMOVUPS      Y10, (AX)(R9*4)
+	VMOVUPS      Y11, 32(AX)(R9*4)
+	VADDPS       Y10, Y4, Y4
+	VADDPS       Y11, Y5, Y5
+	ADDQ         $+16, R9
+	CMPQ         R9, DI
+	JL           group209
+
+tail210:
+	TESTQ        R8, R8
+	JE           done211
+	VMASKMOVPS   (AX)(R9*4), Y1, Y6
+	VMASKMOVPS   32(AX)(R9*4), Y2, Y7
+	VSUBPS       Y3, Y6, Y6
+	VSUBPS       Y3, Y7, Y3
+	VMULPS       x3fb8aa3b<>+0(SB), Y6, Y7
+	VMULPS       x3fb8aa3b<>+0(SB), Y3, Y8
+	VADDPS       x4b400000<>+0(SB), Y7, Y7
+	VADDPS       x4b400000<>+0(SB), Y8, Y8
+	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VSUBPS       x4b400000<>+0(SB), Y8, Y10
+	VMOVUPS      Y6, Y11
+	VMOVUPS      Y3, Y12
+	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
+	VFNMADD231PS x3f317200<>+0(SB), Y10, Y12
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y10, Y12
+	VMOVUPS      x3ab511e6<>+0(SB), Y9
+	VMOVUPS      x3ab511e6<>+0(SB), Y10
+	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
+	VFMADD213PS  x3c091d10<>+0(SB), Y12, Y10
+	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
+	VFMADD213PS  x3d2aac79<>+0(SB), Y12, Y10
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y12, Y10
+	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
+	VFMADD213PS  x3efffffe<>+0(SB), Y12, Y10
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y6, Y11
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y3, Y12
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y10, Y10
+	VPAND        Y12, Y10, Y10
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y6, Y7
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y3, Y8
+	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
+	VBLENDVPS    Y8, x7f800000<>+0(SB), Y10, Y10
+	VCMPPS       $0x03, Y6, Y6, Y6
+	VCMPPS       $0x03, Y3, Y3, Y3
+	VBLENDVPS    Y6, x7fc00000<>+0(SB), Y9, Y9
+	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y10, Y10
+	VMASKMOVPS   Y9, Y1, (AX)(R9*4)
+	VMASKMOVPS   Y10, Y2, 32(AX)(R9*4)
+	VADDPS       Y9, Y4, Y3
+	VADDPS       Y10, Y5, Y6
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VBLENDVPS    Y2, Y6, Y5, Y5
+
+done211:
+	VADDPS       Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VPSHUFD      $0x0e, X4, X3
+	VADDPS       X3, X4, X4
+	VPSHUFD      $0x01, X4, X3
+	VADDPS       X3, X4, X4
+	VBROADCASTSS X4, Y3
+	XORQ         R9, R9
+	TESTQ        DI, DI
+	JE           tail213
+
+group212:
+	VMOVUPS (AX)(R9*4), Y4
+	VMOVUPS 32(AX)(R9*4), Y5
+	VDIVPS  Y3, Y4, Y4
+	VDIVPS  Y3, Y5, Y5
+	VMOVUPS Y4, (AX)(R9*4)
+	VMOVUPS Y5, 32(AX)(R9*4)
+	ADDQ    $+16, R9
+	CMPQ    R9, DI
+	JL      group212
+
+tail213:
+	TESTQ      R8, R8
+	JE         done214
+	VMASKMOVPS (AX)(R9*4), Y1, Y4
+	VMASKMOVPS 32(AX)(R9*4), Y2, Y5
+	VDIVPS     Y3, Y4, Y4
+	VDIVPS     Y3, Y5, Y3
+	VMASKMOVPS Y4, Y1, (AX)(R9*4)
+	VMASKMOVPS Y3, Y2, 32(AX)(R9*4)
+
+done214:
+	LEAQ (AX)(DX*4), AX
+	ADDQ SI, BX
+	DECQ CX
+	JNE  row204
+
+end205:
+	VZEROUPPER
+	RET
+
+// func softmaxBackRowsAVX2(d *float32, p *float32, rows int, strideD int, strideP int, n int, grow int, scale float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-60
+	MOVQ         d+0(FP), AX
+	MOVQ         p+8(FP), CX
+	MOVQ         rows+16(FP), DX
+	MOVQ         strideD+24(FP), BX
+	MOVQ         strideP+32(FP), SI
+	MOVQ         n+40(FP), DI
+	MOVQ         grow+48(FP), R8
+	VBROADCASTSS scale+56(FP), Y0
+	TESTQ        DX, DX
+	JE           end216
+
+row215:
+	MOVQ    DI, R9
+	ANDQ    $-16, R9
+	MOVQ    DI, R10
+	ANDQ    $+15, R10
+	LEAQ    lanes<>+64(SB), R11
+	MOVQ    R10, R12
+	NEGQ    R12
+	VMOVUPS (R11)(R12*4), Y1
+	VMOVUPS 32(R11)(R12*4), Y2
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	XORQ    R11, R11
+	TESTQ   R9, R9
+	JE      tail218
+
+group217:
+	VMOVUPS     (CX)(R11*4), Y5
+	VMOVUPS     32(CX)(R11*4), Y6
+	VMOVUPS     (AX)(R11*4), Y7
+	VMOVUPS     32(AX)(R11*4), Y8
+	VFMADD231PS Y7, Y5, Y3
+	VFMADD231PS Y8, Y6, Y4
+	ADDQ        $+16, R11
+	CMPQ        R11, R9
+	JL          group217
+
+tail218:
+	TESTQ       R10, R10
+	JE          done219
+	VMASKMOVPS  (CX)(R11*4), Y1, Y5
+	VMASKMOVPS  32(CX)(R11*4), Y2, Y6
+	VMASKMOVPS  (AX)(R11*4), Y1, Y7
+	VMASKMOVPS  32(AX)(R11*4), Y2, Y8
+	VMOVUPS     Y3, Y9
+	VMOVUPS     Y4, Y10
+	VFMADD231PS Y7, Y5, Y9
+	VFMADD231PS Y8, Y6, Y10
+	VBLENDVPS   Y1, Y9, Y3, Y3
+	VBLENDVPS   Y2, Y10, Y4, Y4
+
+done219:
+	VADDPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPS       X4, X3, X4
+	VPSHUFD      $0x0e, X4, X3
+	VADDPS       X3, X4, X4
+	VPSHUFD      $0x01, X4, X3
+	VADDPS       X3, X4, X4
+	VBROADCASTSS X4, Y3
+	XORQ         R11, R11
+	TESTQ        R9, R9
+	JE           tail221
+
+group220:
+	VMOVUPS (CX)(R11*4), Y4
+	VMOVUPS 32(CX)(R11*4), Y5
+	VMOVUPS (AX)(R11*4), Y6
+	VMOVUPS 32(AX)(R11*4), Y7
+	VSUBPS  Y3, Y6, Y6
+	VSUBPS  Y3, Y7, Y7
+	VMULPS  Y6, Y4, Y4
+	VMULPS  Y7, Y5, Y5
+	VMULPS  Y0, Y4, Y4
+	VMULPS  Y0, Y5, Y5
+	VMOVUPS Y4, (AX)(R11*4)
+	VMOVUPS Y5, 32(AX)(R11*4)
+	ADDQ    $+16, R11
+	CMPQ    R11, R9
+	JL      group220
+
+tail221:
+	TESTQ      R10, R10
+	JE         done222
+	VMASKMOVPS (CX)(R11*4), Y1, Y4
+	VMASKMOVPS 32(CX)(R11*4), Y2, Y5
+	VMASKMOVPS (AX)(R11*4), Y1, Y6
+	VMASKMOVPS 32(AX)(R11*4), Y2, Y7
+	VSUBPS     Y3, Y6, Y6
+	VSUBPS     Y3, Y7, Y3
+	VMULPS     Y6, Y4, Y4
+	VMULPS     Y3, Y5, Y3
+	VMULPS     Y0, Y4, Y4
+	VMULPS     Y0, Y3, Y3
+	VMASKMOVPS Y4, Y1, (AX)(R11*4)
+	VMASKMOVPS Y3, Y2, 32(AX)(R11*4)
+
+done222:
+	LEAQ (AX)(BX*4), AX
+	LEAQ (CX)(SI*4), CX
+	ADDQ R8, DI
+	DECQ DX
+	JNE  row215
+
+end216:
+	VZEROUPPER
+	RET
+
+// func rotateHeadsAVX2(x *float32, cos *float32, sin *float32, heads int, half int)
+// Requires: AVX
+TEXT ·rotateHeadsAVX2(SB), NOSPLIT, $0-40
+	MOVQ    x+0(FP), AX
+	MOVQ    cos+8(FP), CX
+	MOVQ    sin+16(FP), DX
+	MOVQ    heads+24(FP), BX
+	MOVQ    half+32(FP), SI
+	MOVQ    SI, R8
+	ANDQ    $-16, R8
+	MOVQ    SI, R9
+	ANDQ    $+15, R9
+	LEAQ    lanes<>+64(SB), DI
+	MOVQ    R9, R10
+	NEGQ    R10
+	VMOVUPS (DI)(R10*4), Y0
+	VMOVUPS 32(DI)(R10*4), Y1
+	TESTQ   BX, BX
+	JE      end224
+
+row223:
+	LEAQ  (AX)(SI*4), DI
+	XORQ  R10, R10
+	TESTQ R8, R8
+	JE    tail226
+
+group225:
+	VMOVUPS (AX)(R10*4), Y2
+	VMOVUPS 32(AX)(R10*4), Y3
+	VMOVUPS (DI)(R10*4), Y4
+	VMOVUPS 32(DI)(R10*4), Y5
+	VMOVUPS (CX)(R10*4), Y6
+	VMOVUPS 32(CX)(R10*4), Y7
+	VMOVUPS (DX)(R10*4), Y8
+	VMOVUPS 32(DX)(R10*4), Y9
+	VMULPS  Y6, Y2, Y10
+	VMULPS  Y7, Y3, Y11
+	VMULPS  Y8, Y4, Y12
+	VMULPS  Y9, Y5, Y13
+	VSUBPS  Y12, Y10, Y10
+	VSUBPS  Y13, Y11, Y11
+	VMOVUPS Y10, (AX)(R10*4)
+	VMOVUPS Y11, 32(AX)(R10*4)
+	VMULPS  Y6, Y4, Y4
+	VMULPS  Y7, Y5, Y5
+	VMULPS  Y8, Y2, Y2
+	VMULPS  Y9, Y3, Y3
+	VADDPS  Y2, Y4, Y2
+	VADDPS  Y3, Y5, Y3
+	VMOVUPS Y2, (DI)(R10*4)
+	VMOVUPS Y3, 32(DI)(R10*4)
+	ADDQ    $+16, R10
+	CMPQ    R10, R8
+	JL      group225
+
+tail226:
+	TESTQ      R9, R9
+	JE         done227
+	VMASKMOVPS (AX)(R10*4), Y0, Y2
+	VMASKMOVPS 32(AX)(R10*4), Y1, Y3
+	VMASKMOVPS (DI)(R10*4), Y0, Y4
+	VMASKMOVPS 32(DI)(R10*4), Y1, Y5
+	VMASKMOVPS (CX)(R10*4), Y0, Y6
+	VMASKMOVPS 32(CX)(R10*4), Y1, Y7
+	VMASKMOVPS (DX)(R10*4), Y0, Y8
+	VMASKMOVPS 32(DX)(R10*4), Y1, Y9
+	VMULPS     Y6, Y2, Y10
+	VMULPS     Y7, Y3, Y11
+	VMULPS     Y8, Y4, Y12
+	VMULPS     Y9, Y5, Y13
+	VSUBPS     Y12, Y10, Y10
+	VSUBPS     Y13, Y11, Y11
+	VMASKMOVPS Y10, Y0, (AX)(R10*4)
+	VMASKMOVPS Y11, Y1, 32(AX)(R10*4)
+	VMULPS     Y6, Y4, Y4
+	VMULPS     Y7, Y5, Y5
+	VMULPS     Y8, Y2, Y2
+	VMULPS     Y9, Y3, Y3
+	VADDPS     Y2, Y4, Y2
+	VADDPS     Y3, Y5, Y3
+	VMASKMOVPS Y2, Y0, (DI)(R10*4)
+	VMASKMOVPS Y3, Y1, 32(DI)(R10*4)
+
+done227:
+	LEAQ (AX)(SI*4), AX
+	LEAQ (AX)(SI*4), AX
+	DECQ BX
+	JNE  row223
+
+end224:
+	VZEROUPPER
+	RET
+
+// func rotateHeadsBackAVX2(x *float32, cos *float32, sin *float32, heads int, half int)
+// Requires: AVX
+TEXT ·rotateHeadsBackAVX2(SB), NOSPLIT, $0-40
+	MOVQ    x+0(FP), AX
+	MOVQ    cos+8(FP), CX
+	MOVQ    sin+16(FP), DX
+	MOVQ    heads+24(FP), BX
+	MOVQ    half+32(FP), SI
+	MOVQ    SI, R8
+	ANDQ    $-16, R8
+	MOVQ    SI, R9
+	ANDQ    $+15, R9
+	LEAQ    lanes<>+64(SB), DI
+	MOVQ    R9, R10
+	NEGQ    R10
+	VMOVUPS (DI)(R10*4), Y0
+	VMOVUPS 32(DI)(R10*4), Y1
+	TESTQ   BX, BX
+	JE      end229
+
+row228:
+	LEAQ  (AX)(SI*4), DI
+	XORQ  R10, R10
+	TESTQ R8, R8
+	JE    tail231
+
+group230:
+	VMOVUPS (AX)(R10*4), Y2
+	VMOVUPS 32(AX)(R10*4), Y3
+	VMOVUPS (DI)(R10*4), Y4
+	VMOVUPS 32(DI)(R10*4), Y5
+	VMOVUPS (CX)(R10*4), Y6
+	VMOVUPS 32(CX)(R10*4), Y7
+	VMOVUPS (DX)(R10*4), Y8
+	VMOVUPS 32(DX)(R10*4), Y9
+	VMULPS  Y6, Y2, Y10
+	VMULPS  Y7, Y3, Y11
+	VMULPS  Y8, Y4, Y12
+	VMULPS  Y9, Y5, Y13
+	VADDPS  Y12, Y10, Y10
+	VADDPS  Y13, Y11, Y11
+	VMOVUPS Y10, (AX)(R10*4)
+	VMOVUPS Y11, 32(AX)(R10*4)
+	VMULPS  Y6, Y4, Y4
+	VMULPS  Y7, Y5, Y5
+	VMULPS  Y8, Y2, Y2
+	VMULPS  Y9, Y3, Y3
+	VSUBPS  Y2, Y4, Y2
+	VSUBPS  Y3, Y5, Y3
+	VMOVUPS Y2, (DI)(R10*4)
+	VMOVUPS Y3, 32(DI)(R10*4)
+	ADDQ    $+16, R10
+	CMPQ    R10, R8
+	JL      group230
+
+tail231:
+	TESTQ      R9, R9
+	JE         done232
+	VMASKMOVPS (AX)(R10*4), Y0, Y2
+	VMASKMOVPS 32(AX)(R10*4), Y1, Y3
+	VMASKMOVPS (DI)(R10*4), Y0, Y4
+	VMASKMOVPS 32(DI)(R10*4), Y1, Y5
+	VMASKMOVPS (CX)(R10*4), Y0, Y6
+	VMASKMOVPS 32(CX)(R10*4), Y1, Y7
+	VMASKMOVPS (DX)(R10*4), Y0, Y8
+	VMASKMOVPS 32(DX)(R10*4), Y1, Y9
+	VMULPS     Y6, Y2, Y10
+	VMULPS     Y7, Y3, Y11
+	VMULPS     Y8, Y4, Y12
+	VMULPS     Y9, Y5, Y13
+	VADDPS     Y12, Y10, Y10
+	VADDPS     Y13, Y11, Y11
+	VMASKMOVPS Y10, Y0, (AX)(R10*4)
+	VMASKMOVPS Y11, Y1, 32(AX)(R10*4)
+	VMULPS     Y6, Y4, Y4
+	VMULPS     Y7, Y5, Y5
+	VMULPS     Y8, Y2, Y2
+	VMULPS     Y9, Y3, Y3
+	VSUBPS     Y2, Y4, Y2
+	VSUBPS     Y3, Y5, Y3
+	VMASKMOVPS Y2, Y0, (DI)(R10*4)
+	VMASKMOVPS Y3, Y1, 32(DI)(R10*4)
+
+done232:
+	LEAQ (AX)(SI*4), AX
+	LEAQ (AX)(SI*4), AX
+	DECQ BX
+	JNE  row228
+
+end229:
+	VZEROUPPER
+	RET
+
+// func swiGLURowsAVX2(dst *float32, gateUp *float32, rows int, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swiGLURowsAVX2(SB), NOSPLIT, $0-32
+	MOVQ    dst+0(FP), AX
+	MOVQ    gateUp+8(FP), CX
+	MOVQ    rows+16(FP), DX
+	MOVQ    n+24(FP), BX
+	MOVQ    BX, SI
+	ANDQ    $-16, SI
+	MOVQ    BX, DI
+	ANDQ    $+15, DI
+	LEAQ    lanes<>+64(SB), R8
+	MOVQ    DI, R9
+	NEGQ    R9
+	VMOVUPS (R8)(R9*4), Y0
+	VMOVUPS 32(R8)(R9*4), Y1
+	TESTQ   DX, DX
+	JE      end234
+
+row233:
+	LEAQ  (CX)(BX*4), R8
+	XORQ  R9, R9
+	TESTQ SI, SI
+	JE    tail236
+
+group235:
+	VMOVUPS      (CX)(R9*4), Y2
+	VMOVUPS      32(CX)(R9*4), Y3
+	VPXOR        x80000000<>+0(SB), Y2, Y4
+	VPXOR        x80000000<>+0(SB), Y3, Y5
+	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
+	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
+	VADDPS       x4b400000<>+0(SB), Y6, Y6
+	VADDPS       x4b400000<>+0(SB), Y7, Y7
+	VSUBPS       x4b400000<>+0(SB), Y6, Y8
+	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VMOVUPS      Y4, Y10
+	VMOVUPS      Y5, Y11
+	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
+	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
+	VMOVUPS      x3ab511e6<>+0(SB), Y8
+	VMOVUPS      x3ab511e6<>+0(SB), Y9
+	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
+	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
+	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
+	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
+	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
+	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VPAND        Y10, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
+	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
+	VCMPPS       $0x03, Y4, Y4, Y4
+	VCMPPS       $0x03, Y5, Y5, Y5
+	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
+	VADDPS       x3f800000<>+0(SB), Y8, Y4
+	VADDPS       x3f800000<>+0(SB), Y9, Y5
+	VDIVPS       Y4, Y2, Y2
+	VDIVPS       Y5, Y3, Y3
+	VMOVUPS      (R8)(R9*4), Y4
+	VMOVUPS      32(R8)(R9*4), Y5
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y2, (AX)(R9*4)
+	VMOVUPS      Y3, 32(AX)(R9*4)
+	ADDQ         $+16, R9
+	CMPQ         R9, SI
+	JL           group235
+
+tail236:
+	TESTQ        DI, DI
+	JE           done237
+	VMASKMOVPS   (CX)(R9*4), Y0, Y2
+	VMASKMOVPS   32(CX)(R9*4), Y1, Y3
+	VPXOR        x80000000<>+0(SB), Y2, Y4
+	VPXOR        x80000000<>+0(SB), Y3, Y5
+	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
+	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
+	VADDPS       x4b400000<>+0(SB), Y6, Y6
+	VADDPS       x4b400000<>+0(SB), Y7, Y7
+	VSUBPS       x4b400000<>+0(SB), Y6, Y8
+	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VMOVUPS      Y4, Y10
+	VMOVUPS      Y5, Y11
+	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
+	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
+	VMOVUPS      x3ab511e6<>+0(SB), Y8
+	VMOVUPS      x3ab511e6<>+0(SB), Y9
+	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
+	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
+	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
+	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
+	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
+	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VPAND        Y10, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
+	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
+	VCMPPS       $0x03, Y4, Y4, Y4
+	VCMPPS       $0x03, Y5, Y5, Y5
+	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
+	VADDPS       x3f800000<>+0(SB), Y8, Y4
+	VADDPS       x3f800000<>+0(SB), Y9, Y5
+	VDIVPS       Y4, Y2, Y2
+	VDIVPS       Y5, Y3, Y3
+	VMASKMOVPS   (R8)(R9*4), Y0, Y4
+	VMASKMOVPS   32(R8)(R9*4), Y1, Y5
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y5, Y3, Y3
+	VMASKMOVPS   Y2, Y0, (AX)(R9*4)
+	VMASKMOVPS   Y3, Y1, 32(AX)(R9*4)
+
+done237:
+	LEAQ (CX)(BX*4), CX
+	LEAQ (CX)(BX*4), CX
+	LEAQ (AX)(BX*4), AX
+	DECQ DX
+	JNE  row233
+
+end234:
+	VZEROUPPER
+	RET
+
+// func swiGLUBackRowsAVX2(dgateUp *float32, dact *float32, gateUp *float32, rows int, n int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·swiGLUBackRowsAVX2(SB), NOSPLIT, $0-40
+	MOVQ    dgateUp+0(FP), AX
+	MOVQ    dact+8(FP), CX
+	MOVQ    gateUp+16(FP), DX
+	MOVQ    rows+24(FP), BX
+	MOVQ    n+32(FP), SI
+	MOVQ    SI, DI
+	ANDQ    $-16, DI
+	MOVQ    SI, R8
+	ANDQ    $+15, R8
+	LEAQ    lanes<>+64(SB), R9
+	MOVQ    R8, R10
+	NEGQ    R10
+	VMOVUPS (R9)(R10*4), Y0
+	VMOVUPS 32(R9)(R10*4), Y1
+	TESTQ   BX, BX
+	JE      end239
+
+row238:
+	LEAQ  (DX)(SI*4), R10
+	LEAQ  (AX)(SI*4), R9
+	XORQ  R11, R11
+	TESTQ DI, DI
+	JE    tail241
+
+group240:
+	VMOVUPS      (DX)(R11*4), Y2
+	VMOVUPS      32(DX)(R11*4), Y3
+	VPXOR        x80000000<>+0(SB), Y2, Y4
+	VPXOR        x80000000<>+0(SB), Y3, Y5
+	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
+	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
+	VADDPS       x4b400000<>+0(SB), Y6, Y6
+	VADDPS       x4b400000<>+0(SB), Y7, Y7
+	VSUBPS       x4b400000<>+0(SB), Y6, Y8
+	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VMOVUPS      Y4, Y10
+	VMOVUPS      Y5, Y11
+	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
+	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
+	VMOVUPS      x3ab511e6<>+0(SB), Y8
+	VMOVUPS      x3ab511e6<>+0(SB), Y9
+	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
+	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
+	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
+	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
+	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
+	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VPAND        Y10, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
+	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
+	VCMPPS       $0x03, Y4, Y4, Y4
+	VCMPPS       $0x03, Y5, Y5, Y5
+	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
+	VADDPS       x3f800000<>+0(SB), Y8, Y4
+	VADDPS       x3f800000<>+0(SB), Y9, Y5
+	VMOVUPS      x3f800000<>+0(SB), Y6
+	VMOVUPS      x3f800000<>+0(SB), Y7
+	VDIVPS       Y4, Y6, Y6
+	VDIVPS       Y5, Y7, Y7
+	VMOVUPS      x3f800000<>+0(SB), Y8
+	VMOVUPS      x3f800000<>+0(SB), Y9
+	VSUBPS       Y6, Y8, Y8
+	VSUBPS       Y7, Y9, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y2, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y3, Y9
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y9, Y7, Y7
+	VMOVUPS      (CX)(R11*4), Y8
+	VMOVUPS      32(CX)(R11*4), Y9
+	VMOVUPS      (R10)(R11*4), Y10
+	VMOVUPS      32(R10)(R11*4), Y11
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VMULPS       Y6, Y10, Y6
+	VMULPS       Y7, Y11, Y7
+	VDIVPS       Y4, Y2, Y2
+	VDIVPS       Y5, Y3, Y3
+	VMULPS       Y2, Y8, Y2
+	VMULPS       Y3, Y9, Y3
+	VMOVUPS      Y2, (R9)(R11*4)
+	VMOVUPS      Y3, 32(R9)(R11*4)
+	VMOVUPS      Y6, (AX)(R11*4)
+	VMOVUPS      Y7, 32(AX)(R11*4)
+	ADDQ         $+16, R11
+	CMPQ         R11, DI
+	JL           group240
+
+tail241:
+	TESTQ        R8, R8
+	JE           done242
+	VMASKMOVPS   (DX)(R11*4), Y0, Y2
+	VMASKMOVPS   32(DX)(R11*4), Y1, Y3
+	VPXOR        x80000000<>+0(SB), Y2, Y4
+	VPXOR        x80000000<>+0(SB), Y3, Y5
+	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
+	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
+	VADDPS       x4b400000<>+0(SB), Y6, Y6
+	VADDPS       x4b400000<>+0(SB), Y7, Y7
+	VSUBPS       x4b400000<>+0(SB), Y6, Y8
+	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VMOVUPS      Y4, Y10
+	VMOVUPS      Y5, Y11
+	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
+	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
+	VMOVUPS      x3ab511e6<>+0(SB), Y8
+	VMOVUPS      x3ab511e6<>+0(SB), Y9
+	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
+	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
+	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
+	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
+	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
+	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VPAND        Y10, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
+	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
+	VCMPPS       $0x03, Y4, Y4, Y4
+	VCMPPS       $0x03, Y5, Y5, Y5
+	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
+	VADDPS       x3f800000<>+0(SB), Y8, Y4
+	VADDPS       x3f800000<>+0(SB), Y9, Y5
+	VMOVUPS      x3f800000<>+0(SB), Y6
+	VMOVUPS      x3f800000<>+0(SB), Y7
+	VDIVPS       Y4, Y6, Y6
+	VDIVPS       Y5, Y7, Y7
+	VMOVUPS      x3f800000<>+0(SB), Y8
+	VMOVUPS      x3f800000<>+0(SB), Y9
+	VSUBPS       Y6, Y8, Y8
+	VSUBPS       Y7, Y9, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y2, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y3, Y9
+	VMULPS       Y8, Y6, Y6
+	VMULPS       Y9, Y7, Y7
+	VMASKMOVPS   (CX)(R11*4), Y0, Y8
+	VMASKMOVPS   32(CX)(R11*4), Y1, Y9
+	VMASKMOVPS   (R10)(R11*4), Y0, Y10
+	VMASKMOVPS   32(R10)(R11*4), Y1, Y11
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VMULPS       Y6, Y10, Y6
+	VMULPS       Y7, Y11, Y7
+	VDIVPS       Y4, Y2, Y2
+	VDIVPS       Y5, Y3, Y3
+	VMULPS       Y2, Y8, Y2
+	VMULPS       Y3, Y9, Y3
+	VMASKMOVPS   Y2, Y0, (R9)(R11*4)
+	VMASKMOVPS   Y3, Y1, 32(R9)(R11*4)
+	VMASKMOVPS   Y6, Y0, (AX)(R11*4)
+	VMASKMOVPS   Y7, Y1, 32(AX)(R11*4)
+
+done242:
+	LEAQ (AX)(SI*4), AX
+	LEAQ (AX)(SI*4), AX
+	LEAQ (CX)(SI*4), CX
+	LEAQ (DX)(SI*4), DX
+	LEAQ (DX)(SI*4), DX
+	DECQ BX
+	JNE  row238
+
+end239:
+	VZEROUPPER
+	RET
+
+// func weighAVX2(z *float32, e *float32, logits *float32, n int, t float32) (top float32, sum float32, zero float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·weighAVX2(SB), NOSPLIT, $0-52
+	MOVQ         z+0(FP), AX
+	MOVQ         e+8(FP), CX
+	MOVQ         logits+16(FP), DX
+	VBROADCASTSS t+32(FP), Y0
+	MOVQ         n+24(FP), BX
+	MOVQ         BX, SI
+	ANDQ         $-16, SI
+	ANDQ         $+15, BX
+	LEAQ         lanes<>+64(SB), DI
+	MOVQ         BX, R8
+	NEGQ         R8
+	VMOVUPS      (DI)(R8*4), Y1
+	VMOVUPS      32(DI)(R8*4), Y2
+	VMOVUPS      xff800000<>+0(SB), Y3
+	VMOVUPS      xff800000<>+0(SB), Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
+	XORQ         DI, DI
+	TESTQ        SI, SI
+	JE           tail244
+
+group243:
+	VMOVUPS     (DX)(DI*4), Y9
+	VMOVUPS     32(DX)(DI*4), Y10
+	VDIVPS      Y0, Y9, Y9
+	VDIVPS      Y0, Y10, Y10
+	VMOVUPS     Y9, (AX)(DI*4)
+	VMOVUPS     Y10, 32(AX)(DI*4)
+	VFMADD231PS Y7, Y9, Y5
+	VFMADD231PS Y8, Y10, Y6
+	VMAXPS      Y3, Y9, Y3
+	VMAXPS      Y4, Y10, Y4
+	ADDQ        $+16, DI
+	CMPQ        DI, SI
+	JL          group243
+
+tail244:
+	TESTQ       BX, BX
+	JE          done245
+	VMASKMOVPS  (DX)(DI*4), Y1, Y9
+	VMASKMOVPS  32(DX)(DI*4), Y2, Y10
+	VDIVPS      Y0, Y9, Y9
+	VDIVPS      Y0, Y10, Y0
+	VMASKMOVPS  Y9, Y1, (AX)(DI*4)
+	VMASKMOVPS  Y0, Y2, 32(AX)(DI*4)
+	VMOVUPS     Y5, Y10
+	VMOVUPS     Y6, Y11
+	VFMADD231PS Y7, Y9, Y10
+	VFMADD231PS Y8, Y0, Y11
+	VBLENDVPS   Y1, Y10, Y5, Y5
+	VBLENDVPS   Y2, Y11, Y6, Y6
+	VMAXPS      Y3, Y9, Y7
+	VMAXPS      Y4, Y0, Y0
+	VBLENDVPS   Y1, Y7, Y3, Y3
+	VBLENDVPS   Y2, Y0, Y4, Y4
+
+done245:
+	VADDPS       Y6, Y5, Y0
+	VEXTRACTF128 $0x01, Y0, X5
+	VADDPS       X5, X0, X5
+	VPSHUFD      $0x0e, X5, X0
+	VADDPS       X0, X5, X5
+	VPSHUFD      $0x01, X5, X0
+	VADDPS       X0, X5, X5
+	MOVSS        X5, zero+48(FP)
+	VMAXPS       Y4, Y3, Y0
+	VEXTRACTF128 $0x01, Y0, X3
+	VMAXPS       X3, X0, X3
+	VPSHUFD      $0x0e, X3, X0
+	VMAXPS       X0, X3, X3
+	VPSHUFD      $0x01, X3, X0
+	VMAXPS       X0, X3, X3
+	MOVSS        X3, top+40(FP)
+	VBROADCASTSS X3, Y0
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	XORQ         DX, DX
+	TESTQ        SI, SI
+	JE           tail247
+
+group246:
+	VMOVUPS      (AX)(DX*4), Y5
+	VMOVUPS      32(AX)(DX*4), Y6
+	VSUBPS       Y0, Y5, Y5
+	VSUBPS       Y0, Y6, Y6
+	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
+	VMULPS       x3fb8aa3b<>+0(SB), Y6, Y8
+	VADDPS       x4b400000<>+0(SB), Y7, Y7
+	VADDPS       x4b400000<>+0(SB), Y8, Y8
+	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VSUBPS       x4b400000<>+0(SB), Y8, Y10
+	VMOVUPS      Y5, Y11
+	VMOVUPS      Y6, Y12
+	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
+	VFNMADD231PS x3f317200<>+0(SB), Y10, Y12
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y10, Y12
+	VMOVUPS      x3ab511e6<>+0(SB), Y9
+	VMOVUPS      x3ab511e6<>+0(SB), Y10
+	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
+	VFMADD213PS  x3c091d10<>+0(SB), Y12, Y10
+	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
+	VFMADD213PS  x3d2aac79<>+0(SB), Y12, Y10
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y12, Y10
+	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
+	VFMADD213PS  x3efffffe<>+0(SB), Y12, Y10
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y6, Y12
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	VPSLLD       $0x17, Y8, Y8
+	VPADDD       Y8, Y10, Y10
+	VPAND        Y12, Y10, Y10
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y6, Y8
+	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
+	VBLENDVPS    Y8, x7f800000<>+0(SB), Y10, Y10
+	VCMPPS       $0x03, Y5, Y5, Y5
+	VCMPPS       $0x03, Y6, Y6, Y6
+	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
+	VBLENDVPS    Y6, x7fc00000<>+0(SB), Y10, Y10
+	VMOVUPS      Y9, (CX)(DX*4)
+	VMOVUPS      Y10, 32(CX)(DX*4)
+	VADDPS       Y9, Y3, Y3
+	VADDPS       Y10, Y4, Y4
+	ADDQ         $+16, DX
+	CMPQ         DX, SI
+	JL           group246
+
+tail247:
+	TESTQ        BX, BX
+	JE           done248
+	VMASKMOVPS   (AX)(DX*4), Y1, Y5
+	VMASKMOVPS   32(AX)(DX*4), Y2, Y6
+	VSUBPS       Y0, Y5, Y5
+	VSUBPS       Y0, Y6, Y0
+	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y6
+	VMULPS       x3fb8aa3b<>+0(SB), Y0, Y7
+	VADDPS       x4b400000<>+0(SB), Y6, Y6
+	VADDPS       x4b400000<>+0(SB), Y7, Y7
+	VSUBPS       x4b400000<>+0(SB), Y6, Y8
+	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VMOVUPS      Y5, Y10
+	VMOVUPS      Y0, Y11
+	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
+	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
+	VMOVUPS      x3ab511e6<>+0(SB), Y8
+	VMOVUPS      x3ab511e6<>+0(SB), Y9
+	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
+	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
+	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
+	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
+	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
+	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
+	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y10
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y0, Y11
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y8, Y8
+	VPAND        Y10, Y8, Y8
+	VPSLLD       $0x17, Y7, Y7
+	VPADDD       Y7, Y9, Y9
+	VPAND        Y11, Y9, Y9
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y6
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y0, Y7
+	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
+	VCMPPS       $0x03, Y5, Y5, Y5
+	VCMPPS       $0x03, Y0, Y0, Y0
+	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y0, x7fc00000<>+0(SB), Y9, Y9
+	VMASKMOVPS   Y8, Y1, (CX)(DX*4)
+	VMASKMOVPS   Y9, Y2, 32(CX)(DX*4)
+	VADDPS       Y8, Y3, Y0
+	VADDPS       Y9, Y4, Y5
+	VBLENDVPS    Y1, Y0, Y3, Y3
+	VBLENDVPS    Y2, Y5, Y4, Y4
+
+done248:
+	VADDPS       Y4, Y3, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPS       X1, X0, X1
+	VPSHUFD      $0x0e, X1, X0
+	VADDPS       X0, X1, X1
+	VPSHUFD      $0x01, X1, X0
+	VADDPS       X0, X1, X1
+	MOVSS        X1, sum+44(FP)
 	VZEROUPPER
 	RET

@@ -61,7 +61,14 @@ var vectorOperations = map[string]func(k Kernel, n int, o *operands){
 
 func vectorsEqual(t *testing.T, r *rand.Rand, kern Kernel, n int, apply func(Kernel, int, *operands)) {
 	t.Helper()
-	kind := r.IntN(4)
+	operandsEqual(t, r, kern, n+20, func(k Kernel, o *operands) { apply(k, n, o) })
+}
+
+// operandsEqual applies an operation, once by kern and once in Go, to the same
+// random vectors of a size.
+func operandsEqual(t *testing.T, r *rand.Rand, kern Kernel, size int, apply func(Kernel, *operands)) {
+	t.Helper()
+	kind := r.IntN(5)
 	number := func() float32 {
 		switch kind {
 		case 0:
@@ -70,12 +77,14 @@ func vectorsEqual(t *testing.T, r *rand.Rand, kern Kernel, n int, apply func(Ker
 			return float32(r.NormFloat64() * 40)
 		case 2: // zeros of both signs, and ties
 			return float32(r.IntN(3)-1) * float32(r.IntN(2)) * -1
+		case 3: // products and sums that lose bits below 2^-126
+			return float32(r.NormFloat64() * 1e-20)
 		}
 		return float32(r.NormFloat64())
 	}
 	var got, want operands
 	for i := range got.v {
-		got.v[i] = make([]float32, n+20)
+		got.v[i] = make([]float32, size)
 		for j := range got.v[i] {
 			got.v[i][j] = number()
 		}
@@ -84,20 +93,20 @@ func vectorsEqual(t *testing.T, r *rand.Rand, kern Kernel, n int, apply func(Ker
 	got.s = [2]float32{number(), number()}
 	got.step = AdamWStep{Scale: 0.5, Beta1: 0.9, Beta2: 0.99, Rest1: 1 - 0.9, Rest2: 1 - 0.99, Correction1: 0.3, Correction2: 0.05, LR: 1e-3, Eps: 1e-8, Decay: 1e-4}
 	want.s, want.step = got.s, got.step
-	apply(kern, n, &got)
-	apply(Go(), n, &want)
+	apply(kern, &got)
+	apply(Go(), &want)
 	if got.ok != want.ok {
-		t.Fatalf("n=%d: %v, want %v", n, got.ok, want.ok)
+		t.Fatalf("size %d: %v, want %v", size, got.ok, want.ok)
 	}
 	for i, x := range want.scalar {
 		if !sameBits(got.scalar[i], x) {
-			t.Fatalf("n=%d: %x, want %x", n, got.scalar[i], x)
+			t.Fatalf("size %d: result %d: %x, want %x", size, i, got.scalar[i], x)
 		}
 	}
 	for i := range want.v {
 		for j, x := range want.v[i] {
 			if !sameBits(got.v[i][j], x) {
-				t.Fatalf("n=%d: vector %d element %d: %x, want %x", n, i, j, got.v[i][j], x)
+				t.Fatalf("size %d: vector %d element %d: %x, want %x", size, i, j, got.v[i][j], x)
 			}
 		}
 	}

@@ -97,6 +97,51 @@ func swiGLUBackAVX512(dgate *float32, dup *float32, dact *float32, gate *float32
 //go:noescape
 func adamWAVX512(w *float32, m *float32, v *float32, grad *float32, n int, step *float32) (zero float32)
 
+// normRowsAVX512 is RMSNorm of rows of h elements; scale is 1/h.
+//
+//go:noescape
+func normRowsAVX512(y *float32, inv *float32, x *float32, weight *float32, rows int, h int, scale float32, eps float32)
+
+// normBackRowsAVX512 adds the derivative through RMSNorm to dx; scale is 1/h.
+//
+//go:noescape
+func normBackRowsAVX512(dx *float32, dy *float32, x *float32, inv *float32, weight *float32, rows int, h int, scale float32)
+
+// softmaxRowsAVX512 turns rows of scores into probabilities; row i has n + i*grow of them.
+//
+//go:noescape
+func softmaxRowsAVX512(x *float32, rows int, stride int, n int, grow int, scale float32)
+
+// softmaxBackRowsAVX512 sets d = (p*(d-dot(p, d)))*scale; row i has n + i*grow elements.
+//
+//go:noescape
+func softmaxBackRowsAVX512(d *float32, p *float32, rows int, strideD int, strideP int, n int, grow int, scale float32)
+
+// rotateHeadsAVX512 rotates heads of 2*half elements, one after the other.
+//
+//go:noescape
+func rotateHeadsAVX512(x *float32, cos *float32, sin *float32, heads int, half int)
+
+// rotateHeadsBackAVX512 rotates heads of 2*half elements back, one after the other.
+//
+//go:noescape
+func rotateHeadsBackAVX512(x *float32, cos *float32, sin *float32, heads int, half int)
+
+// swiGLURowsAVX512 sets rows of n elements to silu(gate)*up; a row of gateUp holds both.
+//
+//go:noescape
+func swiGLURowsAVX512(dst *float32, gateUp *float32, rows int, n int)
+
+// swiGLUBackRowsAVX512 sets the derivatives of silu(gate)*up by rows of both.
+//
+//go:noescape
+func swiGLUBackRowsAVX512(dgateUp *float32, dact *float32, gateUp *float32, rows int, n int)
+
+// weighAVX512 sets z = logits/t and e = exp(z-top); top is the largest z and may have any sign if it is zero; zero is NaN if some z is not finite.
+//
+//go:noescape
+func weighAVX512(z *float32, e *float32, logits *float32, n int, t float32) (top float32, sum float32, zero float32)
+
 // dotAVX2 returns the sum of a[i]*b[i].
 //
 //go:noescape
@@ -191,3 +236,48 @@ func swiGLUBackAVX2(dgate *float32, dup *float32, dact *float32, gate *float32, 
 //
 //go:noescape
 func adamWAVX2(w *float32, m *float32, v *float32, grad *float32, n int, step *float32) (zero float32)
+
+// normRowsAVX2 is RMSNorm of rows of h elements; scale is 1/h.
+//
+//go:noescape
+func normRowsAVX2(y *float32, inv *float32, x *float32, weight *float32, rows int, h int, scale float32, eps float32)
+
+// normBackRowsAVX2 adds the derivative through RMSNorm to dx; scale is 1/h.
+//
+//go:noescape
+func normBackRowsAVX2(dx *float32, dy *float32, x *float32, inv *float32, weight *float32, rows int, h int, scale float32)
+
+// softmaxRowsAVX2 turns rows of scores into probabilities; row i has n + i*grow of them.
+//
+//go:noescape
+func softmaxRowsAVX2(x *float32, rows int, stride int, n int, grow int, scale float32)
+
+// softmaxBackRowsAVX2 sets d = (p*(d-dot(p, d)))*scale; row i has n + i*grow elements.
+//
+//go:noescape
+func softmaxBackRowsAVX2(d *float32, p *float32, rows int, strideD int, strideP int, n int, grow int, scale float32)
+
+// rotateHeadsAVX2 rotates heads of 2*half elements, one after the other.
+//
+//go:noescape
+func rotateHeadsAVX2(x *float32, cos *float32, sin *float32, heads int, half int)
+
+// rotateHeadsBackAVX2 rotates heads of 2*half elements back, one after the other.
+//
+//go:noescape
+func rotateHeadsBackAVX2(x *float32, cos *float32, sin *float32, heads int, half int)
+
+// swiGLURowsAVX2 sets rows of n elements to silu(gate)*up; a row of gateUp holds both.
+//
+//go:noescape
+func swiGLURowsAVX2(dst *float32, gateUp *float32, rows int, n int)
+
+// swiGLUBackRowsAVX2 sets the derivatives of silu(gate)*up by rows of both.
+//
+//go:noescape
+func swiGLUBackRowsAVX2(dgateUp *float32, dact *float32, gateUp *float32, rows int, n int)
+
+// weighAVX2 sets z = logits/t and e = exp(z-top); top is the largest z and may have any sign if it is zero; zero is NaN if some z is not finite.
+//
+//go:noescape
+func weighAVX2(z *float32, e *float32, logits *float32, n int, t float32) (top float32, sum float32, zero float32)

@@ -16,6 +16,7 @@ const (
 	one      = 0x3f800000
 	infinity = 0x7f800000
 	quietNaN = 0x7fc00000
+	signBit  = 0x80000000
 )
 
 // expTerms are the coefficients of the polynomial, c5 to c2, 1 and 1, after c6.

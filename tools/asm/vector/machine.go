@@ -162,7 +162,7 @@ func (m *machine) raise(acc, a value) {
 
 // negate flips signs.
 func (m *machine) negate(a value) value {
-	sign := m.constant(0x80000000)
+	sign := m.constant(signBit)
 	return m.each(func(i int, dst Op) {
 		if m.wide {
 			VPXORD(sign[i], a[i], dst)

@@ -9,6 +9,7 @@ func main() {
 		reductions(m)
 		elementwise(m)
 		layers(m)
+		rows(m)
 	}
 	Generate()
 }

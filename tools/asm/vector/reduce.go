@@ -37,10 +37,7 @@ func (m *machine) largest(partial value) reg.VecVirtual {
 // same returns a fresh copy of a constant.
 func (m *machine) same(bits uint32) value { return m.copy(m.constant(bits)) }
 
-const (
-	minusInfinity = 0xff800000
-	zero          = 0
-)
+const minusInfinity = 0xff800000
 
 // reductions emits the operations that turn vectors into one number.
 func reductions(m *machine) {
