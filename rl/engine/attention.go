@@ -29,7 +29,8 @@ func (p *pass) attention(l int, rows []row, a *acts, keep bool) {
 	p.job.layer, p.job.rows, p.job.acts, p.job.keep = l, rows, a, keep
 	p.crew.run(n, (*rotateTask)(p))
 	if keep {
-		grow(&a.probs, n*c.NumAttentionHeads*p.keptStride(rows))
+		a.stride = keptStride(rows)
+		grow(&a.probs, n*c.NumAttentionHeads*a.stride)
 	}
 	p.crew.run(len(p.tiles)*c.NumKeyValueHeads, (*attendTask)(p))
 	p.product(a.proj, h, a.att, qd, w.o, n)
@@ -64,8 +65,14 @@ func (t *attendTask) part(worker, i int) {
 }
 
 // keptStride is the distance between the probabilities of two heads where they
-// are kept: the positions of the sequence, in whole pages.
-func (p *pass) keptStride(rows []row) int { return len(rows[0].cache.pages) * pagePositions }
+// are kept: the positions of the longest sequence, in whole pages.
+func keptStride(rows []row) int {
+	last := 0
+	for _, r := range rows {
+		last = max(last, r.pos)
+	}
+	return pagesFor(last+1) * pagePositions
+}
 
 // attend computes the attention of one tile for the query heads that share the
 // key-value head kv. Scores of a tile are computed for whole pages; those past a
@@ -82,7 +89,7 @@ func (p *pass) attend(s *scratch, l int, rows []row, t tile, kv int, a *acts, ke
 	rowStride := group * stride
 	var scores []float32
 	if keep {
-		stride = p.keptStride(rows)
+		stride = a.stride
 		rowStride = c.NumAttentionHeads * stride
 		scores = a.probs[(t.lo*c.NumAttentionHeads+first)*stride:]
 	} else {

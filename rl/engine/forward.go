@@ -24,7 +24,8 @@ type acts struct {
 	inv    []float32 // [rows] 1/rms of x
 	h      []float32 // [rows, hidden] normalized x
 	qkv    []float32 // [rows, q+k+v] after bias and rotation
-	probs  []float32 // [rows, heads, keptStride] attention, up to the row's position; training only
+	probs  []float32 // [rows, heads, stride] attention, up to the row's position; training only
+	stride int       // see keptStride
 	att    []float32 // [rows, heads*headDim] attention output
 	proj   []float32 // [rows, hidden] output of o or down, before the residual sum
 	mid    []float32 // [rows, hidden] residual stream between attention and MLP
@@ -75,9 +76,7 @@ type pass struct {
 	own    []scratch // of each worker
 	job    job       // the operation under way
 
-	sampler      sampler
-	normG, normX []float32 // [hidden] scratch of normBack
-	back         backScratch
+	sampler sampler
 }
 
 // scratch is the memory of one worker.

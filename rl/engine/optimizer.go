@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/galahad-network/galahad/rl/kernel"
@@ -26,29 +27,45 @@ func (t *Trainer) Step(h AdamW) (gradNorm float32, err error) {
 		return 0, err
 	}
 	if t.live.cfg.TieWordEmbeddings {
-		kern.Add(t.grad.embed, t.grad.embed, t.headGrad)
+		t.kernel.Add(t.grad.embed, t.grad.embed, t.headGrad)
 	}
-	var squares float32
-	for _, s := range t.live.specs {
-		g := t.grad.flat[s.offset : s.offset+s.size]
-		squares += kern.Dot(g, g)
-	}
-	gradNorm = kernel.Sqrt(squares)
+	gradNorm = t.gradientNorm()
 	if !kernel.IsFinite(gradNorm) {
 		return gradNorm, fmt.Errorf("engine: gradient norm %v is not finite", gradNorm)
 	}
-	scale := float32(1)
+	step := kernel.AdamWStep{Scale: 1, Beta1: h.Beta1, Beta2: h.Beta2, Rest1: 1 - h.Beta1, Rest2: 1 - h.Beta2, LR: h.LR, Eps: h.Eps}
 	if h.Clip > 0 && gradNorm > h.Clip {
-		scale = h.Clip / gradNorm
+		step.Scale = h.Clip / gradNorm
 	}
 	power1, power2 := float32(t.power1*h.Beta1), float32(t.power2*h.Beta2)
-	if err := t.adamW(h, scale, 1-power1, 1-power2); err != nil {
+	step.Correction1, step.Correction2 = 1-power1, 1-power2
+	if err := t.update(&step, float32(h.LR*h.WeightDecay)); err != nil {
 		return gradNorm, err
 	}
 	t.power1, t.power2 = power1, power2
 	t.steps++
-	t.live.ops.pack(t.live.cfg, t.live.specs, t.master)
+	t.repack()
 	return gradNorm, nil
+}
+
+// gradientNorm is the root of the sum of squares, tensors in the order of their names.
+func (t *Trainer) gradientNorm() float32 {
+	squares := make([]float32, len(t.live.specs))
+	t.share(len(squares), func(_, i int) {
+		s := t.live.specs[i]
+		g := t.grad.flat[s.offset : s.offset+s.size]
+		squares[i] = t.kernel.Dot(g, g)
+	})
+	var total float32
+	for _, x := range squares {
+		total += x
+	}
+	return kernel.Sqrt(total)
+}
+
+// share splits work that cannot be cancelled: half a step must not be taken.
+func (t *Trainer) share(n int, task func(worker, i int)) {
+	_ = parallel(context.Background(), t.threads, n, task) // only a context ends it early
 }
 
 func (h AdamW) validate() error {
@@ -60,33 +77,70 @@ func (h AdamW) validate() error {
 	return nil
 }
 
-// adamW updates weights and moments; correction1 and correction2 are one minus
-// the powers of beta. It works on copies and commits only a finite result.
-func (t *Trainer) adamW(h AdamW, scale, correction1, correction2 float32) error {
-	c, specs := t.live.cfg, t.live.specs
-	w, m, v := newWeights(c, specs), newWeights(c, specs), newWeights(c, specs)
-	rest1, rest2 := 1-h.Beta1, 1-h.Beta2
-	for _, s := range specs {
-		decay := float32(0)
-		if len(s.shape) > 1 {
-			decay = float32(h.LR * h.WeightDecay)
-		}
-		for i := s.offset; i < s.offset+s.size; i++ {
-			g := float32(t.grad.flat[i] * scale)
-			m.flat[i] = kernel.FMA(h.Beta1, t.moment1.flat[i], float32(rest1*g))
-			v.flat[i] = kernel.FMA(h.Beta2, t.moment2.flat[i], float32(float32(rest2*g)*g))
-			update := (m.flat[i] / correction1) / (kernel.Sqrt(v.flat[i]/correction2) + h.Eps)
-			x := t.master.flat[i]
-			x -= float32(decay * x)
-			x -= float32(h.LR * update)
-			if !kernel.IsFinite(x) || !kernel.IsFinite(m.flat[i]) || !kernel.IsFinite(v.flat[i]) {
-				return fmt.Errorf("engine: tensor %q: element %d is not finite after the step", s.name, i-s.offset)
-			}
-			w.flat[i] = x
+// stepPiece is how many elements are updated at a time.
+const stepPiece = 1 << 14
+
+// piece is a part of a tensor, elements lo..hi-1 of the flat slices.
+type piece struct {
+	spec   tensorSpec
+	lo, hi int
+}
+
+// update runs AdamW twice: first piece by piece on copies, to see that all of the
+// result is finite, and then in place. Copies of whole tensors would take more
+// memory than the second run takes time.
+func (t *Trainer) update(step *kernel.AdamWStep, decay float32) error {
+	var pieces []piece
+	for _, s := range t.live.specs {
+		for lo := s.offset; lo < s.offset+s.size; lo += stepPiece {
+			pieces = append(pieces, piece{s, lo, min(lo+stepPiece, s.offset+s.size)})
 		}
 	}
-	copy(t.master.flat, w.flat)
-	copy(t.moment1.flat, m.flat)
-	copy(t.moment2.flat, v.flat)
+	apply := func(p piece, w, m, v []float32) bool {
+		h := *step
+		if len(p.spec.shape) > 1 {
+			h.Decay = decay
+		}
+		return t.kernel.AdamW(w, m, v, t.grad.flat[p.lo:p.hi], &h)
+	}
+	scratch := make([][3 * stepPiece]float32, min(t.threads, len(pieces)))
+	errs := make([]error, len(pieces))
+	t.share(len(pieces), func(worker, i int) {
+		p, s := pieces[i], &scratch[worker]
+		n := p.hi - p.lo
+		w, m, v := s[:n], s[stepPiece:stepPiece+n], s[2*stepPiece:2*stepPiece+n]
+		copy(w, t.master.flat[p.lo:])
+		copy(m, t.moment1.flat[p.lo:])
+		copy(v, t.moment2.flat[p.lo:])
+		if !apply(p, w, m, v) {
+			errs[i] = p.notFinite(w, m, v)
+		}
+	})
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	t.share(len(pieces), func(_, i int) {
+		p := pieces[i]
+		apply(p, t.master.flat[p.lo:p.hi], t.moment1.flat[p.lo:p.hi], t.moment2.flat[p.lo:p.hi])
+	})
 	return nil
+}
+
+// notFinite is the error for the first element of which something is not finite.
+func (p piece) notFinite(w, m, v []float32) error {
+	i := 0
+	for kernel.IsFinite(w[i]) && kernel.IsFinite(m[i]) && kernel.IsFinite(v[i]) {
+		i++
+	}
+	return fmt.Errorf("engine: tensor %q: element %d is not finite after the step", p.spec.name, p.lo+i-p.spec.offset)
+}
+
+// repack brings the masters to where the forward pass reads them.
+func (t *Trainer) repack() {
+	t.share(len(t.places), func(_, i int) {
+		s := t.live.specs[i]
+		t.places[i].set(0, t.master.flat[s.offset:s.offset+s.size])
+	})
 }

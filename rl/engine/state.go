@@ -122,7 +122,7 @@ func LoadTrainer(state []byte, opt Options) (*Trainer, error) {
 		return nil, &TensorError{powersName, fmt.Sprintf("%v is outside [0, 1]", powers)}
 	}
 	t.power1, t.power2, t.steps = powers[0], powers[1], steps
-	t.live.ops.pack(c, specs, t.master)
+	t.repack()
 	return t, nil
 }
 

@@ -22,8 +22,10 @@ type TrainSequence struct {
 // number of threads, and not on how a batch is split over calls of Accumulate.
 type Trainer struct {
 	live     *Model   // what the forward pass reads: the masters, packed anew by Step
+	places   []place  // where each tensor lies in live
 	master   *weights // float32, as they are
 	threads  int
+	kernel   kernel.Kernel
 	grad     *weights
 	headGrad []float32 // gradient of the output matrix; apart from grad.embed where they are tied
 	moment1  *weights
@@ -32,13 +34,15 @@ type Trainer struct {
 	power2   float32
 	steps    uint64
 
-	passes []*pass
-	tapes  []*tape
+	pool  *pagePool
+	tapes []*tape // one for each thread
+	tasks []gradientTask
 }
 
-// inFlight is how many sequences are held in memory between their forward pass
-// and the gradient of the weights. It changes no bit.
-const inFlight = 16
+// lotRows is about how many rows are computed as one batch: enough for products
+// to run at full speed, few enough for a small model's activations to stay in the
+// cache. It changes no bit.
+const lotRows = 160
 
 // NewTrainer starts from the weights of m, with zero moments. It panics like New
 // if the processor's floating-point mode breaks the rules.
@@ -50,13 +54,18 @@ func NewTrainer(m *Model, opt Options) *Trainer {
 	live := newModel(m.cfg, m.specs, master)
 	live.rope = m.rope
 	t := &Trainer{
-		live: live, master: master, threads: opt.threads(), power1: 1, power2: 1,
+		live: live, master: master, threads: opt.threads(), kernel: opt.kernel(), power1: 1, power2: 1,
 		grad: newWeights(m.cfg, m.specs), moment1: newWeights(m.cfg, m.specs), moment2: newWeights(m.cfg, m.specs),
 	}
 	t.headGrad = t.grad.head
 	if m.cfg.TieWordEmbeddings {
 		t.headGrad = make([]float32, len(t.grad.head))
 	}
+	at := live.ops.places(m.cfg)
+	for _, s := range m.specs {
+		t.places = append(t.places, at[s.name])
+	}
+	t.pool, t.tasks = newPagePool(m.cfg, 0), t.gradientTasks()
 	return t
 }
 
@@ -80,19 +89,43 @@ func (t *Trainer) Steps() uint64 { return t.steps }
 // that are not finite; or the context's error) the gradient accumulated so far is
 // dropped, and the weights stay as they were.
 func (t *Trainer) Accumulate(ctx context.Context, seqs []TrainSequence, grad func(i int, logp []float32) (dlogp []float32)) error {
+	total := 0
 	for i := range seqs {
 		if err := t.checkSequence(&seqs[i]); err != nil {
 			t.dropGradient()
 			return &InputError{i, err.Error()}
 		}
+		total += seqs[i].inputs()
 	}
-	for from := 0; from < len(seqs); from += inFlight {
-		if err := t.accumulate(ctx, seqs, from, min(from+inFlight, len(seqs)), grad); err != nil {
+	// Where there is little to do, each thread gets its share.
+	rows := min(lotRows, (total+t.threads-1)/t.threads)
+	for from := 0; from < len(seqs); {
+		n, to := t.deal(seqs, from, rows)
+		if err := t.accumulate(ctx, t.tapes[:n], from, grad); err != nil {
 			t.dropGradient()
 			return err
 		}
+		from = to
 	}
 	return nil
+}
+
+// deal gives each tape a lot of about so many rows, from sequence from on. It
+// returns the number of tapes that got one, and the first sequence that is left.
+func (t *Trainer) deal(seqs []TrainSequence, from, rows int) (n, next int) {
+	for ; n < t.threads && from < len(seqs); n++ {
+		if n == len(t.tapes) {
+			t.tapes = append(t.tapes, newTape(t.live, t.kernel))
+		}
+		to, left := from+1, rows-seqs[from].inputs()
+		for to < len(seqs) && seqs[to].inputs() <= left {
+			left -= seqs[to].inputs()
+			to++
+		}
+		t.tapes[n].seqs = seqs[from:to]
+		from = to
+	}
+	return n, from
 }
 
 func (t *Trainer) checkSequence(s *TrainSequence) error {
@@ -108,130 +141,51 @@ func (t *Trainer) checkSequence(s *TrainSequence) error {
 	return checkTokens(c, s.Tokens)
 }
 
-// accumulate handles seqs[from:to]: forward passes side by side, then grad in
-// order, then backward passes side by side, then the weights' gradients, split by
-// output and each summed in the order of the sequences.
-func (t *Trainer) accumulate(ctx context.Context, seqs []TrainSequence, from, to int, grad func(int, []float32) []float32) error {
-	n := to - from
-	for len(t.tapes) < n {
-		t.tapes = append(t.tapes, &tape{})
-	}
-	for len(t.passes) < min(t.threads, inFlight) {
-		t.passes = append(t.passes, newPass(t.live, kern, nil))
-	}
-	tapes := t.tapes[:n]
-	err := parallel(ctx, t.threads, n, func(worker, i int) { tapes[i].forward(t.passes[worker], &seqs[from+i]) })
-	if err != nil {
+// accumulate handles the lots of the tapes, of which from is the first sequence:
+// forward passes side by side, then grad in order, then backward passes side by
+// side, then the weights' gradients, split by output and each summed in the order
+// of the rows.
+func (t *Trainer) accumulate(ctx context.Context, tapes []*tape, from int, grad func(int, []float32) []float32) error {
+	if err := parallel(ctx, t.threads, len(tapes), func(_, i int) { tapes[i].forward(t.pool) }); err != nil {
 		return err
 	}
-	for i, tp := range tapes {
-		if !tp.finite {
+	for _, tp := range tapes {
+		if err := tp.ask(from, grad); err != nil {
+			return err
+		}
+		from += len(tp.seqs)
+	}
+	if err := parallel(ctx, t.threads, len(tapes), func(_, i int) { tapes[i].backward(t.master) }); err != nil {
+		return err
+	}
+	return parallel(ctx, t.threads, len(t.tasks), func(_, i int) {
+		for _, tp := range tapes {
+			t.tasks[i](tp)
+		}
+	})
+}
+
+// ask fills dlogp with the caller's derivatives; from is the lot's first sequence.
+func (tp *tape) ask(from int, grad func(int, []float32) []float32) error {
+	tp.dlogp = tp.dlogp[:0]
+	for i := range tp.seqs {
+		if i == tp.invalid {
 			return &InputError{from + i, "logits are not finite"}
 		}
-		d := grad(from+i, append([]float32(nil), tp.logp...))
-		if len(d) != len(tp.logp) {
-			return &InputError{from + i, fmt.Sprintf("%d derivatives for %d tokens", len(d), len(tp.logp))}
+		at, n := len(tp.dlogp), len(tp.seqs[i].Tokens)-tp.seqs[i].Prompt
+		d := grad(from+i, append([]float32(nil), tp.logp[at:at+n]...))
+		if len(d) != n {
+			return &InputError{from + i, fmt.Sprintf("%d derivatives for %d tokens", len(d), n)}
 		}
-		for _, x := range d {
-			if !kernel.IsFinite(x) {
-				return &InputError{from + i, "a derivative is not finite"}
-			}
+		if !tp.p.k.Finite(d) {
+			return &InputError{from + i, "a derivative is not finite"}
 		}
-		tp.dlogp = append(tp.dlogp[:0], d...)
+		tp.dlogp = append(tp.dlogp, d...)
 	}
-	if err := parallel(ctx, t.threads, n, func(worker, i int) { tapes[i].backward(t.passes[worker], t.master) }); err != nil {
-		return err
-	}
-	tasks := t.gradientTasks()
-	return parallel(ctx, t.threads, len(tasks), func(_, i int) { tasks[i](tapes) })
+	return nil
 }
 
 func (t *Trainer) dropGradient() {
 	clear(t.grad.flat)
 	clear(t.headGrad)
-}
-
-// gradientTask adds one part of the weights' gradient for all sequences in order.
-type gradientTask func(tapes []*tape)
-
-// taskRows is how many rows of a weight matrix one task covers.
-const taskRows = 64
-
-// gradientTasks splits the gradient into tasks that write to disjoint memory.
-func (t *Trainer) gradientTasks() []gradientTask {
-	c := t.live.cfg
-	h, m, qd, kd := c.HiddenSize, c.IntermediateSize, c.qDim(), c.kvDim()
-	var tasks []gradientTask
-	// matrix adds dY^T·X to g, where the tape gives dY, of which the matrix owns
-	// columns column.. of rows width wide, and X of rows in wide.
-	matrix := func(g []float32, in, column, width int, of func(*tape) (dy, x []float32)) {
-		for r := 0; r < len(g)/in; r += taskRows {
-			end := min(r+taskRows, len(g)/in)
-			tasks = append(tasks, func(tapes []*tape) {
-				var turned []float32
-				for _, tp := range tapes {
-					dy, x := of(tp)
-					n := len(x) / in
-					grow(&turned, (end-r)*n)
-					for i := range n {
-						for j, v := range dy[i*width+column+r : i*width+column+end] {
-							turned[j*n+i] = v
-						}
-					}
-					kern.Mul(g[r*in:end*in], in, turned, n, 1, x, in, end-r, in, n, true)
-				}
-			})
-		}
-	}
-	for l := range t.grad.layers {
-		g := &t.grad.layers[l]
-		qkv := func(tp *tape) (dy, x []float32) { return tp.layers[l].dqkv, tp.acts[l].h }
-		matrix(g.q, h, 0, qd+2*kd, qkv)
-		matrix(g.k, h, qd, qd+2*kd, qkv)
-		matrix(g.v, h, qd+kd, qd+2*kd, qkv)
-		matrix(g.o, qd, 0, h, func(tp *tape) (dy, x []float32) { return tp.layers[l].dmid, tp.acts[l].att })
-		gateUp := func(tp *tape) (dy, x []float32) { return tp.layers[l].dgateUp, tp.acts[l].midH }
-		matrix(g.gate, h, 0, 2*m, gateUp)
-		matrix(g.up, h, m, 2*m, gateUp)
-		matrix(g.down, m, 0, h, func(tp *tape) (dy, x []float32) { return tp.layers[l].dout, tp.acts[l].act })
-		tasks = append(tasks, func(tapes []*tape) {
-			for _, tp := range tapes {
-				a, d := &tp.acts[l], &tp.layers[l]
-				addNormGradient(g.attnNorm, d.dh, a.x, a.inv)
-				addNormGradient(g.mlpNorm, d.dmidH, a.mid, a.midInv)
-				if c.hasBias() {
-					addBiasGradient(g.qBias, d.dqkv, qd+2*kd)
-					addBiasGradient(g.kBias, d.dqkv[qd:], qd+2*kd)
-					addBiasGradient(g.vBias, d.dqkv[qd+kd:], qd+2*kd)
-				}
-			}
-		})
-	}
-	matrix(t.headGrad, h, 0, c.VocabSize, func(tp *tape) (dy, x []float32) { return tp.dlogits, tp.lastHidden(c) })
-	return append(tasks, func(tapes []*tape) {
-		for _, tp := range tapes {
-			addNormGradient(t.grad.norm, tp.dhidden, tp.out, tp.outInv)
-			for i, r := range tp.rows {
-				to := t.grad.embed[int(r.token)*h : (int(r.token)+1)*h]
-				kern.Add(to, to, tp.dx[i*h:(i+1)*h])
-			}
-		}
-	})
-}
-
-// addNormGradient adds sum over rows of dy * (x * inv) to g, rows ascending.
-func addNormGradient(g, dy, x, inv []float32) {
-	h := len(g)
-	for i, s := range inv {
-		for j := range g {
-			g[j] = kernel.FMA(dy[i*h+j], float32(x[i*h+j]*s), g[j])
-		}
-	}
-}
-
-// addBiasGradient adds the rows of dy, which are width apart, to g.
-func addBiasGradient(g, dy []float32, width int) {
-	for ; len(dy) >= len(g); dy = dy[min(width, len(dy)):] {
-		kern.Add(g, g, dy)
-	}
 }

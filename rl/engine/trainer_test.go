@@ -196,7 +196,7 @@ func TestFailedAccumulateLeavesNothing(t *testing.T) {
 	before := encode(t, tr.Model(), F32)
 	good := TrainSequence{Tokens: []int32{1, 2, 3}, Prompt: 1}
 	ones := func(_ int, logp []float32) []float32 { return logp }
-	many := slices.Repeat([]TrainSequence{good}, inFlight)
+	many := slices.Repeat([]TrainSequence{good}, lotRows) // the last is in another lot than the first
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
 	for name, run := range map[string]func() error{
@@ -216,11 +216,11 @@ func TestFailedAccumulateLeavesNothing(t *testing.T) {
 			return tr.Accumulate(context.Background(), []TrainSequence{{Tokens: []int32{1, 2}, Prompt: 1, Temperature: -1}}, ones)
 		},
 		"too few derivatives": func() error {
-			return tr.Accumulate(context.Background(), append(many, good), func(i int, logp []float32) []float32 { return logp[:len(logp)-i/inFlight] })
+			return tr.Accumulate(context.Background(), append(many, good), func(i int, logp []float32) []float32 { return logp[:len(logp)-i/lotRows] })
 		},
 		"infinite derivative": func() error {
 			return tr.Accumulate(context.Background(), append(many, good), func(i int, logp []float32) []float32 {
-				logp[0] /= float32(inFlight - i)
+				logp[0] /= float32(lotRows - i)
 				return logp
 			})
 		},
