@@ -100,20 +100,19 @@ func Load(dir string) (*Model, error) {
 			return nil, err
 		}
 	}
-	l := newLoader(c)
-	for _, name := range names {
-		path := filepath.Join(dir, name)
-		f, err := os.Open(path)
-		if err != nil {
+	files := make([]*weightFile, len(names))
+	total := int64(0)
+	for i, name := range names {
+		if files[i], err = openWeights(filepath.Join(dir, name)); err != nil {
 			return nil, err
 		}
-		defer f.Close()
-		info, err := f.Stat()
-		if err != nil {
-			return nil, err
-		}
-		if err := l.add(f, info.Size(), name, index); err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+		defer files[i].Close()
+		total += files[i].size
+	}
+	l := newLoader(c, total)
+	for i, f := range files {
+		if err := l.add(f, f.size, names[i], index); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, names[i]), err)
 		}
 	}
 	return l.read()
@@ -125,7 +124,7 @@ func LoadBytes(configJSON, safetensors []byte) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := newLoader(c)
+	l := newLoader(c, int64(len(safetensors)))
 	if err := l.add(bytes.NewReader(safetensors), int64(len(safetensors)), "", nil); err != nil {
 		return nil, err
 	}
@@ -137,6 +136,7 @@ func LoadBytes(configJSON, safetensors []byte) (*Model, error) {
 // weights. So a few hostile bytes cannot ask for much memory.
 type loader struct {
 	cfg     Config
+	files   int64 // bytes of all files
 	specs   []tensorSpec
 	sources []source // one for each spec
 }
@@ -148,10 +148,22 @@ type source struct {
 	entry fileTensor
 }
 
-func newLoader(c Config) *loader {
-	specs := c.layout()
-	return &loader{cfg: c, specs: specs, sources: make([]source, len(specs))}
+// newLoader returns the loader for files of so many bytes in all.
+func newLoader(c Config, files int64) *loader { return &loader{cfg: c, files: files} }
+
+// list sets the tensors to look for, once the first header has proved to be one.
+func (l *loader) list() error {
+	if atLeast := int64(l.cfg.NumHiddenLayers) * leastLayerBytes; l.files < atLeast {
+		return &ConfigError{"num_hidden_layers", fmt.Sprintf("%d layers need %d bytes or more, the weights have %d", l.cfg.NumHiddenLayers, atLeast, l.files)}
+	}
+	l.specs = l.cfg.layout()
+	l.sources = make([]source, len(l.specs))
+	return nil
 }
+
+// leastLayerBytes is less than what the names alone of a layer's nine tensors take
+// in a header: a few bytes of weights cannot ask for a long list of tensors.
+const leastLayerBytes = 9 * 64
 
 // add notes every tensor of one file; with an index, each must be listed there
 // for this file.
@@ -160,9 +172,16 @@ func (l *loader) add(r io.ReaderAt, size int64, name string, index map[string]st
 	if err != nil {
 		return err
 	}
+	if l.specs == nil {
+		if err := l.list(); err != nil {
+			return err
+		}
+	}
 	for _, e := range entries {
 		i := sort.Search(len(l.specs), func(i int) bool { return l.specs[i].name >= e.name })
 		switch {
+		case ignored(e.name):
+			continue
 		case i == len(l.specs) || l.specs[i].name != e.name:
 			return &TensorError{e.name, "is not a tensor of this config"}
 		case !slices.Equal(e.shape, l.specs[i].shape):
@@ -226,6 +245,9 @@ func readIndex(path string) (files []string, index map[string]string, err error)
 	}
 	if err := json.Unmarshal(data, &x); err != nil {
 		return nil, nil, &FileError{path, err.Error()}
+	}
+	if len(x.WeightMap) == 0 {
+		return nil, nil, &FileError{path, "its weight_map lists no tensor"}
 	}
 	seen := map[string]bool{}
 	for tensor, file := range x.WeightMap {

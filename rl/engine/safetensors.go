@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"encoding/json"
@@ -9,6 +8,8 @@ import (
 	"io"
 	"math"
 	"sort"
+	"strings"
+	"sync"
 
 	"github.com/galahad-network/galahad/rl/kernel"
 )
@@ -16,16 +17,18 @@ import (
 // DType is how a tensor's elements are stored in a file.
 type DType string
 
-// The types that the engine reads and writes. BF16 widens exactly to F32.
+// The types that the engine reads; BF16 and F32 are those that it writes. BF16
+// and F16 widen exactly to F32.
 const (
 	BF16 DType = "BF16"
+	F16  DType = "F16"
 	F32  DType = "F32"
 )
 
 // bytes returns the size of an element, 0 for a type that is not supported.
 func (d DType) bytes() int64 {
 	switch d {
-	case BF16:
+	case BF16, F16:
 		return 2
 	case F32:
 		return 4
@@ -148,7 +151,7 @@ func parseEntry(name string, value []byte) (fileTensor, error) {
 	case v.DType == nil || v.Shape == nil || len(v.Offsets) != 2:
 		return fileTensor{}, &TensorError{name, "needs dtype, shape and two data_offsets"}
 	case v.DType.bytes() == 0:
-		return fileTensor{}, &TensorError{name, fmt.Sprintf("dtype %q is not supported; want BF16 or F32", *v.DType)}
+		return fileTensor{}, &TensorError{name, fmt.Sprintf("dtype %q is not supported; want BF16, F16 or F32", *v.DType)}
 	case len(v.Shape) > maxRank:
 		return fileTensor{}, &TensorError{name, fmt.Sprintf("has %d dimensions, at most %d", len(v.Shape), maxRank)}
 	}
@@ -193,108 +196,67 @@ func readTensor(r io.ReaderAt, base int64, e fileTensor, dst []float32) error {
 	return readElements(r, base, e, 0, dst)
 }
 
-// readElements is readTensor for the elements from.. that dst has room for.
+// pieces are the buffers of readElements. A loader calls it for every few rows:
+// fresh ones would be garbage of the size of the model.
+var pieces = sync.Pool{New: func() any { return new([1 << 16]byte) }}
+
+// readElements is readTensor for the elements from.. that dst has room for. It
+// reads in pieces, so that dst is the only memory that grows with the tensor.
 func readElements(r io.ReaderAt, base int64, e fileTensor, from int, dst []float32) error {
-	var buf [1 << 16]byte
+	buf := pieces.Get().(*[1 << 16]byte)
+	defer pieces.Put(buf)
 	width := int(e.dtype.bytes())
-	at := base + e.begin + int64(from*width)
+	at := base + e.begin + int64(from)*int64(width)
 	for done := 0; done < len(dst); {
 		n := min(len(dst)-done, len(buf)/width)
 		piece := buf[:n*width]
 		if _, err := r.ReadAt(piece, at); err != nil {
 			return &TensorError{e.name, "cannot be read: " + err.Error()}
 		}
-		at += int64(len(piece))
-		for i := range n {
-			var x float32
-			if e.dtype == BF16 {
-				x = kernel.Widen(binary.LittleEndian.Uint16(piece[2*i:]))
-			} else {
-				x = math.Float32frombits(binary.LittleEndian.Uint32(piece[4*i:]))
-			}
+		e.dtype.decode(dst[done:done+n], piece)
+		for i, x := range dst[done : done+n] {
 			if !kernel.IsFinite(x) {
 				return &TensorError{e.name, fmt.Sprintf("element %d is not finite", from+done+i)}
 			}
-			dst[done+i] = x
 		}
+		at += int64(len(piece))
 		done += n
 	}
 	return nil
 }
 
-// outTensor is one tensor to write.
-type outTensor struct {
-	name  string
-	shape []int
-	size  int
-	data  func() []float32 // called once, when its turn comes
+// decode widens the little-endian elements of src.
+func (d DType) decode(dst []float32, src []byte) {
+	switch d {
+	case BF16:
+		for i := range dst {
+			dst[i] = kernel.Widen(binary.LittleEndian.Uint16(src[2*i:]))
+		}
+	case F16:
+		for i := range dst {
+			dst[i] = widenF16(binary.LittleEndian.Uint16(src[2*i:]))
+		}
+	case F32:
+		for i := range dst {
+			dst[i] = math.Float32frombits(binary.LittleEndian.Uint32(src[4*i:]))
+		}
+	}
 }
 
-// writeSafetensors writes tensors in the order given; equal tensors give equal
-// bytes. It refuses values that are not finite in dtype.
-func writeSafetensors(w io.Writer, dtype DType, metadata map[string]string, tensors []outTensor) error {
-	if dtype.bytes() == 0 {
-		return &FileError{"", fmt.Sprintf("dtype %q is not supported; want BF16 or F32", dtype)}
+// widenF16 returns the float32 of an IEEE-754 binary16, which is exact: 5 bits of
+// exponent with bias 15, 10 of fraction.
+func widenF16(h uint16) float32 {
+	sign, exponent, fraction := uint32(h>>15)<<31, uint32(h>>10&31), uint32(h&1023)
+	switch exponent {
+	case 0: // zero, or a subnormal: fraction * 2^-24, whose product is exact
+		return math.Float32frombits(sign | math.Float32bits(float32(fraction)*0x1p-24))
+	case 31: // infinity or NaN
+		return math.Float32frombits(sign | 0x7f800000 | fraction<<13)
 	}
-	var head bytes.Buffer
-	head.WriteByte('{')
-	if metadata != nil {
-		text, err := json.Marshal(metadata) // keys in ascending order
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&head, "\"__metadata__\":%s,", text)
-	}
-	at := int64(0)
-	for i, t := range tensors {
-		if i > 0 {
-			head.WriteByte(',')
-		}
-		entry, err := json.Marshal(struct {
-			DType   DType    `json:"dtype"`
-			Shape   []int    `json:"shape"`
-			Offsets [2]int64 `json:"data_offsets"`
-		}{dtype, t.shape, [2]int64{at, at + int64(t.size)*dtype.bytes()}})
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(&head, "%q:%s", t.name, entry)
-		at += int64(t.size) * dtype.bytes()
-	}
-	head.WriteByte('}')
-	for head.Len()%8 != 0 { // the format's alignment of the data
-		head.WriteByte(' ')
-	}
-	out := bufio.NewWriterSize(w, 1<<16)
-	var word [8]byte
-	binary.LittleEndian.PutUint64(word[:], uint64(head.Len()))
-	out.Write(word[:])
-	out.Write(head.Bytes())
-	for _, t := range tensors {
-		for i, x := range t.data() {
-			y := x
-			if dtype == BF16 {
-				y = kernel.Widen(kernel.RoundBF16(x))
-				binary.LittleEndian.PutUint16(word[:], kernel.RoundBF16(x))
-			} else {
-				binary.LittleEndian.PutUint32(word[:], math.Float32bits(x))
-			}
-			if !kernel.IsFinite(x) || !kernel.IsFinite(y) {
-				return &TensorError{t.name, fmt.Sprintf("element %d is not finite", i)}
-			}
-			out.Write(word[:dtype.bytes()])
-		}
-	}
-	return out.Flush() // reports the first error of any Write above
+	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }
 
-// WriteSafetensors writes the weights as one safetensors file, tensors in
-// ascending order of their names; BF16 rounds to nearest even. Equal weights give
-// equal bytes.
-func (m *Model) WriteSafetensors(w io.Writer, dtype DType) error {
-	tensors := make([]outTensor, len(m.specs))
-	for i, s := range m.specs {
-		tensors[i] = outTensor{s.name, s.shape, s.size, func() []float32 { data, _ := m.Tensor(s.name); return data }}
-	}
-	return writeSafetensors(w, dtype, map[string]string{"format": "pt"}, tensors)
-}
+// ignored says of a tensor that is not one of the config's whether it may be left
+// out: Llama 2's files store the frequencies of RoPE, which the engine computes
+// from the config.
+func ignored(name string) bool { return strings.HasSuffix(name, ".self_attn.rotary_emb.inv_freq") }
