@@ -1,6 +1,9 @@
 package kernel
 
-import "math"
+import (
+	"math"
+	"runtime"
+)
 
 // lanes is how many columns of B the portable product takes at a time.
 const lanes = 8
@@ -32,6 +35,7 @@ func (k goKernel) MulPacked(c []float32, ldc int, a []float32, row, step int, b 
 		b.widenPanel(wide, j/Panel)
 		mulGo(c[j-from:], ldc, a, row, wide, Panel, m, n, b.K, add)
 	}
+	runtime.KeepAlive(b)
 }
 
 // straighten copies A to rows of their own, k long.

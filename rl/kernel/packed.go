@@ -1,5 +1,7 @@
 package kernel
 
+import "runtime"
+
 // Panel is the number of columns of a packed panel. 32 columns are two 512-bit,
 // four 256-bit or eight 128-bit registers.
 const Panel = 32
@@ -9,6 +11,9 @@ const Panel = 32
 // 32 floats; or, with bfloat16 weights, 16 words of 32 bits: word w holds column
 // w in its lower half and column 16+w in its upper half, so that one shift and
 // one mask widen a row. Columns past N are +0.
+//
+// The weights live as long as the Packed does: whoever reads F32 or BF16 must keep
+// that alive until done (runtime.KeepAlive).
 type Packed struct {
 	K, N int
 	F32  []float32 // panels*K*Panel floats, or nil
@@ -19,10 +24,14 @@ type Packed struct {
 func NewPacked(k, n int, bf16 bool) *Packed {
 	p := &Packed{K: k, N: n}
 	size := p.Panels() * k * Panel
+	var mapping []byte
 	if bf16 {
-		p.BF16 = alloc[uint32](size / 2)
+		p.BF16, mapping = alloc[uint32](size / 2)
 	} else {
-		p.F32 = alloc[float32](size)
+		p.F32, mapping = alloc[float32](size)
+	}
+	if mapping != nil {
+		runtime.AddCleanup(p, release, mapping)
 	}
 	return p
 }
@@ -43,6 +52,7 @@ func (p *Packed) SetColumns(at int, src []float32) {
 		}
 		src = src[p.K:]
 	}
+	runtime.KeepAlive(p)
 }
 
 // SetColumnsBF16 is SetColumns for the bits of bfloat16 numbers; B is bfloat16.
@@ -56,6 +66,7 @@ func (p *Packed) SetColumnsBF16(at int, src []uint16) {
 		}
 		src = src[p.K:]
 	}
+	runtime.KeepAlive(p)
 }
 
 // word is where column j begins, and its place in a word.
@@ -71,12 +82,14 @@ func (p *Packed) Column(dst []float32, j int) {
 		for t := range dst {
 			dst[t] = p.F32[base+t*Panel]
 		}
+		runtime.KeepAlive(p)
 		return
 	}
 	base, shift := p.word(j)
 	for t := range dst {
 		dst[t] = Widen(uint16(p.BF16[base+t*Panel/2] >> shift))
 	}
+	runtime.KeepAlive(p)
 }
 
 // widenPanel writes the rows of a bfloat16 panel to dst as float32.
@@ -89,4 +102,5 @@ func (p *Packed) widenPanel(dst []float32, panel int) {
 			row[w], row[half+w] = Widen(uint16(x)), Widen(uint16(x>>16))
 		}
 	}
+	runtime.KeepAlive(p)
 }

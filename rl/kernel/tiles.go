@@ -2,7 +2,10 @@
 
 package kernel
 
-import "unsafe"
+import (
+	"runtime"
+	"unsafe"
+)
 
 // tiles are the functions of a vector unit that products are made of. Strides
 // are in words of 4 bytes.
@@ -58,6 +61,7 @@ func (u *tiles) mulPacked(c []float32, ldc int, a []float32, row, step int, b *P
 			u.bf16(&c[j-from], ldc, at, row, step, wordAt(b.BF16[:(j+Panel)*k/2], j*k/2), Panel/2, m, rows, w, k, plus)
 		}
 	}
+	runtime.KeepAlive(b)
 }
 
 // wordAt is where element i of s is; i may be the length where none is read.
