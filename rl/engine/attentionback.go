@@ -2,8 +2,8 @@ package engine
 
 import "github.com/galahad-network/galahad/rl/kernel"
 
-// backScratch is scratch memory of attentionBack, for one sequence and one head.
-type backScratch struct {
+// headScratch is the memory of headsBack.
+type headScratch struct {
 	values []float32 // [headDim, stride] values, a dimension of all positions side by side
 	ds     []float32 // [rows, stride] derivative by the probabilities, then by the scores
 }
@@ -23,7 +23,7 @@ func (tp *tape) attentionBack(a *acts, d *layerGrads) {
 // headsBack is attentionBack for one sequence, rows lo..lo+n-1, and the query
 // heads that share the key-value head kv.
 func (tp *tape) headsBack(a *acts, d *layerGrads, lo, n, kv int) {
-	c, k, s := tp.p.c, tp.p.k, &tp.back
+	c, k, s := tp.p.c, tp.p.k, &tp.scratch
 	hd, qd, kd, heads := c.HeadDim, c.qDim(), c.kvDim(), c.NumAttentionHeads
 	width, group, scale := qd+2*kd, heads/c.NumKeyValueHeads, kernel.InverseSqrt(hd)
 	stride := pagesFor(n) * pagePositions
@@ -46,10 +46,7 @@ func (tp *tape) headsBack(a *acts, d *layerGrads, lo, n, kv int) {
 			// never read.
 			rows := min(pagePositions, n-from)
 			k.Mul(s.ds[from*stride:], stride, datt[from*qd:], qd, 1, s.values, stride, rows, from+pagePositions, hd, false)
-			for i := from; i < from+rows; i++ {
-				p, ds := probs[i*rowStride:i*rowStride+i+1], s.ds[i*stride:i*stride+i+1]
-				k.SoftmaxBack(ds, p, k.Dot(p, ds), scale)
-			}
+			k.SoftmaxBackRows(s.ds[from*stride:], stride, probs[from*rowStride:], rowStride, rows, from+1, 1, scale)
 			lowerMul(k, dqkv[from*width+head*hd:], width, s.ds[from*stride:], stride, keys, width, rows, hd, from+1, false)
 		}
 		// A key or value is used by its own position and all later ones.

@@ -14,6 +14,7 @@ type tape struct {
 	rows    []row
 	acts    []acts
 	last    []float32 // [predicting, hidden] the rows of hidden that predict
+	z       []float32 // [vocab] of one row
 	y       []float32 // [predicting, vocab] softmax; then the derivative by the logits
 	logp    []float32 // [predicting]
 	invalid int       // the first sequence with a logit that is not finite, or -1
@@ -22,11 +23,9 @@ type tape struct {
 	dlast   []float32 // [predicting, hidden]
 	dhidden []float32 // [rows, hidden] by the last norm's output
 	dx      []float32 // [rows, hidden] by the embeddings
-	dact    []float32 // [rows, intermediate] scratch of one layer
+	dact    []float32 // [rows, intermediate] of one layer
 	layers  []layerGrads
-
-	normG, normX []float32 // [hidden] scratch of normBack
-	back         backScratch
+	scratch headScratch
 }
 
 // layerGrads are derivatives of the loss by a layer's activations, those that the
@@ -74,30 +73,18 @@ func (tp *tape) forward(pool *pagePool) {
 	}
 	p.head(tp.last)
 	tp.y, tp.logp, tp.invalid = p.logits, tp.logp[:0], -1
+	grow(&tp.z, v)
 	for i := range seqs {
 		for _, id := range seqs[i].Tokens[seqs[i].Prompt:] {
 			y := tp.y[len(tp.logp)*v:][:v]
-			lp, finite := logProb(p.k, y, id, seqs[i].temperature())
+			top, sum, finite := p.k.Weigh(tp.z, y, y, seqs[i].temperature())
 			if !finite && tp.invalid < 0 {
 				tp.invalid = i
 			}
-			tp.logp = append(tp.logp, lp)
+			tp.logp = append(tp.logp, float32(tp.z[id]-top)-kernel.Log(sum))
+			p.k.Div(y, y, sum)
 		}
 	}
-}
-
-// logProb turns logits into probabilities and returns the log-probability of id,
-// unless a logit over the temperature is not finite.
-func logProb(k kernel.Kernel, y []float32, id int32, temperature float32) (lp float32, finite bool) {
-	k.Div(y, y, temperature)
-	if !k.Finite(y) {
-		return 0, false
-	}
-	top, z := k.Max(y), y[id]
-	k.Exp(y, y, top)
-	total := k.Sum(y)
-	k.Div(y, y, total)
-	return float32(z-top) - kernel.Log(total), true
 }
 
 // backward computes the derivatives by all activations from dlogp. w are the
@@ -117,7 +104,7 @@ func (tp *tape) backward(w *weights) {
 	}
 	grow(&tp.dx, n*h)
 	clear(tp.dx)
-	tp.normBack(tp.dhidden, p.out, p.outInv, w.norm)
+	p.k.NormBackRows(tp.dx, tp.dhidden, p.out, p.outInv, w.norm)
 	for l := len(tp.layers) - 1; l >= 0; l-- {
 		tp.layerBack(&w.layers[l], l)
 	}
@@ -153,14 +140,11 @@ func (tp *tape) layerBack(w *layerWeights, l int) {
 	grow(&tp.dact, n*m)
 	p.k.Mul(tp.dact, m, d.dout, h, 1, w.down, m, n, m, h, false)
 	grow(&d.dgateUp, n*2*m)
-	for i := range n {
-		dgate, gate := d.dgateUp[i*2*m:(i+1)*2*m], a.gateUp[i*2*m:(i+1)*2*m]
-		p.k.SwiGLUBack(dgate[:m], dgate[m:], tp.dact[i*m:(i+1)*m], gate[:m], gate[m:])
-	}
+	p.k.SwiGLUBackRows(d.dgateUp, tp.dact, a.gateUp, m)
 	grow(&d.dmidH, n*h)
 	p.k.Mul(d.dmidH, h, d.dgateUp, 2*m, 1, w.gate, h, n, h, m, false)
 	p.k.Mul(d.dmidH, h, d.dgateUp[m:], 2*m, 1, w.up, h, n, h, m, true)
-	tp.normBack(d.dmidH, a.mid, a.midInv, w.mlpNorm)
+	p.k.NormBackRows(tp.dx, d.dmidH, a.mid, a.midInv, w.mlpNorm)
 
 	d.dmid = append(d.dmid[:0], tp.dx...)
 	grow(&d.datt, n*qd)
@@ -169,28 +153,11 @@ func (tp *tape) layerBack(w *layerWeights, l int) {
 	tp.attentionBack(a, d)
 	for i, r := range tp.rows {
 		cos, sin := p.m.rope.rows(r.pos)
-		for at := i * width; at < i*width+qd+kd; at += c.HeadDim {
-			p.k.RotateBack(d.dqkv[at:at+c.HeadDim/2], d.dqkv[at+c.HeadDim/2:at+c.HeadDim], cos, sin)
-		}
+		p.k.RotateHeadsBack(d.dqkv[i*width:i*width+qd+kd], cos, sin)
 	}
 	grow(&d.dh, n*h)
 	p.k.Mul(d.dh, h, d.dqkv, width, 1, w.q, h, n, h, qd, false)
 	p.k.Mul(d.dh, h, d.dqkv[qd:], width, 1, w.k, h, n, h, kd, true)
 	p.k.Mul(d.dh, h, d.dqkv[qd+kd:], width, 1, w.v, h, n, h, kd, true)
-	tp.normBack(d.dh, a.x, a.inv, w.attnNorm)
-}
-
-// normBack adds the derivative through RMSNorm to dx: with n = x*inv and
-// g = dy*weight, it is inv * (g - n * mean(g*n)).
-func (tp *tape) normBack(dy, x, inv, weight []float32) {
-	k, h := tp.p.k, len(weight)
-	scale := kernel.Inverse(h)
-	grow(&tp.normG, h)
-	grow(&tp.normX, h)
-	for i, s := range inv {
-		k.Product(tp.normG, dy[i*h:(i+1)*h], weight)
-		k.Scale(tp.normX, x[i*h:(i+1)*h], s)
-		mean := float32(k.Dot(tp.normG, tp.normX) * scale)
-		k.NormBack(tp.dx[i*h:(i+1)*h], tp.normG, tp.normX, s, mean)
-	}
+	p.k.NormBackRows(tp.dx, d.dh, a.x, a.inv, w.attnNorm)
 }
