@@ -1,65 +1,106 @@
 package kernel
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // shape is what operations over rows need to know: row i has n + i*grow elements
 // where rows grow, else n.
 type shape struct{ rows, n, grow, gap int }
 
-var rowOperations = map[string]func(k Kernel, s shape, o *operands){
-	"NormRows": func(k Kernel, s shape, o *operands) {
-		k.NormRows(o.v[0], o.v[1][:s.rows], o.v[2], o.v[3][:s.n], o.s[0])
+// rowOperation is an operation over rows, with how many elements of each operand
+// it takes.
+type rowOperation struct {
+	sizes func(s shape) [5]int
+	apply func(k Kernel, s shape, o *operands)
+}
+
+var rowOperations = map[string]rowOperation{
+	"NormRows": {
+		func(s shape) [5]int { return [5]int{s.rows * s.n, s.rows, s.rows * s.n, s.n} },
+		func(k Kernel, s shape, o *operands) {
+			k.NormRows(o.v[0], o.v[1][:s.rows], o.v[2], o.v[3][:s.n], o.s[0])
+		},
 	},
-	"NormBackRows": func(k Kernel, s shape, o *operands) {
-		k.NormBackRows(o.v[0], o.v[1], o.v[2], o.v[3][:s.rows], o.v[4][:s.n])
+	"NormBackRows": {
+		func(s shape) [5]int { return [5]int{s.rows * s.n, s.rows * s.n, s.rows * s.n, s.rows, s.n} },
+		func(k Kernel, s shape, o *operands) {
+			k.NormBackRows(o.v[0], o.v[1], o.v[2], o.v[3][:s.rows], o.v[4][:s.n])
+		},
 	},
-	"SoftmaxRows": func(k Kernel, s shape, o *operands) {
-		k.SoftmaxRows(o.v[0], s.stride(), s.rows, s.n, s.grow, o.s[0])
+	"SoftmaxRows": {
+		func(s shape) [5]int { return [5]int{s.last(s.stride())} },
+		func(k Kernel, s shape, o *operands) {
+			k.SoftmaxRows(o.v[0], s.stride(), s.rows, s.n, s.grow, o.s[0])
+		},
 	},
-	"SoftmaxBackRows": func(k Kernel, s shape, o *operands) {
-		k.SoftmaxBackRows(o.v[0], s.stride(), o.v[1], s.stride()+1, s.rows, s.n, s.grow, o.s[0])
+	"SoftmaxBackRows": {
+		func(s shape) [5]int { return [5]int{s.last(s.stride()), s.last(s.stride() + 1)} },
+		func(k Kernel, s shape, o *operands) {
+			k.SoftmaxBackRows(o.v[0], s.stride(), o.v[1], s.stride()+1, s.rows, s.n, s.grow, o.s[0])
+		},
 	},
-	"RotateHeads": func(k Kernel, s shape, o *operands) {
-		k.RotateHeads(o.v[0][:s.rows*2*s.n], o.v[1][:s.n], o.v[2])
+	"RotateHeads": {
+		func(s shape) [5]int { return [5]int{s.rows * 2 * s.n, s.n, s.n} },
+		func(k Kernel, s shape, o *operands) {
+			k.RotateHeads(o.v[0][:s.rows*2*s.n], o.v[1][:s.n], o.v[2])
+		},
 	},
-	"RotateHeadsBack": func(k Kernel, s shape, o *operands) {
-		k.RotateHeadsBack(o.v[0][:s.rows*2*s.n], o.v[1][:s.n], o.v[2])
+	"RotateHeadsBack": {
+		func(s shape) [5]int { return [5]int{s.rows * 2 * s.n, s.n, s.n} },
+		func(k Kernel, s shape, o *operands) {
+			k.RotateHeadsBack(o.v[0][:s.rows*2*s.n], o.v[1][:s.n], o.v[2])
+		},
 	},
-	"SwiGLURows": func(k Kernel, s shape, o *operands) {
-		k.SwiGLURows(o.v[0][:s.rows*s.n], o.v[1], s.n)
+	"SwiGLURows": {
+		func(s shape) [5]int { return [5]int{s.rows * s.n, 2 * s.rows * s.n} },
+		func(k Kernel, s shape, o *operands) {
+			k.SwiGLURows(o.v[0][:s.rows*s.n], o.v[1], s.n)
+		},
 	},
-	"SwiGLUBackRows": func(k Kernel, s shape, o *operands) {
-		k.SwiGLUBackRows(o.v[0][:2*s.rows*s.n], o.v[1], o.v[2], s.n)
+	"SwiGLUBackRows": {
+		func(s shape) [5]int { return [5]int{2 * s.rows * s.n, s.rows * s.n, 2 * s.rows * s.n} },
+		func(k Kernel, s shape, o *operands) {
+			k.SwiGLUBackRows(o.v[0][:2*s.rows*s.n], o.v[1], o.v[2], s.n)
+		},
 	},
-	"Weigh": func(k Kernel, s shape, o *operands) {
-		z := o.v[0][:s.n]
-		for _, t := range []float32{0, o.s[0]} {
-			top, sum, ok := k.Weigh(z, o.v[1], o.v[2], t)
-			if !ok {
-				top, sum = 0, 0
-				clear(o.v[1][:s.n])
+	"Weigh": {
+		func(s shape) [5]int { return [5]int{s.n, s.n, s.n} },
+		func(k Kernel, s shape, o *operands) {
+			z := o.v[0][:s.n]
+			for _, t := range []float32{0, o.s[0]} {
+				top, sum, ok := k.Weigh(z, o.v[1], o.v[2], t)
+				if !ok {
+					top, sum = 0, 0
+					clear(o.v[1][:s.n])
+				}
+				o.scalar, o.ok = append(o.scalar, top, sum), ok
 			}
-			o.scalar, o.ok = append(o.scalar, top, sum), ok
-		}
+		},
 	},
 }
 
 func (s shape) stride() int { return s.n + (s.rows-1)*s.grow + s.gap }
 
-// size is more than any operation of that shape needs.
-func (s shape) size() int { return max(2*s.rows*s.n, s.rows*(s.stride()+1), s.n, s.rows) + 20 }
+// last is where the last row ends.
+func (s shape) last(stride int) int {
+	return max((s.rows-1)*stride+s.n+(s.rows-1)*s.grow, 0)
+}
 
 // TestRowOperationsEqualGo is TestVectorOperationsEqualGo for operations over
 // many rows.
 func TestRowOperationsEqualGo(t *testing.T) {
 	for _, kern := range available[:len(available)-1] {
-		for name, apply := range rowOperations {
+		for name, op := range rowOperations {
 			t.Run(kern.Name()+"/"+name, func(t *testing.T) {
 				r := newRand(t)
 				for n := 1; n < 70; n++ {
 					for rows := range 5 {
 						s := shape{rows, n, r.IntN(2), r.IntN(4)}
-						operandsEqual(t, r, kern, s.size(), func(k Kernel, o *operands) { apply(k, s, o) })
+						sizes := op.sizes(s)
+						size := slices.Max(sizes[:]) + 20
+						operandsEqual(t, r, kern, size, func(k Kernel, o *operands) { op.apply(k, s, o) })
 					}
 				}
 			})

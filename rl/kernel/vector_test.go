@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -107,6 +108,22 @@ func operandsEqual(t *testing.T, r *rand.Rand, kern Kernel, size int, apply func
 		for j, x := range want.v[i] {
 			if !sameBits(got.v[i][j], x) {
 				t.Fatalf("size %d: vector %d element %d: %x, want %x", size, i, j, got.v[i][j], x)
+			}
+		}
+	}
+}
+
+// TestTailOfADotProductAddsNothing takes products that underflow to -0 in all 16
+// partial sums: a +0 added for an element that is missing would show in the sign.
+func TestTailOfADotProductAddsNothing(t *testing.T) {
+	for _, kern := range available {
+		for n := 16; n < 50; n++ {
+			a, b := make([]float32, n), make([]float32, n)
+			for i := range a {
+				a[i], b[i] = 1e-30, -1e-30
+			}
+			if got := math.Float32bits(kern.Dot(a, b)); got != 0x80000000 {
+				t.Errorf("%s, n=%d: bits %#x, want those of -0", kern.Name(), n, got)
 			}
 		}
 	}
