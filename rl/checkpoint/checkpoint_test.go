@@ -20,6 +20,7 @@ import (
 
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/testutil/hftokenizer"
 	"github.com/galahad-network/galahad/testutil/tiny"
 )
 
@@ -63,6 +64,23 @@ func TestWriteAndLoad(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, left, 1, "no temporary folder is left")
 	}
+}
+
+func TestHuggingFaceTokenizersAreLoadedAndWritten(t *testing.T) {
+	config := tiny.Model(t, "checkpoint").Config()
+	config.VocabSize = 300
+	model, err := engine.InitModel(config, sha256.Sum256([]byte("hf")))
+	require.NoError(t, err)
+	file := hftokenizer.Qwen25(t)
+	m, dir, err := Write(t.TempDir(), model, file, Options{})
+	require.NoError(t, err)
+	c, err := Load(dir, m.Digest())
+	require.NoError(t, err)
+	require.Equal(t, file, c.TokenizerFile)
+	require.Equal(t, 269, c.Tokenizer.VocabSize())
+	require.Equal(t, [32]byte(sha256.Sum256(file)), c.Tokenizer.Digest())
+	_, _, err = Write(t.TempDir(), tiny.Model(t, "checkpoint"), file, Options{})
+	require.ErrorIs(t, err, ErrCorrupt, "more ids than the model has")
 }
 
 // The digest is recomputed here from the files alone.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/tokenizer/auto"
 )
 
 // Checkpoint is a verified, loaded checkpoint.
@@ -57,7 +58,7 @@ func Load(dir string, digest []byte) (*Checkpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.ReadFile(filepath.Join(dir, TokenizerFile))
+	file, err := readTokenizer(filepath.Join(dir, TokenizerFile))
 	if err != nil {
 		return nil, err
 	}
@@ -94,8 +95,18 @@ func LoadFS(fsys fs.FS, digest []byte) (*Checkpoint, error) {
 	return assemble(m, model, data[1])
 }
 
+// readTokenizer reads a tokenizer.json, of which the manifest may say any size.
+func readTokenizer(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, auto.MaxFileBytes+1))
+	return data, errors.Join(err, f.Close())
+}
+
 func assemble(m Manifest, model *engine.Model, tokenizerFile []byte) (*Checkpoint, error) {
-	tok, err := tokenizer.Load(tokenizerFile)
+	tok, err := auto.Load(tokenizerFile)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", TokenizerFile, err)
 	}

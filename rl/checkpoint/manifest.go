@@ -6,7 +6,7 @@
 //
 //	manifest.json       what follows, pinned
 //	config.json         the engine's configuration
-//	tokenizer.json      the tokenizer (package tokenizer)
+//	tokenizer.json      the tokenizer (package tokenizer/auto)
 //	model.safetensors   bf16 weights; a large model has model-00001-of-0000N.safetensors
 //	                    and so on, and model.safetensors.index.json
 //

@@ -12,6 +12,7 @@ import (
 
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/tokenizer/auto"
 )
 
 // Options says what a checkpoint is written as.
@@ -72,7 +73,7 @@ func makeTemp(root string) (string, error) {
 }
 
 func writeFiles(dir string, m *engine.Model, tokenizerFile []byte, opt Options) (Manifest, error) {
-	tok, err := tokenizer.Load(tokenizerFile)
+	tok, err := auto.Load(tokenizerFile)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("%s: %w", TokenizerFile, err)
 	}

@@ -1,7 +1,9 @@
 // Package tokenizer turns text into token ids and back, by the tokenizer.json
-// of the checkpoint itself. This version has one kind, the character level.
+// of the checkpoint itself. It holds the interface and the character-level kind,
+// which the chain runs too; package bpe reads the files of Hugging Face's library,
+// and package auto whichever a checkpoint has.
 //
-// # File format
+// # File format of the character level
 //
 //	{
 //	  "format": "galahad-char-v1",
@@ -51,10 +53,12 @@ var (
 // immutable and safe for concurrent use.
 type Tokenizer interface {
 	// Encode returns the ids of text, without bos or eos. It never produces a
-	// control token, whatever text says. Error: ErrUnknown with the byte offset.
+	// control token, whatever text says. Error: ErrUnknown with the byte offset of
+	// a character without a token, or of a byte that is not UTF-8.
 	Encode(text string) ([]int32, error)
 	// Decode concatenates the bytes of the ids. Control tokens and ids outside
-	// the vocabulary give no bytes.
+	// the vocabulary give no bytes. Where Encode puts a space before the text,
+	// Decode drops it.
 	Decode(ids []int32) []byte
 	// Special reports whether id is a control token (it has no bytes). Ids
 	// outside the vocabulary are special.

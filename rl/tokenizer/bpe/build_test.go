@@ -117,10 +117,8 @@ func sentencepiece(from []string) (vocab, merges []string) {
 // fill puts vocabulary and merges into a shell; pairs writes merges as arrays.
 func fill(shell []byte, pairs bool, vocab, merges []string) []byte {
 	var v, m bytes.Buffer
-	quote := func(s string) string {
-		b, _ := json.Marshal(s) // a string always marshals
-		return string(b)
-	}
+	escape := strings.NewReplacer(`\`, `\\`, `"`, `\"`) // there are no control characters
+	quote := func(s string) string { return `"` + escape.Replace(s) + `"` }
 	sep := "{"
 	for id, s := range vocab {
 		fmt.Fprintf(&v, "%s%s:%d", sep, quote(s), id)
