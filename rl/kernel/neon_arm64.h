@@ -19,8 +19,10 @@
 #define FSUB4(m, n, d) OP3(0x4EA0D400, m, n, d)
 #define FMUL4(m, n, d) OP3(0x6E20DC00, m, n, d)
 #define FDIV4(m, n, d) OP3(0x6E20FC00, m, n, d)
-// d = all ones where n > m, else zeros; not for a NaN.
+// d = all ones where n > m, else zeros, as for a NaN.
 #define FCMGT4(m, n, d) OP3(0x6EA0E400, m, n, d)
+// d = all ones where n = m, else zeros, as for a NaN.
+#define FCMEQ4(m, n, d) OP3(0x4E20E400, m, n, d)
 // d += n * lane 0 of m, rounded once.
 #define FMLA4LANE0(m, n, d) OP3(0x4F801000, m, n, d)
 #define FNEG4(n, d) OP2(0x6EA0F800, n, d)
@@ -32,7 +34,7 @@
 	FMOVS mem, F         \
 	VDUP  V.S[0], V.S4
 
-// EXPCONSTANTS loads ·expTable into V16..V28 and clears V29, for EXP. It
+// EXPCONSTANTS loads ·expTable into V16..V28 and V31 and clears V29, for EXP. It
 // changes R16.
 #define EXPCONSTANTS \
 	MOVD    $·expTable(SB), R16 \
@@ -48,7 +50,8 @@
 	VLD1R.P 4(R16), [V25.S4]    /* 1 */ \
 	VLD1R.P 4(R16), [V26.S4]    /* least x */ \
 	VLD1R.P 4(R16), [V27.S4]    /* largest x */ \
-	VLD1R   (R16), [V28.S4]     /* +Inf */ \
+	VLD1R.P 4(R16), [V28.S4]    /* +Inf */ \
+	VLD1R   (R16), [V31.S4]     /* NaN */ \
 	VEOR    V29.B16, V29.B16, V29.B16
 
 // EXP sets V1 = exp(V0), as math.go's Exp does; it changes V2, V3 and V4.
@@ -87,7 +90,9 @@
 	FCMGT4(27, 0, 2)                \
 	VBIT  V2.B16, V28.B16, V1.B16   /* x too large: +Inf */ \
 	FCMGT4(0, 26, 2)                \
-	VBIT  V2.B16, V29.B16, V1.B16   /* x too small: +0 */
+	VBIT  V2.B16, V29.B16, V1.B16   /* x too small: +0 */ \
+	FCMEQ4(0, 0, 2)                 \
+	VBIF  V2.B16, V31.B16, V1.B16   /* the NaN of the rules */
 
 // LARGEST sets R to the largest of the four uint32 in V; it changes V and T.
 #define LARGEST(V, T, R) \
