@@ -2,7 +2,7 @@
 // {name, value, unit, reference}, and as a table into docs/benchmarks.md between its two markers.
 //
 // A figure's reference is another figure of the same run, where there is one: machines differ and are shared, and
-// only a ratio inside one run means much.
+// only a ratio inside one run means much. The headlines come first: ratios inside one run with the value asked for.
 package main
 
 import (
@@ -38,10 +38,18 @@ type suite struct {
 	pkg, bench, benchtime string
 	// base names the benchmark of the suite that the others are compared with, where they share its unit.
 	base string
+	// tags are build tags.
+	tags string
 }
 
 var suites = []suite{
-	{group: "engine", pkg: "./rl/engine", bench: "Prefill|Decode|Train", benchtime: "2s", base: "Decode/batch=1"},
+	{group: "kernel", pkg: "./rl/kernel", bench: products, benchtime: "1s"},
+	{group: "kernel/reorder", pkg: "./rl/kernel", bench: products, benchtime: "1s", tags: "reorder"},
+	{group: "kernel", pkg: "./rl/kernel", bench: "^Benchmark(Threads|VectorTimesMatrix)$", benchtime: "1s"},
+	{group: "kernel", pkg: "./rl/kernel", bench: "^BenchmarkVectors$/^Exp$/^4096$", benchtime: "500x"},
+	{group: "engine", pkg: "./rl/engine", bench: "^Benchmark(Decode|Prefill|Train)$", benchtime: "5x"},
+	{group: "engine", pkg: "./rl/engine", bench: "^BenchmarkLarge$", benchtime: "6x"},
+	{group: "engine", pkg: "./rl/engine", bench: "^BenchmarkLargeMemory$", benchtime: "1x"}, // in a process of its own
 	{group: "verify", pkg: "./rl/verify", bench: "Batch", benchtime: "1s"},
 	{group: "verify/replay", pkg: "./rl/verify/replay", bench: "Check", benchtime: "2s"},
 	{group: "chain/beacon", pkg: "./x/challenge/beacon", bench: "Verify", benchtime: "1s"},
@@ -51,6 +59,9 @@ var suites = []suite{
 	{group: "chain", pkg: "./app", bench: "FinalizeBlock", benchtime: "15x", base: "FinalizeBlock/BankSend"},
 	{group: "window", pkg: "./chain/localnet", bench: "CommitEndToSettled", benchtime: "1x"},
 }
+
+// products are the matrix products of the headlines.
+const products = "^BenchmarkProduct$/^(512x512x512-rows|64x4864x896-f32)$"
 
 const (
 	begin = "<!-- figures: begin -->"
@@ -70,20 +81,23 @@ func main() {
 func run(only, docs string) error {
 	busy := load()
 	var all []Result
+	groups := map[string]bool{}
 	for _, s := range suites {
 		if !strings.Contains(s.pkg, only) {
 			continue
 		}
-		fmt.Fprintf(os.Stderr, "%s %s\n", s.pkg, s.bench)
+		fmt.Fprintln(os.Stderr, strings.TrimSpace(s.pkg+" "+s.bench+" "+s.tags))
 		rs, err := s.run()
 		if err != nil {
 			return err
 		}
 		all = append(all, rs...)
+		groups[s.group] = true
 	}
 	if len(all) == 0 {
 		return errors.New("no figure was measured")
 	}
+	all = append(pick(all, groups), all...)
 	b, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return err
@@ -104,7 +118,7 @@ func run(only, docs string) error {
 
 // run executes the suite's benchmarks; a package without any is an error, so that a renamed one is noticed.
 func (s suite) run() ([]Result, error) {
-	cmd := exec.Command("go", "test", "-run", "^$", "-bench", s.bench, "-benchtime", s.benchtime, "-timeout", "20m", s.pkg)
+	cmd := exec.Command("go", "test", "-run", "^$", "-bench", s.bench, "-benchtime", s.benchtime, "-timeout", "20m", "-tags", s.tags, s.pkg)
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
@@ -141,7 +155,9 @@ func (s suite) compare(rs []Result) {
 
 var (
 	line   = regexp.MustCompile(`^Benchmark(\S+?)(-\d+)?\s+\d+\s+(.*)$`)
-	metric = regexp.MustCompile(`([0-9.e+]+) (\S+)`)
+	metric = regexp.MustCompile(`([0-9.e+-]+) (\S+)`)
+	// repeats are units that say nothing, or what another unit says.
+	repeats = regexp.MustCompile(`^(B/op|allocs/op|MB/s|ns/product|.*ns/call)$`)
 )
 
 // parse reads the lines of `go test -bench`.
@@ -161,11 +177,10 @@ func parse(out []byte) []Result {
 				continue
 			}
 			r := Result{Name: m[1], Value: v, Unit: f[2]}
-			switch f[2] {
-			case "ns/op":
+			switch {
+			case f[2] == "ns/op":
 				nsop = &Result{Name: r.Name, Value: v / 1e6, Unit: "ms"}
-			case "B/op", "allocs/op", "MB/s":
-			default:
+			case !repeats.MatchString(f[2]):
 				rs = append(rs, r)
 			}
 		}

@@ -12,11 +12,13 @@ func TestParseKeepsTheUnitsThatABenchmarkReports(t *testing.T) {
 	rs := parse([]byte(`goos: linux
 BenchmarkDecode/batch=8-2   	      12	  9876 ns/op	      5021 tokens/s	      12 B/op	       1 allocs/op
 BenchmarkVerify-2           	     100	  1.5e+06 ns/op
+BenchmarkRatio/avx2-2       	     100	  0 ns/op	 2.5e-05 over_go
 PASS
 `))
 	require.Equal(t, []Result{
 		{Name: "Decode/batch=8", Value: 5021, Unit: "tokens/s"},
 		{Name: "Verify", Value: 1.5, Unit: "ms"},
+		{Name: "Ratio/avx2", Value: 2.5e-05, Unit: "over_go"},
 	}, rs)
 }
 
