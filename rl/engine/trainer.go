@@ -42,7 +42,7 @@ type Trainer struct {
 // lotRows is about how many rows are computed as one batch: enough for products
 // to run at full speed, few enough for a small model's activations to stay in the
 // cache. It changes no bit.
-const lotRows = 160
+const lotRows = 128
 
 // NewTrainer starts from the weights of m, with zero moments. It panics like New
 // if the processor's floating-point mode breaks the rules.
