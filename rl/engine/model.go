@@ -85,6 +85,56 @@ const (
 // model.safetensors.index.json lists) from a folder. Errors name the file and
 // the tensor or field; see ConfigError, TensorError and FileError.
 func Load(dir string) (*Model, error) {
+	l, err := openFolder(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	return l.read()
+}
+
+// Contents is what a checkpoint's folder holds, as the headers of its files say.
+type Contents struct {
+	Config    Config
+	Files     int             // of weights
+	FileBytes int64           // of weights
+	Elements  map[DType]int64 // weights stored in each type
+}
+
+// WeightBytes is about what the weights take in memory once they are loaded: those
+// in BF16 stay so, others become float32.
+func (c Contents) WeightBytes() int64 {
+	n := int64(0)
+	for dtype, elements := range c.Elements {
+		if dtype == BF16 {
+			n += 2 * elements
+		} else {
+			n += 4 * elements
+		}
+	}
+	return n
+}
+
+// Examine does all that Load does but for reading the weights: it takes little
+// time and memory for any model. Errors are Load's.
+func Examine(dir string) (Contents, error) {
+	l, err := openFolder(dir)
+	if err != nil {
+		return Contents{}, err
+	}
+	defer l.close()
+	if err := l.complete(); err != nil {
+		return Contents{}, err
+	}
+	c := Contents{Config: l.cfg, Files: len(l.open), FileBytes: l.files, Elements: map[DType]int64{}}
+	for i, s := range l.specs {
+		c.Elements[l.sources[i].entry.dtype] += int64(s.size)
+	}
+	return c, nil
+}
+
+// openFolder returns the loader of a folder, its headers read.
+func openFolder(dir string) (*loader, error) {
 	configJSON, err := readSmall(filepath.Join(dir, ConfigFile), maxConfigBytes)
 	if err != nil {
 		return nil, err
@@ -100,22 +150,23 @@ func Load(dir string) (*Model, error) {
 			return nil, err
 		}
 	}
-	files := make([]*weightFile, len(names))
-	total := int64(0)
-	for i, name := range names {
-		if files[i], err = openWeights(filepath.Join(dir, name)); err != nil {
+	l := newLoader(c, 0)
+	for _, name := range names {
+		f, err := openWeights(filepath.Join(dir, name))
+		if err != nil {
+			l.close()
 			return nil, err
 		}
-		defer files[i].Close()
-		total += files[i].size
+		l.open = append(l.open, f)
+		l.files += f.size
 	}
-	l := newLoader(c, total)
-	for i, f := range files {
+	for i, f := range l.open {
 		if err := l.add(f, f.size, names[i], index); err != nil {
+			l.close()
 			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, names[i]), err)
 		}
 	}
-	return l.read()
+	return l, nil
 }
 
 // LoadBytes is Load for a config.json and one safetensors file in memory.
@@ -136,7 +187,8 @@ func LoadBytes(configJSON, safetensors []byte) (*Model, error) {
 // weights. So a few hostile bytes cannot ask for much memory.
 type loader struct {
 	cfg     Config
-	files   int64 // bytes of all files
+	open    []*weightFile // to close
+	files   int64         // bytes of all files
 	specs   []tensorSpec
 	sources []source // one for each spec
 }
@@ -196,12 +248,27 @@ func (l *loader) add(r io.ReaderAt, size int64, name string, index map[string]st
 	return nil
 }
 
-// read returns the model once all files were added.
-func (l *loader) read() (*Model, error) {
+// close closes the files that a folder's loader opened; nothing was written.
+func (l *loader) close() {
+	for _, f := range l.open {
+		_ = f.Close()
+	}
+}
+
+// complete checks, once all files were added, that every tensor was found.
+func (l *loader) complete() error {
 	for i, s := range l.specs {
 		if l.sources[i].r == nil {
-			return nil, &TensorError{s.name, "is missing"}
+			return &TensorError{s.name, "is missing"}
 		}
+	}
+	return nil
+}
+
+// read returns the model once all files were added.
+func (l *loader) read() (*Model, error) {
+	if err := l.complete(); err != nil {
+		return nil, err
 	}
 	index := make(map[string]int, len(l.specs))
 	for i, s := range l.specs {

@@ -135,3 +135,39 @@ func TestLoadReadsFolderAndShards(t *testing.T) {
 		t.Errorf("index that leaves the folder: %v", err)
 	}
 }
+
+// TestExamineReadsHeadersOnly: it finds what Load does, but for the weights.
+func TestExamineReadsHeadersOnly(t *testing.T) {
+	c := tinyConfigs["tied with bias"]
+	dir := t.TempDir()
+	weights := encode(t, randomModel(t, c, 3), BF16)
+	copy(weights[len(weights)-2:], []byte{0xc0, 0x7f}) // NaN
+	for name, data := range map[string][]byte{ConfigFile: c.JSON(), WeightsFile: weights} {
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := Examine(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Config != c || got.Files != 1 || got.FileBytes != int64(len(weights)) || len(got.Elements) != 1 || got.Elements[BF16] != c.Parameters() {
+		t.Errorf("%+v", got)
+	}
+	if got.WeightBytes() != 2*c.Parameters() {
+		t.Errorf("%d bytes for %d weights in BF16", got.WeightBytes(), c.Parameters())
+	}
+	var tensor *TensorError
+	if _, err := Load(dir); !errors.As(err, &tensor) {
+		t.Errorf("Load: %v", err)
+	}
+	if err := os.Truncate(filepath.Join(dir, WeightsFile), int64(len(weights)-2)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Examine(dir); !errors.As(err, &tensor) {
+		t.Errorf("a truncated file: %v", err)
+	}
+	if n := c.CacheBytes(33); n != 2*int64(32*4*c.NumHiddenLayers*2*c.kvDim()) {
+		t.Errorf("%d bytes for the keys and values of 33 positions", n)
+	}
+}
