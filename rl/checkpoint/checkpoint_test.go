@@ -115,6 +115,53 @@ func TestWritingTwiceGivesTheSameCheckpoint(t *testing.T) {
 	require.NotEqual(t, first.Digest(), other.Digest())
 }
 
+// A folder of Hugging Face's layout has the digest that its manifest will have,
+// in one file or in shards, whatever else lies in it.
+func TestAFolderWithoutAManifestIsDescribedAndAdopted(t *testing.T) {
+	for _, shardBytes := range []int64{0, 8 << 10} {
+		want, dir := write(t, shardBytes)
+		require.NoError(t, os.Remove(filepath.Join(dir, ManifestFile)))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "generation_config.json"), []byte("{}"), 0o644))
+		var done, total int64
+		got, err := Describe(dir, func(d, of int64) {
+			require.GreaterOrEqual(t, d, done)
+			done, total = d, of
+		})
+		require.NoError(t, err)
+		require.Equal(t, want.Shards, got.Shards)
+		require.Equal(t, want.Size(), done)
+		require.Equal(t, want.Size(), total)
+		_, err = Load(dir, nil)
+		require.ErrorIs(t, err, os.ErrNotExist)
+		adopted, err := Adopt(dir, nil)
+		require.NoError(t, err)
+		require.Equal(t, got, adopted)
+		c, err := Load(dir, want.Digest())
+		require.NoError(t, err)
+		require.Empty(t, c.Manifest.Parent)
+		_, err = Adopt(dir, nil)
+		require.ErrorIs(t, err, os.ErrExist)
+	}
+}
+
+func TestAFolderThatIsNoCheckpointIsNamed(t *testing.T) {
+	_, err := Describe(t.TempDir(), nil)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.ErrorContains(t, err, "model.safetensors")
+	want, dir := write(t, 8<<10)
+	last := want.Shards[len(want.Shards)-1].Name
+	require.NoError(t, os.Rename(filepath.Join(dir, last), filepath.Join(dir, "x.safetensors")))
+	_, err = Describe(dir, nil)
+	require.ErrorContains(t, err, last)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, engine.IndexFile), []byte(`{"weight_map":{"x":"x.safetensors"}}`), 0o644))
+	_, err = Describe(dir, nil)
+	require.ErrorIs(t, err, ErrManifest)
+	_, dir = write(t, 0)
+	require.NoError(t, os.Remove(filepath.Join(dir, TokenizerFile)))
+	_, err = Describe(dir, nil)
+	require.ErrorContains(t, err, TokenizerFile)
+}
+
 func TestWriteDirRefusesAnExistingFolder(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "base")
 	m, err := WriteDir(dir, tiny.Model(t, "checkpoint"), tokenizer.ArithmeticFile(), Options{})

@@ -103,11 +103,11 @@ func writeFiles(dir string, m *engine.Model, tokenizerFile []byte, opt Options) 
 		n = 3 + shards
 	}
 	for _, name := range shardNames(n) {
-		sum, size, err := hashFile(filepath.Join(dir, name))
+		shard, err := hashShard(dir, name, func(int64) {})
 		if err != nil {
 			return Manifest{}, err
 		}
-		manifest.Shards = append(manifest.Shards, Shard{Name: name, SHA256: hex.EncodeToString(sum[:]), Size: size})
+		manifest.Shards = append(manifest.Shards, shard)
 	}
 	data, err := manifest.Encode()
 	if err != nil {
@@ -137,18 +137,18 @@ func writeFile(path string, write func(io.Writer) error) error {
 	return errors.Join(err, f.Close())
 }
 
-func hashFile(path string) (sum [32]byte, size int64, err error) {
-	f, err := os.Open(path)
+// hashShard makes a shard's entry; report is told how many bytes were read.
+func hashShard(dir, name string, report func(int64)) (Shard, error) {
+	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
-		return sum, 0, err
+		return Shard{}, &ShardError{name, err.Error()}
 	}
-	defer f.Close()
 	h := sha256.New()
-	if size, err = io.Copy(h, f); err != nil {
-		return sum, 0, err
+	size, err := io.CopyBuffer(h, &meter{r: f, report: report}, make([]byte, 1<<20))
+	if err := errors.Join(err, f.Close()); err != nil {
+		return Shard{}, &ShardError{name, err.Error()}
 	}
-	h.Sum(sum[:0])
-	return sum, size, nil
+	return Shard{Name: name, SHA256: hex.EncodeToString(h.Sum(nil)), Size: size}, nil
 }
 
 // install renames a complete temporary folder to its name. If a folder is there
