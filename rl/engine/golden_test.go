@@ -7,12 +7,11 @@ import (
 	"encoding/hex"
 	"hash"
 	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"testing"
+
+	"github.com/galahad-network/galahad/rl/kernel"
+	"github.com/galahad-network/galahad/testutil/emulated"
 )
 
 // Golden digests: SHA-256 over little-endian bits. They must come out on every
@@ -263,35 +262,11 @@ func TestGoldenTraining(t *testing.T) {
 	}
 }
 
-// TestGoldenOnARM64 builds this package's tests for arm64 and runs the golden
-// ones under qemu's user mode emulation, where it is installed.
+// TestGoldenOnARM64 runs the golden tests on an emulated arm64, with each of its
+// kernels.
 func TestGoldenOnARM64(t *testing.T) {
-	if runtime.GOARCH == "arm64" {
-		t.Skip("this machine is arm64: the golden tests above are the check")
+	run := emulated.ARM64(t)
+	for _, name := range []string{"go", "neon"} {
+		t.Run(name, func(t *testing.T) { run(t, kernel.Env+"="+name, "-test.short", "-test.run", "^TestGolden") })
 	}
-	if testing.Short() {
-		t.Skip("-short")
-	}
-	qemu, err := exec.LookPath("qemu-aarch64")
-	if err != nil {
-		if qemu, err = exec.LookPath("qemu-aarch64-static"); err != nil {
-			t.Skip("qemu-aarch64 is not installed (package qemu-user): arm64 is not checked here")
-		}
-	}
-	goTool, err := exec.LookPath("go")
-	if err != nil {
-		t.Skip("no go tool to cross-build with")
-	}
-	binary := filepath.Join(t.TempDir(), "engine.test")
-	build := exec.Command(goTool, "test", "-c", "-o", binary, ".")
-	build.Env = append(os.Environ(), "GOARCH=arm64", "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("cross-build: %v\n%s", err, out)
-	}
-	run := exec.Command(qemu, binary, "-test.short", "-test.v", "-test.run", "^(TestGolden|TestFMAHasOneRounding|TestMatmulEqualsReference|TestArithmetic)")
-	out, err := run.CombinedOutput()
-	if err != nil {
-		t.Fatalf("under %s: %v\n%s", qemu, err, out)
-	}
-	t.Logf("%s", out)
 }

@@ -16,12 +16,21 @@ func ulp(x float64) float64 {
 	return math.Ldexp(1, e-23)
 }
 
-// sweep calls f with float32 bits in [lo, hi], all of them or a dense sample.
-func sweep(lo, hi uint32, f func(x float32)) {
-	step := uint32(97)
-	if os.Getenv(exhaustiveEnv) != "" {
-		step = 1
+// sampleStep is the distance of the float32 bits that tests of a function of one
+// number try: 1 where exhaustiveEnv is set, few with -short.
+func sampleStep() uint32 {
+	switch {
+	case os.Getenv(exhaustiveEnv) != "":
+		return 1
+	case testing.Short():
+		return 9973
 	}
+	return 97
+}
+
+// sweep calls f with float32 bits in [lo, hi], all of them or a sample.
+func sweep(lo, hi uint32, f func(x float32)) {
+	step := sampleStep()
 	for u := uint64(lo); u <= uint64(hi); u += uint64(step) {
 		f(math.Float32frombits(uint32(u)))
 	}
