@@ -14,7 +14,8 @@
 //	kernels.go, reduce.go, math.go        float32 with single rounding, exp, log
 //	rope.go, forward.go, attention.go     the forward pass, one path for prefill and decode
 //	sample.go, generate.go, replay.go     forced sampling, and checking it
-//	trainer.go, backward.go, optimizer.go gradients and AdamW
+//	trainer.go, backward.go, attentionback.go, gradient.go, optimizer.go
+//	                                      gradients and AdamW
 //	state.go, init.go                     the trainer's state, and fresh weights
 //
 // Nothing here uses the platform's math functions, fused or not, unless the

@@ -127,13 +127,3 @@ func viewWeights(c Config, specs []tensorSpec, flat []float32) *weights {
 	}
 	return w
 }
-
-// transposeInto writes the transpose of src, whose rows are width long, to dst,
-// whose rows are ld apart.
-func transposeInto(dst []float32, ld int, src []float32, width int) {
-	for r := 0; r*width < len(src); r++ {
-		for c, x := range src[r*width : (r+1)*width] {
-			dst[c*ld+r] = x
-		}
-	}
-}
