@@ -15,7 +15,7 @@ if [ -n "$unformatted" ]; then
 fi
 
 echo "lint: scripts"
-for f in scripts/*.sh; do sh -n "$f" || bad=1; done
+for f in scripts/*.sh scripts/*/*.sh; do sh -n "$f" || bad=1; done
 bash -n .ci/run 2>/dev/null || { command -v bash >/dev/null && bad=1; }
 
 echo "lint: go vet"

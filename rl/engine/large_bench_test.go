@@ -2,10 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
-	"fmt"
 	"math/rand/v2"
-	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -154,47 +151,4 @@ func BenchmarkLarge(b *testing.B) {
 	b.ReportMetric(one*float64(read)/bandwidth, "decode_b1_of_bandwidth")
 	b.ReportMetric(many/one, "decode_b32_over_b1")
 	b.ReportMetric(0, "ns/op")
-}
-
-// BenchmarkLargeMemory reports the largest memory of a process that runs prefill
-// of 256 tokens and decode of 1 and 8 sequences of those shapes, without keys and
-// values, as a multiple of the checkpoint's size. It must run alone:
-// go test ./rl/engine -run '^$' -bench 'LargeMemory$' -benchtime 1x
-func BenchmarkLargeMemory(b *testing.B) {
-	if runtime.GOOS != "linux" {
-		b.Skip("needs /proc")
-	}
-	for b.Loop() {
-		e := New(randomBF16(qwenHalfBillion), Options{Threads: 2})
-		prompt := make([]int32, 256)
-		_, err := e.Replay(b.Context(), []ReplayRequest{{Prompt: prompt, Completion: []int32{5}, Sampling: plainSampling(1)}})
-		require.NoError(b, err)
-		positions := 256
-		for _, batch := range []int{1, 8} {
-			_, err = e.Generate(b.Context(), oneTokenPrompts(batch, 16))
-			require.NoError(b, err)
-			positions += batch * pagePositions
-		}
-		cache := 4 * pagesFor(positions) * pageFloats(qwenHalfBillion)
-		weights := 2 * e.Model().Parameters()
-		b.ReportMetric(float64(peakMemory(b)-cache)/float64(weights), "memory_over_weights")
-		b.ReportMetric(float64(weights)/1e6, "weights-MB")
-	}
-	b.ReportMetric(0, "ns/op")
-}
-
-// peakMemory is the most memory that this process ever had resident, in bytes.
-func peakMemory(tb testing.TB) int {
-	status, err := os.ReadFile("/proc/self/status")
-	require.NoError(tb, err)
-	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			var kb int
-			_, err := fmt.Sscanf(rest, "%d kB", &kb)
-			require.NoError(tb, err)
-			return kb << 10
-		}
-	}
-	tb.Fatal("no VmHWM in /proc/self/status")
-	return 0
 }

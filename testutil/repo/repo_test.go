@@ -250,9 +250,13 @@ func firstGroups(matches [][]string) []string {
 }
 
 func TestScriptsParse(t *testing.T) {
-	scripts, err := filepath.Glob(root + "/scripts/*.sh")
-	if err != nil || len(scripts) == 0 {
-		t.Fatalf("scripts: %v, %v", scripts, err)
+	var scripts []string
+	for _, folder := range []string{"/scripts", "/scripts/*"} {
+		found, err := filepath.Glob(root + folder + "/*.sh")
+		if err != nil || len(found) == 0 {
+			t.Fatalf("scripts in %s: %v, %v", folder, found, err)
+		}
+		scripts = append(scripts, found...)
 	}
 	for _, s := range scripts {
 		if out, err := exec.Command("sh", "-n", s).CombinedOutput(); err != nil {
