@@ -153,7 +153,8 @@ func TestImportsPointDown(t *testing.T) {
 	forbidden := []struct{ from, to string }{
 		{"rl/", "x/"}, {"rl/", "app"}, {"rl/", "chain/"}, {"rl/", "miner"}, {"rl/", "validator"}, {"rl/", "learner"},
 		{"x/", "app"}, {"x/", "chain/"}, {"x/", "miner"}, {"x/", "validator"}, {"x/", "learner"},
-		{"x/", "rl/verify/replay"}, {"x/", "rl/engine"},
+		{"x/", "rl/verify/replay"}, {"x/", "rl/engine"}, {"x/", "rl/tokenizer/bpe"}, {"x/", "rl/tokenizer/auto"},
+		{"rl/env/", "rl/tokenizer/bpe"}, {"rl/env/", "rl/tokenizer/auto"}, // the chain imports rl/env
 		{"app", "chain/"}, {"app", "miner"}, {"app", "validator"}, {"app", "learner"},
 		{"miner/", "validator"}, {"validator/", "miner"}, {"miner/", "learner"}, {"validator/", "learner"}, {"learner/", "miner"}, {"learner/", "validator"},
 	}

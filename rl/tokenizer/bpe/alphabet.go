@@ -6,17 +6,20 @@ import "strconv"
 // in Latin-1 as themselves, the others as U+0100 and on, in ascending order.
 var (
 	alphabet   [256]rune
-	alphabetOf = map[rune]byte{}
+	alphabetOf [256 + 68]int16 // the byte of each character, -1 for none
 )
 
 func init() {
+	for r := range alphabetOf {
+		alphabetOf[r] = -1
+	}
 	next := rune(256)
 	for b := range alphabet {
 		r := rune(b)
 		if prints := b >= '!' && b <= '~' || b >= 0xa1 && b <= 0xac || b >= 0xae; !prints {
 			r, next = next, next+1
 		}
-		alphabet[b], alphabetOf[r] = r, byte(b)
+		alphabet[b], alphabetOf[r] = r, int16(b)
 	}
 }
 
@@ -24,11 +27,10 @@ func init() {
 // stands for no byte.
 func fromAlphabet(dst []byte, token string) ([]byte, bool) {
 	for _, r := range token {
-		b, ok := alphabetOf[r]
-		if !ok {
+		if int(r) >= len(alphabetOf) || alphabetOf[r] < 0 {
 			return dst, false
 		}
-		dst = append(dst, b)
+		dst = append(dst, byte(alphabetOf[r]))
 	}
 	return dst, true
 }

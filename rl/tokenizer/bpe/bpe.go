@@ -142,6 +142,14 @@ func (t *Tokenizer) Control(text string) (int32, bool) {
 	return id, ok
 }
 
+// Kind names the family of the file.
+func (t *Tokenizer) Kind() string {
+	if t.split == nil {
+		return "SentencePiece-style BPE"
+	}
+	return "byte-level BPE"
+}
+
 // Digest implements tokenizer.Tokenizer.
 func (t *Tokenizer) Digest() [32]byte { return t.digest }
 

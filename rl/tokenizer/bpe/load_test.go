@@ -136,6 +136,17 @@ func TestLoadNamesTheKeyThatIsWrong(t *testing.T) {
 		{"added text that strips", "qwen2.5", `"content": "<tool_call>",
    "lstrip": false`, `"content": "<tool_call>",
    "lstrip": true`, "added_tokens[14].lstrip", format},
+		{"added text found after normalization", "qwen2.5", `"content": "<tool_call>",
+   "lstrip": false,
+   "normalized": false`, `"content": "<tool_call>",
+   "lstrip": false,
+   "normalized": true`, "added_tokens[14].normalized", format},
+		{"two templates", "llama3", `"type": "ByteLevel",
+    "add_prefix_space": true,
+    "trim_offsets": false,
+    "use_regex": true
+   }`, `"type": "TemplateProcessing", "single": [{"Sequence": {"id": "A", "type_id": 0}}]
+   }`, "post_processor.processors[1]", format},
 		{"no end token", "gpt2", `"<|endoftext|>"`, `"<|end|>"`, "added_tokens", vocab},
 		{"template of an unknown token", "sentencepiece", `"id": "<s>",
      "type_id": 0`, `"id": "<x>",
