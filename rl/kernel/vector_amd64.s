@@ -198,7 +198,7 @@ done12:
 	RET
 
 // func expAVX512(dst *float32, x *float32, n int, sub float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX2, AVX512F, AVX512VL, FMA3
 TEXT ·expAVX512(SB), NOSPLIT, $0-28
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+8(FP), DX
@@ -261,7 +261,35 @@ group13:
 
 tail14:
 	TESTQ        SI, SI
-	JE           done15
+	JE           done16
+	CMPQ         SI, $+8
+	JNE          masked15
+	VMOVUPS      (DX)(CX*4), Y15
+	VSUBPS       Y0, Y15, Y0
+	VMULPS       Y1, Y0, Y1
+	VADDPS       Y2, Y1, Y1
+	VSUBPS       Y2, Y1, Y2
+	VMOVUPS      Y0, Y15
+	VFNMADD231PS Y3, Y2, Y15
+	VFNMADD231PS Y4, Y2, Y15
+	VMOVUPS      Y10, Y2
+	VFMADD213PS  Y11, Y15, Y2
+	VFMADD213PS  Y12, Y15, Y2
+	VFMADD213PS  Y13, Y15, Y2
+	VFMADD213PS  Y14, Y15, Y2
+	VFMADD213PS  Y7, Y15, Y2
+	VFMADD213PS  Y7, Y15, Y2
+	VCMPPS       $0x15, Y5, Y0, K1
+	VPSLLD       $0x17, Y1, Y1
+	VPADDD.Z     Y1, Y2, K1, Y2
+	VCMPPS       $0x1e, Y6, Y0, K1
+	VMOVAPS      Y8, K1, Y2
+	VCMPPS       $0x03, Y0, Y0, K1
+	VMOVAPS      Y9, K1, Y2
+	VMOVUPS      Y2, (AX)(CX*4)
+	JMP          done16
+
+masked15:
 	VMOVUPS.Z    (DX)(CX*4), K1, Z15
 	VSUBPS       Z0, Z15, Z0
 	VMULPS       Z1, Z0, Z1
@@ -286,7 +314,7 @@ tail14:
 	VMOVAPS      Z9, K2, Z2
 	VMOVUPS      Z2, K1, (AX)(CX*4)
 
-done15:
+done16:
 	VZEROUPPER
 	RET
 
@@ -448,26 +476,35 @@ TEXT ·addAVX512(SB), NOSPLIT, $0-32
 	KMOVW R8, K1
 	XORQ  CX, CX
 	TESTQ SI, SI
-	JE    tail17
+	JE    tail18
 
-group16:
+group17:
 	VMOVUPS (DX)(CX*4), Z0
 	VMOVUPS (BX)(CX*4), Z1
 	VADDPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, SI
-	JL      group16
+	JL      group17
 
-tail17:
-	TESTQ     DI, DI
-	JE        done18
+tail18:
+	TESTQ   DI, DI
+	JE      done20
+	CMPQ    DI, $+8
+	JNE     masked19
+	VMOVUPS (DX)(CX*4), Y0
+	VMOVUPS (BX)(CX*4), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(CX*4)
+	JMP     done20
+
+masked19:
 	VMOVUPS.Z (DX)(CX*4), K1, Z0
 	VMOVUPS.Z (BX)(CX*4), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*4)
 
-done18:
+done20:
 	VZEROUPPER
 	RET
 
@@ -489,26 +526,35 @@ TEXT ·productAVX512(SB), NOSPLIT, $0-32
 	KMOVW R8, K1
 	XORQ  CX, CX
 	TESTQ SI, SI
-	JE    tail20
+	JE    tail22
 
-group19:
+group21:
 	VMOVUPS (DX)(CX*4), Z0
 	VMOVUPS (BX)(CX*4), Z1
 	VMULPS  Z1, Z0, Z0
 	VMOVUPS Z0, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, SI
-	JL      group19
+	JL      group21
 
-tail20:
-	TESTQ     DI, DI
-	JE        done21
+tail22:
+	TESTQ   DI, DI
+	JE      done24
+	CMPQ    DI, $+8
+	JNE     masked23
+	VMOVUPS (DX)(CX*4), Y0
+	VMOVUPS (BX)(CX*4), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(CX*4)
+	JMP     done24
+
+masked23:
 	VMOVUPS.Z (DX)(CX*4), K1, Z0
 	VMOVUPS.Z (BX)(CX*4), K1, Z1
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*4)
 
-done21:
+done24:
 	VZEROUPPER
 	RET
 
@@ -530,24 +576,32 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-28
 	KMOVW        DI, K1
 	XORQ         CX, CX
 	TESTQ        BX, BX
-	JE           tail23
+	JE           tail26
 
-group22:
+group25:
 	VMOVUPS (DX)(CX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, BX
-	JL      group22
+	JL      group25
 
-tail23:
-	TESTQ     SI, SI
-	JE        done24
+tail26:
+	TESTQ   SI, SI
+	JE      done28
+	CMPQ    SI, $+8
+	JNE     masked27
+	VMOVUPS (DX)(CX*4), Y1
+	VMULPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)(CX*4)
+	JMP     done28
+
+masked27:
 	VMOVUPS.Z (DX)(CX*4), K1, Z1
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*4)
 
-done24:
+done28:
 	VZEROUPPER
 	RET
 
@@ -569,24 +623,32 @@ TEXT ·divAVX512(SB), NOSPLIT, $0-28
 	KMOVW        DI, K1
 	XORQ         CX, CX
 	TESTQ        BX, BX
-	JE           tail26
+	JE           tail30
 
-group25:
+group29:
 	VMOVUPS (DX)(CX*4), Z1
 	VDIVPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, BX
-	JL      group25
+	JL      group29
 
-tail26:
-	TESTQ     SI, SI
-	JE        done27
+tail30:
+	TESTQ   SI, SI
+	JE      done32
+	CMPQ    SI, $+8
+	JNE     masked31
+	VMOVUPS (DX)(CX*4), Y1
+	VDIVPS  Y0, Y1, Y0
+	VMOVUPS Y0, (AX)(CX*4)
+	JMP     done32
+
+masked31:
 	VMOVUPS.Z (DX)(CX*4), K1, Z1
 	VDIVPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*4)
 
-done27:
+done32:
 	VZEROUPPER
 	RET
 
@@ -609,9 +671,9 @@ TEXT ·scaleProductAVX512(SB), NOSPLIT, $0-36
 	KMOVW        R8, K1
 	XORQ         CX, CX
 	TESTQ        SI, SI
-	JE           tail29
+	JE           tail34
 
-group28:
+group33:
 	VMOVUPS (DX)(CX*4), Z1
 	VMULPS  Z0, Z1, Z1
 	VMOVUPS (BX)(CX*4), Z2
@@ -619,23 +681,33 @@ group28:
 	VMOVUPS Z1, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, SI
-	JL      group28
+	JL      group33
 
-tail29:
-	TESTQ     DI, DI
-	JE        done30
+tail34:
+	TESTQ   DI, DI
+	JE      done36
+	CMPQ    DI, $+8
+	JNE     masked35
+	VMOVUPS (DX)(CX*4), Y1
+	VMULPS  Y0, Y1, Y0
+	VMOVUPS (BX)(CX*4), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(CX*4)
+	JMP     done36
+
+masked35:
 	VMOVUPS.Z (DX)(CX*4), K1, Z1
 	VMULPS    Z0, Z1, Z0
 	VMOVUPS.Z (BX)(CX*4), K1, Z1
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*4)
 
-done30:
+done36:
 	VZEROUPPER
 	RET
 
 // func addScaleProductAVX512(dst *float32, a *float32, x *float32, n int, s float32)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX512F, FMA3
 TEXT ·addScaleProductAVX512(SB), NOSPLIT, $0-36
 	MOVQ         dst+0(FP), AX
 	MOVQ         a+8(FP), DX
@@ -653,9 +725,9 @@ TEXT ·addScaleProductAVX512(SB), NOSPLIT, $0-36
 	KMOVW        R8, K1
 	XORQ         CX, CX
 	TESTQ        SI, SI
-	JE           tail32
+	JE           tail38
 
-group31:
+group37:
 	VMOVUPS     (BX)(CX*4), Z1
 	VMULPS      Z0, Z1, Z1
 	VMOVUPS     (DX)(CX*4), Z2
@@ -664,11 +736,22 @@ group31:
 	VMOVUPS     Z1, (AX)(CX*4)
 	ADDQ        $+16, CX
 	CMPQ        CX, SI
-	JL          group31
+	JL          group37
 
-tail32:
+tail38:
 	TESTQ       DI, DI
-	JE          done33
+	JE          done40
+	CMPQ        DI, $+8
+	JNE         masked39
+	VMOVUPS     (BX)(CX*4), Y1
+	VMULPS      Y0, Y1, Y0
+	VMOVUPS     (DX)(CX*4), Y1
+	VMOVUPS     (AX)(CX*4), Y2
+	VFMADD213PS Y2, Y1, Y0
+	VMOVUPS     Y0, (AX)(CX*4)
+	JMP         done40
+
+masked39:
 	VMOVUPS.Z   (BX)(CX*4), K1, Z1
 	VMULPS      Z0, Z1, Z0
 	VMOVUPS.Z   (DX)(CX*4), K1, Z1
@@ -676,7 +759,7 @@ tail32:
 	VFMADD213PS Z2, Z1, Z0
 	VMOVUPS     Z0, K1, (AX)(CX*4)
 
-done33:
+done40:
 	VZEROUPPER
 	RET
 
@@ -699,9 +782,9 @@ TEXT ·softmaxBackAVX512(SB), NOSPLIT, $0-32
 	KMOVW        DI, K1
 	XORQ         CX, CX
 	TESTQ        BX, BX
-	JE           tail35
+	JE           tail42
 
-group34:
+group41:
 	VMOVUPS (DX)(CX*4), Z2
 	VMOVUPS (AX)(CX*4), Z3
 	VSUBPS  Z0, Z3, Z3
@@ -710,11 +793,22 @@ group34:
 	VMOVUPS Z2, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, BX
-	JL      group34
+	JL      group41
 
-tail35:
-	TESTQ     SI, SI
-	JE        done36
+tail42:
+	TESTQ   SI, SI
+	JE      done44
+	CMPQ    SI, $+8
+	JNE     masked43
+	VMOVUPS (DX)(CX*4), Y2
+	VMOVUPS (AX)(CX*4), Y3
+	VSUBPS  Y0, Y3, Y0
+	VMULPS  Y0, Y2, Y0
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(CX*4)
+	JMP     done44
+
+masked43:
 	VMOVUPS.Z (DX)(CX*4), K1, Z2
 	VMOVUPS.Z (AX)(CX*4), K1, Z3
 	VSUBPS    Z0, Z3, Z0
@@ -722,7 +816,7 @@ tail35:
 	VMULPS    Z1, Z0, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*4)
 
-done36:
+done44:
 	VZEROUPPER
 	RET
 
@@ -746,9 +840,9 @@ TEXT ·normBackAVX512(SB), NOSPLIT, $0-40
 	KMOVW        R8, K1
 	XORQ         CX, CX
 	TESTQ        SI, SI
-	JE           tail38
+	JE           tail46
 
-group37:
+group45:
 	VMOVUPS (DX)(CX*4), Z2
 	VMOVUPS (BX)(CX*4), Z3
 	VMULPS  Z1, Z3, Z3
@@ -759,11 +853,24 @@ group37:
 	VMOVUPS Z2, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, SI
-	JL      group37
+	JL      group45
 
-tail38:
-	TESTQ     DI, DI
-	JE        done39
+tail46:
+	TESTQ   DI, DI
+	JE      done48
+	CMPQ    DI, $+8
+	JNE     masked47
+	VMOVUPS (DX)(CX*4), Y2
+	VMOVUPS (BX)(CX*4), Y3
+	VMULPS  Y1, Y3, Y1
+	VSUBPS  Y1, Y2, Y1
+	VMOVUPS (AX)(CX*4), Y2
+	VMULPS  Y1, Y0, Y0
+	VADDPS  Y0, Y2, Y0
+	VMOVUPS Y0, (AX)(CX*4)
+	JMP     done48
+
+masked47:
 	VMOVUPS.Z (DX)(CX*4), K1, Z2
 	VMOVUPS.Z (BX)(CX*4), K1, Z3
 	VMULPS    Z1, Z3, Z1
@@ -773,7 +880,7 @@ tail38:
 	VADDPS    Z0, Z2, Z0
 	VMOVUPS   Z0, K1, (AX)(CX*4)
 
-done39:
+done48:
 	VZEROUPPER
 	RET
 
@@ -808,76 +915,77 @@ TEXT ·softmaxAVX512(SB), NOSPLIT, $0-20
 	VBROADCASTSS x3efffffe<>+0(SB), Z14
 	VBROADCASTSS xff800000<>+0(SB), Z15
 	VMOVUPS      Z15, Z15
+	VPXORD       Z16, Z16, Z16
 	XORQ         CX, CX
 	TESTQ        DX, DX
-	JE           tail41
+	JE           tail50
 
-group40:
-	VMOVUPS (AX)(CX*4), Z17
-	VMULPS  Z0, Z17, Z17
-	VMOVUPS Z17, (AX)(CX*4)
-	VMAXPS  Z15, Z17, Z15
+group49:
+	VMOVUPS (AX)(CX*4), Z18
+	VMULPS  Z0, Z18, Z18
+	VMAXPS  Z15, Z18, Z15
 	ADDQ    $+16, CX
 	CMPQ    CX, DX
-	JL      group40
+	JL      group49
 
-tail41:
+tail50:
 	TESTQ     BX, BX
-	JE        done42
-	VMOVUPS.Z (AX)(CX*4), K1, Z17
-	VMULPS    Z0, Z17, Z0
-	VMOVUPS   Z0, K1, (AX)(CX*4)
-	VMAXPS    Z15, Z0, K1, Z15
+	JE        done51
+	VMOVUPS.Z (AX)(CX*4), K1, Z18
+	VMULPS    Z0, Z18, Z18
+	VMAXPS    Z15, Z18, K1, Z15
 
-done42:
-	VEXTRACTF64X4 $0x01, Z15, Y0
-	VMAXPS        Y0, Y15, Y0
-	VEXTRACTF32X4 $0x01, Y0, X15
-	VMAXPS        X15, X0, X15
-	VPSHUFD       $0x0e, X15, X0
-	VMAXPS        X0, X15, X15
-	VPSHUFD       $0x01, X15, X0
-	VMAXPS        X0, X15, X15
-	VBROADCASTSS  X15, Z0
-	VPXORD        Z16, Z16, Z16
+done51:
+	VEXTRACTF64X4 $0x01, Z15, Y18
+	VMAXPS        Y18, Y15, Y18
+	VEXTRACTF32X4 $0x01, Y18, X15
+	VMAXPS        X15, X18, X15
+	VPSHUFD       $0x0e, X15, X18
+	VMAXPS        X18, X15, X15
+	VPSHUFD       $0x01, X15, X18
+	VMAXPS        X18, X15, X15
+	VBROADCASTSS  X15, Z15
+	VPXORD        Z17, Z17, Z17
 	XORQ          CX, CX
 	TESTQ         DX, DX
-	JE            tail44
+	JE            tail53
 
-group43:
-	VMOVUPS      (AX)(CX*4), Z15
-	VSUBPS       Z0, Z15, Z15
-	VMULPS       Z1, Z15, Z17
-	VADDPS       Z2, Z17, Z17
-	VSUBPS       Z2, Z17, Z18
-	VMOVUPS      Z15, Z19
-	VFNMADD231PS Z3, Z18, Z19
-	VFNMADD231PS Z4, Z18, Z19
-	VMOVUPS      Z10, Z18
-	VFMADD213PS  Z11, Z19, Z18
-	VFMADD213PS  Z12, Z19, Z18
-	VFMADD213PS  Z13, Z19, Z18
-	VFMADD213PS  Z14, Z19, Z18
-	VFMADD213PS  Z7, Z19, Z18
-	VFMADD213PS  Z7, Z19, Z18
-	VCMPPS       $0x15, Z5, Z15, K2
-	VPSLLD       $0x17, Z17, Z17
-	VPADDD.Z     Z17, Z18, K2, Z18
-	VCMPPS       $0x1e, Z6, Z15, K2
-	VMOVAPS      Z8, K2, Z18
-	VCMPPS       $0x03, Z15, Z15, K2
-	VMOVAPS      Z9, K2, Z18
-	VMOVUPS      Z18, (AX)(CX*4)
-	VADDPS       Z18, Z16, Z16
+group52:
+	VMOVUPS      (AX)(CX*4), Z18
+	VMULPS       Z0, Z18, Z18
+	VSUBPS       Z15, Z18, Z18
+	VMULPS       Z1, Z18, Z19
+	VADDPS       Z2, Z19, Z19
+	VSUBPS       Z2, Z19, Z20
+	VMOVUPS      Z18, Z21
+	VFNMADD231PS Z3, Z20, Z21
+	VFNMADD231PS Z4, Z20, Z21
+	VMOVUPS      Z10, Z20
+	VFMADD213PS  Z11, Z21, Z20
+	VFMADD213PS  Z12, Z21, Z20
+	VFMADD213PS  Z13, Z21, Z20
+	VFMADD213PS  Z14, Z21, Z20
+	VFMADD213PS  Z7, Z21, Z20
+	VFMADD213PS  Z7, Z21, Z20
+	VCMPPS       $0x15, Z5, Z18, K2
+	VPSLLD       $0x17, Z19, Z19
+	VPADDD.Z     Z19, Z20, K2, Z20
+	VCMPPS       $0x1e, Z6, Z18, K2
+	VMOVAPS      Z8, K2, Z20
+	VCMPPS       $0x03, Z18, Z18, K2
+	VMOVAPS      Z9, K2, Z20
+	VADDPS       Z20, Z17, Z17
+	VMOVUPS      Z20, (AX)(CX*4)
 	ADDQ         $+16, CX
 	CMPQ         CX, DX
-	JL           group43
+	JL           group52
 
-tail44:
+tail53:
 	TESTQ        BX, BX
-	JE           done45
-	VMOVUPS.Z    (AX)(CX*4), K1, Z15
-	VSUBPS       Z0, Z15, Z0
+	JE           done54
+	VMOVUPS.Z    (AX)(CX*4), K1, Z16
+	VMULPS       Z0, Z16, Z0
+	VSUBPS       Z15, Z0, Z0
 	VMULPS       Z1, Z0, Z1
 	VADDPS       Z2, Z1, Z1
 	VSUBPS       Z2, Z1, Z2
@@ -898,12 +1006,12 @@ tail44:
 	VMOVAPS      Z8, K2, Z2
 	VCMPPS       $0x03, Z0, Z0, K2
 	VMOVAPS      Z9, K2, Z2
-	VMOVUPS      Z2, K1, (AX)(CX*4)
-	VADDPS       Z2, Z16, K1, Z16
+	VADDPS       Z2, Z17, K1, Z17
+	VMOVAPS      Z2, Z16
 
-done45:
-	VEXTRACTF64X4 $0x01, Z16, Y0
-	VADDPS        Y0, Y16, Y0
+done54:
+	VEXTRACTF64X4 $0x01, Z17, Y0
+	VADDPS        Y0, Y17, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
 	VADDPS        X1, X0, X1
 	VPSHUFD       $0x0e, X1, X0
@@ -913,24 +1021,23 @@ done45:
 	VBROADCASTSS  X1, Z0
 	XORQ          CX, CX
 	TESTQ         DX, DX
-	JE            tail47
+	JE            tail56
 
-group46:
+group55:
 	VMOVUPS (AX)(CX*4), Z1
 	VDIVPS  Z0, Z1, Z1
 	VMOVUPS Z1, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, DX
-	JL      group46
+	JL      group55
 
-tail47:
-	TESTQ     BX, BX
-	JE        done48
-	VMOVUPS.Z (AX)(CX*4), K1, Z1
-	VDIVPS    Z0, Z1, Z0
-	VMOVUPS   Z0, K1, (AX)(CX*4)
+tail56:
+	TESTQ   BX, BX
+	JE      done57
+	VDIVPS  Z0, Z16, Z0
+	VMOVUPS Z0, K1, (AX)(CX*4)
 
-done48:
+done57:
 	VZEROUPPER
 	RET
 
@@ -953,9 +1060,9 @@ TEXT ·rotateAVX512(SB), NOSPLIT, $0-40
 	KMOVW R9, K1
 	XORQ  CX, CX
 	TESTQ DI, DI
-	JE    tail50
+	JE    tail59
 
-group49:
+group58:
 	VMOVUPS (AX)(CX*4), Z0
 	VMOVUPS (DX)(CX*4), Z1
 	VMOVUPS (BX)(CX*4), Z2
@@ -970,11 +1077,28 @@ group49:
 	VMOVUPS Z0, (DX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, DI
-	JL      group49
+	JL      group58
 
-tail50:
-	TESTQ     R8, R8
-	JE        done51
+tail59:
+	TESTQ   R8, R8
+	JE      done61
+	CMPQ    R8, $+8
+	JNE     masked60
+	VMOVUPS (AX)(CX*4), Y0
+	VMOVUPS (DX)(CX*4), Y1
+	VMOVUPS (BX)(CX*4), Y2
+	VMOVUPS (SI)(CX*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VSUBPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(CX*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VADDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (DX)(CX*4)
+	JMP     done61
+
+masked60:
 	VMOVUPS.Z (AX)(CX*4), K1, Z0
 	VMOVUPS.Z (DX)(CX*4), K1, Z1
 	VMOVUPS.Z (BX)(CX*4), K1, Z2
@@ -988,7 +1112,7 @@ tail50:
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (DX)(CX*4)
 
-done51:
+done61:
 	VZEROUPPER
 	RET
 
@@ -1011,9 +1135,9 @@ TEXT ·rotateBackAVX512(SB), NOSPLIT, $0-40
 	KMOVW R9, K1
 	XORQ  CX, CX
 	TESTQ DI, DI
-	JE    tail53
+	JE    tail63
 
-group52:
+group62:
 	VMOVUPS (AX)(CX*4), Z0
 	VMOVUPS (DX)(CX*4), Z1
 	VMOVUPS (BX)(CX*4), Z2
@@ -1028,11 +1152,28 @@ group52:
 	VMOVUPS Z0, (DX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, DI
-	JL      group52
+	JL      group62
 
-tail53:
-	TESTQ     R8, R8
-	JE        done54
+tail63:
+	TESTQ   R8, R8
+	JE      done65
+	CMPQ    R8, $+8
+	JNE     masked64
+	VMOVUPS (AX)(CX*4), Y0
+	VMOVUPS (DX)(CX*4), Y1
+	VMOVUPS (BX)(CX*4), Y2
+	VMOVUPS (SI)(CX*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(CX*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VSUBPS  Y0, Y1, Y0
+	VMOVUPS Y0, (DX)(CX*4)
+	JMP     done65
+
+masked64:
 	VMOVUPS.Z (AX)(CX*4), K1, Z0
 	VMOVUPS.Z (DX)(CX*4), K1, Z1
 	VMOVUPS.Z (BX)(CX*4), K1, Z2
@@ -1046,12 +1187,12 @@ tail53:
 	VSUBPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (DX)(CX*4)
 
-done54:
+done65:
 	VZEROUPPER
 	RET
 
 // func swiGLUAVX512(dst *float32, gate *float32, up *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX2, AVX512F, AVX512VL, FMA3
 TEXT ·swiGLUAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         gate+8(FP), DX
@@ -1083,9 +1224,9 @@ TEXT ·swiGLUAVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSS x80000000<>+0(SB), Z14
 	XORQ         CX, CX
 	TESTQ        SI, SI
-	JE           tail56
+	JE           tail67
 
-group55:
+group66:
 	VMOVUPS      (DX)(CX*4), Z15
 	VPXORD       Z14, Z15, Z16
 	VMULPS       Z0, Z16, Z17
@@ -1115,11 +1256,43 @@ group55:
 	VMOVUPS      Z15, (AX)(CX*4)
 	ADDQ         $+16, CX
 	CMPQ         CX, SI
-	JL           group55
+	JL           group66
 
-tail56:
+tail67:
 	TESTQ        DI, DI
-	JE           done57
+	JE           done69
+	CMPQ         DI, $+8
+	JNE          masked68
+	VMOVUPS      (DX)(CX*4), Y15
+	VPXORD       Y14, Y15, Y14
+	VMULPS       Y0, Y14, Y0
+	VADDPS       Y1, Y0, Y0
+	VSUBPS       Y1, Y0, Y1
+	VMOVUPS      Y14, Y16
+	VFNMADD231PS Y2, Y1, Y16
+	VFNMADD231PS Y3, Y1, Y16
+	VMOVUPS      Y9, Y1
+	VFMADD213PS  Y10, Y16, Y1
+	VFMADD213PS  Y11, Y16, Y1
+	VFMADD213PS  Y12, Y16, Y1
+	VFMADD213PS  Y13, Y16, Y1
+	VFMADD213PS  Y6, Y16, Y1
+	VFMADD213PS  Y6, Y16, Y1
+	VCMPPS       $0x15, Y4, Y14, K1
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD.Z     Y0, Y1, K1, Y1
+	VCMPPS       $0x1e, Y5, Y14, K1
+	VMOVAPS      Y7, K1, Y1
+	VCMPPS       $0x03, Y14, Y14, K1
+	VMOVAPS      Y8, K1, Y1
+	VADDPS       Y6, Y1, Y0
+	VDIVPS       Y0, Y15, Y0
+	VMOVUPS      (BX)(CX*4), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(CX*4)
+	JMP          done69
+
+masked68:
 	VMOVUPS.Z    (DX)(CX*4), K1, Z15
 	VPXORD       Z14, Z15, Z14
 	VMULPS       Z0, Z14, Z0
@@ -1148,7 +1321,7 @@ tail56:
 	VMULPS       Z1, Z0, Z0
 	VMOVUPS      Z0, K1, (AX)(CX*4)
 
-done57:
+done69:
 	VZEROUPPER
 	RET
 
@@ -1163,7 +1336,7 @@ DATA x80000000<>+28(SB)/4, $0x80000000
 GLOBL x80000000<>(SB), RODATA|NOPTR, $32
 
 // func swiGLUBackAVX512(dgate *float32, dup *float32, dact *float32, gate *float32, up *float32, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX2, AVX512F, AVX512VL, FMA3
 TEXT ·swiGLUBackAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dgate+0(FP), AX
 	MOVQ         dup+8(FP), DX
@@ -1197,9 +1370,9 @@ TEXT ·swiGLUBackAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS x80000000<>+0(SB), Z14
 	XORQ         CX, CX
 	TESTQ        R8, R8
-	JE           tail59
+	JE           tail71
 
-group58:
+group70:
 	VMOVUPS      (SI)(CX*4), Z15
 	VPXORD       Z14, Z15, Z16
 	VMULPS       Z0, Z16, Z17
@@ -1239,11 +1412,53 @@ group58:
 	VMOVUPS      Z17, (AX)(CX*4)
 	ADDQ         $+16, CX
 	CMPQ         CX, R8
-	JL           group58
+	JL           group70
 
-tail59:
+tail71:
 	TESTQ        R9, R9
-	JE           done60
+	JE           done73
+	CMPQ         R9, $+8
+	JNE          masked72
+	VMOVUPS      (SI)(CX*4), Y15
+	VPXORD       Y14, Y15, Y14
+	VMULPS       Y0, Y14, Y0
+	VADDPS       Y1, Y0, Y0
+	VSUBPS       Y1, Y0, Y1
+	VMOVUPS      Y14, Y16
+	VFNMADD231PS Y2, Y1, Y16
+	VFNMADD231PS Y3, Y1, Y16
+	VMOVUPS      Y9, Y1
+	VFMADD213PS  Y10, Y16, Y1
+	VFMADD213PS  Y11, Y16, Y1
+	VFMADD213PS  Y12, Y16, Y1
+	VFMADD213PS  Y13, Y16, Y1
+	VFMADD213PS  Y6, Y16, Y1
+	VFMADD213PS  Y6, Y16, Y1
+	VCMPPS       $0x15, Y4, Y14, K1
+	VPSLLD       $0x17, Y0, Y0
+	VPADDD.Z     Y0, Y1, K1, Y1
+	VCMPPS       $0x1e, Y5, Y14, K1
+	VMOVAPS      Y7, K1, Y1
+	VCMPPS       $0x03, Y14, Y14, K1
+	VMOVAPS      Y8, K1, Y1
+	VADDPS       Y6, Y1, Y0
+	VMOVUPS      Y6, Y1
+	VDIVPS       Y0, Y1, Y1
+	VMOVUPS      Y6, Y2
+	VSUBPS       Y1, Y2, Y2
+	VFMADD213PS  Y6, Y15, Y2
+	VMULPS       Y2, Y1, Y1
+	VMOVUPS      (BX)(CX*4), Y2
+	VMOVUPS      (DI)(CX*4), Y3
+	VMULPS       Y3, Y2, Y3
+	VMULPS       Y1, Y3, Y1
+	VDIVPS       Y0, Y15, Y0
+	VMULPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (DX)(CX*4)
+	VMOVUPS      Y1, (AX)(CX*4)
+	JMP          done73
+
+masked72:
 	VMOVUPS.Z    (SI)(CX*4), K1, Z15
 	VPXORD       Z14, Z15, Z14
 	VMULPS       Z0, Z14, Z0
@@ -1282,7 +1497,7 @@ tail59:
 	VMOVUPS      Z0, K1, (DX)(CX*4)
 	VMOVUPS      Z1, K1, (AX)(CX*4)
 
-done60:
+done73:
 	VZEROUPPER
 	RET
 
@@ -1318,9 +1533,9 @@ TEXT ·adamWAVX512(SB), NOSPLIT, $0-52
 	VPXORD       Z11, Z11, Z11
 	XORQ         CX, CX
 	TESTQ        R8, R8
-	JE           tail62
+	JE           tail75
 
-group61:
+group74:
 	VMOVUPS     (SI)(CX*4), Z12
 	VMULPS      Z0, Z12, Z12
 	VMULPS      Z12, Z3, Z13
@@ -1348,11 +1563,11 @@ group61:
 	VFMADD231PS Z11, Z12, Z10
 	ADDQ        $+16, CX
 	CMPQ        CX, R8
-	JL          group61
+	JL          group74
 
-tail62:
+tail75:
 	TESTQ       R9, R9
-	JE          done63
+	JE          done76
 	VMOVUPS.Z   (SI)(CX*4), K1, Z12
 	VMULPS      Z0, Z12, Z0
 	VMULPS      Z0, Z3, Z3
@@ -1379,7 +1594,7 @@ tail62:
 	VMOVUPS     Z0, K1, (AX)(CX*4)
 	VFMADD231PS Z11, Z0, K1, Z10
 
-done63:
+done76:
 	VEXTRACTF64X4 $0x01, Z10, Y0
 	VADDPS        Y0, Y10, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
@@ -1414,28 +1629,28 @@ TEXT ·normRowsAVX512(SB), NOSPLIT, $0-56
 	DECL         R11
 	KMOVW        R11, K1
 	TESTQ        DI, DI
-	JE           end65
+	JE           end78
 
-row64:
+row77:
 	VPXORD Z3, Z3, Z3
 	XORQ   CX, CX
 	TESTQ  R9, R9
-	JE     tail67
+	JE     tail80
 
-group66:
+group79:
 	VMOVUPS     (BX)(CX*4), Z4
 	VFMADD231PS Z4, Z4, Z3
 	ADDQ        $+16, CX
 	CMPQ        CX, R9
-	JL          group66
+	JL          group79
 
-tail67:
+tail80:
 	TESTQ       R10, R10
-	JE          done68
+	JE          done81
 	VMOVUPS.Z   (BX)(CX*4), K1, Z4
 	VFMADD231PS Z4, Z4, K1, Z3
 
-done68:
+done81:
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPS        Y4, Y3, Y4
 	VEXTRACTF32X4 $0x01, Y4, X5
@@ -1452,9 +1667,9 @@ done68:
 	VBROADCASTSS  X5, Z4
 	XORQ          CX, CX
 	TESTQ         R9, R9
-	JE            tail70
+	JE            tail83
 
-group69:
+group82:
 	VMOVUPS (BX)(CX*4), Z5
 	VMULPS  Z4, Z5, Z5
 	VMOVUPS (SI)(CX*4), Z6
@@ -1462,25 +1677,35 @@ group69:
 	VMOVUPS Z5, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, R9
-	JL      group69
+	JL      group82
 
-tail70:
-	TESTQ     R10, R10
-	JE        done71
+tail83:
+	TESTQ   R10, R10
+	JE      done85
+	CMPQ    R10, $+8
+	JNE     masked84
+	VMOVUPS (BX)(CX*4), Y5
+	VMULPS  Y4, Y5, Y4
+	VMOVUPS (SI)(CX*4), Y5
+	VMULPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(CX*4)
+	JMP     done85
+
+masked84:
 	VMOVUPS.Z (BX)(CX*4), K1, Z5
 	VMULPS    Z4, Z5, Z4
 	VMOVUPS.Z (SI)(CX*4), K1, Z5
 	VMULPS    Z5, Z4, Z4
 	VMOVUPS   Z4, K1, (AX)(CX*4)
 
-done71:
+done85:
 	LEAQ (AX)(R8*4), AX
 	LEAQ (BX)(R8*4), BX
 	ADDQ $0x04, DX
 	DECQ DI
-	JNE  row64
+	JNE  row77
 
-end65:
+end78:
 	VZEROUPPER
 	RET
 
@@ -1505,16 +1730,16 @@ TEXT ·normBackRowsAVX512(SB), NOSPLIT, $0-60
 	DECL         R12
 	KMOVW        R12, K1
 	TESTQ        R8, R8
-	JE           end73
+	JE           end87
 
-row72:
+row86:
 	VBROADCASTSS (SI), Z1
 	VPXORD       Z2, Z2, Z2
 	XORQ         CX, CX
 	TESTQ        R10, R10
-	JE           tail75
+	JE           tail89
 
-group74:
+group88:
 	VMOVUPS     (DX)(CX*4), Z3
 	VMOVUPS     (DI)(CX*4), Z4
 	VMULPS      Z4, Z3, Z3
@@ -1523,11 +1748,11 @@ group74:
 	VFMADD231PS Z4, Z3, Z2
 	ADDQ        $+16, CX
 	CMPQ        CX, R10
-	JL          group74
+	JL          group88
 
-tail75:
+tail89:
 	TESTQ       R11, R11
-	JE          done76
+	JE          done90
 	VMOVUPS.Z   (DX)(CX*4), K1, Z3
 	VMOVUPS.Z   (DI)(CX*4), K1, Z4
 	VMULPS      Z4, Z3, Z3
@@ -1535,7 +1760,7 @@ tail75:
 	VMULPS      Z1, Z4, Z4
 	VFMADD231PS Z4, Z3, K1, Z2
 
-done76:
+done90:
 	VEXTRACTF64X4 $0x01, Z2, Y3
 	VADDPS        Y3, Y2, Y3
 	VEXTRACTF32X4 $0x01, Y3, X4
@@ -1548,9 +1773,9 @@ done76:
 	VBROADCASTSS  X4, Z3
 	XORQ          CX, CX
 	TESTQ         R10, R10
-	JE            tail78
+	JE            tail92
 
-group77:
+group91:
 	VMOVUPS (BX)(CX*4), Z4
 	VMULPS  Z1, Z4, Z4
 	VMULPS  Z3, Z4, Z4
@@ -1564,11 +1789,27 @@ group77:
 	VMOVUPS Z4, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, R10
-	JL      group77
+	JL      group91
 
-tail78:
-	TESTQ     R11, R11
-	JE        done79
+tail92:
+	TESTQ   R11, R11
+	JE      done94
+	CMPQ    R11, $+8
+	JNE     masked93
+	VMOVUPS (BX)(CX*4), Y4
+	VMULPS  Y1, Y4, Y4
+	VMULPS  Y3, Y4, Y3
+	VMOVUPS (DX)(CX*4), Y4
+	VMOVUPS (DI)(CX*4), Y5
+	VMULPS  Y5, Y4, Y4
+	VSUBPS  Y3, Y4, Y3
+	VMOVUPS (AX)(CX*4), Y4
+	VMULPS  Y3, Y1, Y1
+	VADDPS  Y1, Y4, Y1
+	VMOVUPS Y1, (AX)(CX*4)
+	JMP     done94
+
+masked93:
 	VMOVUPS.Z (BX)(CX*4), K1, Z4
 	VMULPS    Z1, Z4, Z4
 	VMULPS    Z3, Z4, Z3
@@ -1581,15 +1822,15 @@ tail78:
 	VADDPS    Z1, Z4, Z1
 	VMOVUPS   Z1, K1, (AX)(CX*4)
 
-done79:
+done94:
 	LEAQ (AX)(R9*4), AX
 	LEAQ (DX)(R9*4), DX
 	LEAQ (BX)(R9*4), BX
 	ADDQ $0x04, SI
 	DECQ R8
-	JNE  row72
+	JNE  row86
 
-end73:
+end87:
 	VZEROUPPER
 	RET
 
@@ -1617,9 +1858,9 @@ TEXT ·softmaxRowsAVX512(SB), NOSPLIT, $0-44
 	VBROADCASTSS x3e2aaa49<>+0(SB), Z13
 	VBROADCASTSS x3efffffe<>+0(SB), Z14
 	TESTQ        DX, DX
-	JE           end81
+	JE           end96
 
-row80:
+row95:
 	MOVQ         SI, R8
 	ANDQ         $-16, R8
 	MOVQ         SI, R9
@@ -1631,79 +1872,80 @@ row80:
 	KMOVW        R10, K1
 	VBROADCASTSS xff800000<>+0(SB), Z15
 	VMOVUPS      Z15, Z15
+	VPXORD       Z16, Z16, Z16
 	XORQ         CX, CX
 	TESTQ        R8, R8
-	JE           tail83
+	JE           tail98
 
-group82:
-	VMOVUPS (AX)(CX*4), Z17
-	VMULPS  Z0, Z17, Z17
-	VMOVUPS Z17, (AX)(CX*4)
-	VMAXPS  Z15, Z17, Z15
+group97:
+	VMOVUPS (AX)(CX*4), Z18
+	VMULPS  Z0, Z18, Z18
+	VMAXPS  Z15, Z18, Z15
 	ADDQ    $+16, CX
 	CMPQ    CX, R8
-	JL      group82
+	JL      group97
 
-tail83:
+tail98:
 	TESTQ     R9, R9
-	JE        done84
-	VMOVUPS.Z (AX)(CX*4), K1, Z17
-	VMULPS    Z0, Z17, Z17
-	VMOVUPS   Z17, K1, (AX)(CX*4)
-	VMAXPS    Z15, Z17, K1, Z15
+	JE        done99
+	VMOVUPS.Z (AX)(CX*4), K1, Z18
+	VMULPS    Z0, Z18, Z18
+	VMAXPS    Z15, Z18, K1, Z15
 
-done84:
-	VEXTRACTF64X4 $0x01, Z15, Y17
-	VMAXPS        Y17, Y15, Y17
-	VEXTRACTF32X4 $0x01, Y17, X15
-	VMAXPS        X15, X17, X15
-	VPSHUFD       $0x0e, X15, X17
-	VMAXPS        X17, X15, X15
-	VPSHUFD       $0x01, X15, X17
-	VMAXPS        X17, X15, X15
+done99:
+	VEXTRACTF64X4 $0x01, Z15, Y18
+	VMAXPS        Y18, Y15, Y18
+	VEXTRACTF32X4 $0x01, Y18, X15
+	VMAXPS        X15, X18, X15
+	VPSHUFD       $0x0e, X15, X18
+	VMAXPS        X18, X15, X15
+	VPSHUFD       $0x01, X15, X18
+	VMAXPS        X18, X15, X15
 	VBROADCASTSS  X15, Z15
-	VPXORD        Z16, Z16, Z16
+	VPXORD        Z17, Z17, Z17
 	XORQ          CX, CX
 	TESTQ         R8, R8
-	JE            tail86
+	JE            tail101
 
-group85:
-	VMOVUPS      (AX)(CX*4), Z17
-	VSUBPS       Z15, Z17, Z17
-	VMULPS       Z1, Z17, Z18
-	VADDPS       Z2, Z18, Z18
-	VSUBPS       Z2, Z18, Z19
-	VMOVUPS      Z17, Z20
-	VFNMADD231PS Z3, Z19, Z20
-	VFNMADD231PS Z4, Z19, Z20
-	VMOVUPS      Z10, Z19
-	VFMADD213PS  Z11, Z20, Z19
-	VFMADD213PS  Z12, Z20, Z19
-	VFMADD213PS  Z13, Z20, Z19
-	VFMADD213PS  Z14, Z20, Z19
-	VFMADD213PS  Z7, Z20, Z19
-	VFMADD213PS  Z7, Z20, Z19
-	VCMPPS       $0x15, Z5, Z17, K2
-	VPSLLD       $0x17, Z18, Z18
-	VPADDD.Z     Z18, Z19, K2, Z19
-	VCMPPS       $0x1e, Z6, Z17, K2
-	VMOVAPS      Z8, K2, Z19
-	VCMPPS       $0x03, Z17, Z17, K2
-	VMOVAPS      Z9, K2, Z19
-	VMOVUPS      Z19, (AX)(CX*4)
-	VADDPS       Z19, Z16, Z16
+group100:
+	VMOVUPS      (AX)(CX*4), Z18
+	VMULPS       Z0, Z18, Z18
+	VSUBPS       Z15, Z18, Z18
+	VMULPS       Z1, Z18, Z19
+	VADDPS       Z2, Z19, Z19
+	VSUBPS       Z2, Z19, Z20
+	VMOVUPS      Z18, Z21
+	VFNMADD231PS Z3, Z20, Z21
+	VFNMADD231PS Z4, Z20, Z21
+	VMOVUPS      Z10, Z20
+	VFMADD213PS  Z11, Z21, Z20
+	VFMADD213PS  Z12, Z21, Z20
+	VFMADD213PS  Z13, Z21, Z20
+	VFMADD213PS  Z14, Z21, Z20
+	VFMADD213PS  Z7, Z21, Z20
+	VFMADD213PS  Z7, Z21, Z20
+	VCMPPS       $0x15, Z5, Z18, K2
+	VPSLLD       $0x17, Z19, Z19
+	VPADDD.Z     Z19, Z20, K2, Z20
+	VCMPPS       $0x1e, Z6, Z18, K2
+	VMOVAPS      Z8, K2, Z20
+	VCMPPS       $0x03, Z18, Z18, K2
+	VMOVAPS      Z9, K2, Z20
+	VADDPS       Z20, Z17, Z17
+	VMOVUPS      Z20, (AX)(CX*4)
 	ADDQ         $+16, CX
 	CMPQ         CX, R8
-	JL           group85
+	JL           group100
 
-tail86:
+tail101:
 	TESTQ        R9, R9
-	JE           done87
-	VMOVUPS.Z    (AX)(CX*4), K1, Z17
-	VSUBPS       Z15, Z17, Z15
-	VMULPS       Z1, Z15, Z17
-	VADDPS       Z2, Z17, Z17
-	VSUBPS       Z2, Z17, Z18
+	JE           done102
+	VMOVUPS.Z    (AX)(CX*4), K1, Z16
+	VMULPS       Z0, Z16, Z16
+	VSUBPS       Z15, Z16, Z15
+	VMULPS       Z1, Z15, Z16
+	VADDPS       Z2, Z16, Z16
+	VSUBPS       Z2, Z16, Z18
 	VMOVUPS      Z15, Z19
 	VFNMADD231PS Z3, Z18, Z19
 	VFNMADD231PS Z4, Z18, Z19
@@ -1715,51 +1957,50 @@ tail86:
 	VFMADD213PS  Z7, Z19, Z18
 	VFMADD213PS  Z7, Z19, Z18
 	VCMPPS       $0x15, Z5, Z15, K2
-	VPSLLD       $0x17, Z17, Z17
-	VPADDD.Z     Z17, Z18, K2, Z18
+	VPSLLD       $0x17, Z16, Z16
+	VPADDD.Z     Z16, Z18, K2, Z18
 	VCMPPS       $0x1e, Z6, Z15, K2
 	VMOVAPS      Z8, K2, Z18
 	VCMPPS       $0x03, Z15, Z15, K2
 	VMOVAPS      Z9, K2, Z18
-	VMOVUPS      Z18, K1, (AX)(CX*4)
-	VADDPS       Z18, Z16, K1, Z16
+	VADDPS       Z18, Z17, K1, Z17
+	VMOVAPS      Z18, Z16
 
-done87:
-	VEXTRACTF64X4 $0x01, Z16, Y15
-	VADDPS        Y15, Y16, Y15
-	VEXTRACTF32X4 $0x01, Y15, X17
-	VADDPS        X17, X15, X17
-	VPSHUFD       $0x0e, X17, X15
-	VADDPS        X15, X17, X17
-	VPSHUFD       $0x01, X17, X15
-	VADDPS        X15, X17, X17
-	VBROADCASTSS  X17, Z15
+done102:
+	VEXTRACTF64X4 $0x01, Z17, Y15
+	VADDPS        Y15, Y17, Y15
+	VEXTRACTF32X4 $0x01, Y15, X18
+	VADDPS        X18, X15, X18
+	VPSHUFD       $0x0e, X18, X15
+	VADDPS        X15, X18, X18
+	VPSHUFD       $0x01, X18, X15
+	VADDPS        X15, X18, X18
+	VBROADCASTSS  X18, Z15
 	XORQ          CX, CX
 	TESTQ         R8, R8
-	JE            tail89
+	JE            tail104
 
-group88:
-	VMOVUPS (AX)(CX*4), Z17
-	VDIVPS  Z15, Z17, Z17
-	VMOVUPS Z17, (AX)(CX*4)
+group103:
+	VMOVUPS (AX)(CX*4), Z18
+	VDIVPS  Z15, Z18, Z18
+	VMOVUPS Z18, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, R8
-	JL      group88
+	JL      group103
 
-tail89:
-	TESTQ     R9, R9
-	JE        done90
-	VMOVUPS.Z (AX)(CX*4), K1, Z17
-	VDIVPS    Z15, Z17, Z15
-	VMOVUPS   Z15, K1, (AX)(CX*4)
+tail104:
+	TESTQ   R9, R9
+	JE      done105
+	VDIVPS  Z15, Z16, Z15
+	VMOVUPS Z15, K1, (AX)(CX*4)
 
-done90:
+done105:
 	LEAQ (AX)(BX*4), AX
 	ADDQ DI, SI
 	DECQ DX
-	JNE  row80
+	JNE  row95
 
-end81:
+end96:
 	VZEROUPPER
 	RET
 
@@ -1775,9 +2016,9 @@ TEXT ·softmaxBackRowsAVX512(SB), NOSPLIT, $0-60
 	MOVQ         grow+48(FP), R9
 	VBROADCASTSS scale+56(FP), Z0
 	TESTQ        BX, BX
-	JE           end92
+	JE           end107
 
-row91:
+row106:
 	MOVQ   R8, R10
 	ANDQ   $-16, R10
 	MOVQ   R8, R11
@@ -1790,24 +2031,24 @@ row91:
 	VPXORD Z1, Z1, Z1
 	XORQ   CX, CX
 	TESTQ  R10, R10
-	JE     tail94
+	JE     tail109
 
-group93:
+group108:
 	VMOVUPS     (DX)(CX*4), Z2
 	VMOVUPS     (AX)(CX*4), Z3
 	VFMADD231PS Z3, Z2, Z1
 	ADDQ        $+16, CX
 	CMPQ        CX, R10
-	JL          group93
+	JL          group108
 
-tail94:
+tail109:
 	TESTQ       R11, R11
-	JE          done95
+	JE          done110
 	VMOVUPS.Z   (DX)(CX*4), K1, Z2
 	VMOVUPS.Z   (AX)(CX*4), K1, Z3
 	VFMADD231PS Z3, Z2, K1, Z1
 
-done95:
+done110:
 	VEXTRACTF64X4 $0x01, Z1, Y2
 	VADDPS        Y2, Y1, Y2
 	VEXTRACTF32X4 $0x01, Y2, X3
@@ -1819,9 +2060,9 @@ done95:
 	VBROADCASTSS  X3, Z2
 	XORQ          CX, CX
 	TESTQ         R10, R10
-	JE            tail97
+	JE            tail112
 
-group96:
+group111:
 	VMOVUPS (DX)(CX*4), Z3
 	VMOVUPS (AX)(CX*4), Z4
 	VSUBPS  Z2, Z4, Z4
@@ -1830,11 +2071,22 @@ group96:
 	VMOVUPS Z3, (AX)(CX*4)
 	ADDQ    $+16, CX
 	CMPQ    CX, R10
-	JL      group96
+	JL      group111
 
-tail97:
-	TESTQ     R11, R11
-	JE        done98
+tail112:
+	TESTQ   R11, R11
+	JE      done114
+	CMPQ    R11, $+8
+	JNE     masked113
+	VMOVUPS (DX)(CX*4), Y3
+	VMOVUPS (AX)(CX*4), Y4
+	VSUBPS  Y2, Y4, Y2
+	VMULPS  Y2, Y3, Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y2, (AX)(CX*4)
+	JMP     done114
+
+masked113:
 	VMOVUPS.Z (DX)(CX*4), K1, Z3
 	VMOVUPS.Z (AX)(CX*4), K1, Z4
 	VSUBPS    Z2, Z4, Z2
@@ -1842,14 +2094,14 @@ tail97:
 	VMULPS    Z0, Z2, Z2
 	VMOVUPS   Z2, K1, (AX)(CX*4)
 
-done98:
+done114:
 	LEAQ (AX)(SI*4), AX
 	LEAQ (DX)(DI*4), DX
 	ADDQ R9, R8
 	DECQ BX
-	JNE  row91
+	JNE  row106
 
-end92:
+end107:
 	VZEROUPPER
 	RET
 
@@ -1871,15 +2123,15 @@ TEXT ·rotateHeadsAVX512(SB), NOSPLIT, $0-40
 	DECL  R10
 	KMOVW R10, K1
 	TESTQ SI, SI
-	JE    end100
+	JE    end116
 
-row99:
+row115:
 	LEAQ  (AX)(DI*4), CX
 	XORQ  R10, R10
 	TESTQ R8, R8
-	JE    tail102
+	JE    tail118
 
-group101:
+group117:
 	VMOVUPS (AX)(R10*4), Z0
 	VMOVUPS (CX)(R10*4), Z1
 	VMOVUPS (DX)(R10*4), Z2
@@ -1894,11 +2146,28 @@ group101:
 	VMOVUPS Z0, (CX)(R10*4)
 	ADDQ    $+16, R10
 	CMPQ    R10, R8
-	JL      group101
+	JL      group117
 
-tail102:
-	TESTQ     R9, R9
-	JE        done103
+tail118:
+	TESTQ   R9, R9
+	JE      done120
+	CMPQ    R9, $+8
+	JNE     masked119
+	VMOVUPS (AX)(R10*4), Y0
+	VMOVUPS (CX)(R10*4), Y1
+	VMOVUPS (DX)(R10*4), Y2
+	VMOVUPS (BX)(R10*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VSUBPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(R10*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VADDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (CX)(R10*4)
+	JMP     done120
+
+masked119:
 	VMOVUPS.Z (AX)(R10*4), K1, Z0
 	VMOVUPS.Z (CX)(R10*4), K1, Z1
 	VMOVUPS.Z (DX)(R10*4), K1, Z2
@@ -1912,13 +2181,13 @@ tail102:
 	VADDPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (CX)(R10*4)
 
-done103:
+done120:
 	LEAQ (AX)(DI*4), AX
 	LEAQ (AX)(DI*4), AX
 	DECQ SI
-	JNE  row99
+	JNE  row115
 
-end100:
+end116:
 	VZEROUPPER
 	RET
 
@@ -1940,15 +2209,15 @@ TEXT ·rotateHeadsBackAVX512(SB), NOSPLIT, $0-40
 	DECL  R10
 	KMOVW R10, K1
 	TESTQ SI, SI
-	JE    end105
+	JE    end122
 
-row104:
+row121:
 	LEAQ  (AX)(DI*4), CX
 	XORQ  R10, R10
 	TESTQ R8, R8
-	JE    tail107
+	JE    tail124
 
-group106:
+group123:
 	VMOVUPS (AX)(R10*4), Z0
 	VMOVUPS (CX)(R10*4), Z1
 	VMOVUPS (DX)(R10*4), Z2
@@ -1963,11 +2232,28 @@ group106:
 	VMOVUPS Z0, (CX)(R10*4)
 	ADDQ    $+16, R10
 	CMPQ    R10, R8
-	JL      group106
+	JL      group123
 
-tail107:
-	TESTQ     R9, R9
-	JE        done108
+tail124:
+	TESTQ   R9, R9
+	JE      done126
+	CMPQ    R9, $+8
+	JNE     masked125
+	VMOVUPS (AX)(R10*4), Y0
+	VMOVUPS (CX)(R10*4), Y1
+	VMOVUPS (DX)(R10*4), Y2
+	VMOVUPS (BX)(R10*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(R10*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VSUBPS  Y0, Y1, Y0
+	VMOVUPS Y0, (CX)(R10*4)
+	JMP     done126
+
+masked125:
 	VMOVUPS.Z (AX)(R10*4), K1, Z0
 	VMOVUPS.Z (CX)(R10*4), K1, Z1
 	VMOVUPS.Z (DX)(R10*4), K1, Z2
@@ -1981,18 +2267,18 @@ tail107:
 	VSUBPS    Z0, Z1, Z0
 	VMOVUPS   Z0, K1, (CX)(R10*4)
 
-done108:
+done126:
 	LEAQ (AX)(DI*4), AX
 	LEAQ (AX)(DI*4), AX
 	DECQ SI
-	JNE  row104
+	JNE  row121
 
-end105:
+end122:
 	VZEROUPPER
 	RET
 
 // func swiGLURowsAVX512(dst *float32, gateUp *float32, rows int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX2, AVX512F, AVX512VL, FMA3
 TEXT ·swiGLURowsAVX512(SB), NOSPLIT, $0-32
 	MOVQ         dst+0(FP), AX
 	MOVQ         gateUp+8(FP), DX
@@ -2023,15 +2309,15 @@ TEXT ·swiGLURowsAVX512(SB), NOSPLIT, $0-32
 	VBROADCASTSS x3efffffe<>+0(SB), Z13
 	VBROADCASTSS x80000000<>+0(SB), Z14
 	TESTQ        BX, BX
-	JE           end110
+	JE           end128
 
-row109:
+row127:
 	LEAQ  (DX)(SI*4), CX
 	XORQ  R9, R9
 	TESTQ DI, DI
-	JE    tail112
+	JE    tail130
 
-group111:
+group129:
 	VMOVUPS      (DX)(R9*4), Z15
 	VPXORD       Z14, Z15, Z16
 	VMULPS       Z0, Z16, Z17
@@ -2061,11 +2347,43 @@ group111:
 	VMOVUPS      Z15, (AX)(R9*4)
 	ADDQ         $+16, R9
 	CMPQ         R9, DI
-	JL           group111
+	JL           group129
 
-tail112:
+tail130:
 	TESTQ        R8, R8
-	JE           done113
+	JE           done132
+	CMPQ         R8, $+8
+	JNE          masked131
+	VMOVUPS      (DX)(R9*4), Y15
+	VPXORD       Y14, Y15, Y16
+	VMULPS       Y0, Y16, Y17
+	VADDPS       Y1, Y17, Y17
+	VSUBPS       Y1, Y17, Y18
+	VMOVUPS      Y16, Y19
+	VFNMADD231PS Y2, Y18, Y19
+	VFNMADD231PS Y3, Y18, Y19
+	VMOVUPS      Y9, Y18
+	VFMADD213PS  Y10, Y19, Y18
+	VFMADD213PS  Y11, Y19, Y18
+	VFMADD213PS  Y12, Y19, Y18
+	VFMADD213PS  Y13, Y19, Y18
+	VFMADD213PS  Y6, Y19, Y18
+	VFMADD213PS  Y6, Y19, Y18
+	VCMPPS       $0x15, Y4, Y16, K2
+	VPSLLD       $0x17, Y17, Y17
+	VPADDD.Z     Y17, Y18, K2, Y18
+	VCMPPS       $0x1e, Y5, Y16, K2
+	VMOVAPS      Y7, K2, Y18
+	VCMPPS       $0x03, Y16, Y16, K2
+	VMOVAPS      Y8, K2, Y18
+	VADDPS       Y6, Y18, Y16
+	VDIVPS       Y16, Y15, Y15
+	VMOVUPS      (CX)(R9*4), Y16
+	VMULPS       Y16, Y15, Y15
+	VMOVUPS      Y15, (AX)(R9*4)
+	JMP          done132
+
+masked131:
 	VMOVUPS.Z    (DX)(R9*4), K1, Z15
 	VPXORD       Z14, Z15, Z16
 	VMULPS       Z0, Z16, Z17
@@ -2094,19 +2412,19 @@ tail112:
 	VMULPS       Z16, Z15, Z15
 	VMOVUPS      Z15, K1, (AX)(R9*4)
 
-done113:
+done132:
 	LEAQ (DX)(SI*4), DX
 	LEAQ (DX)(SI*4), DX
 	LEAQ (AX)(SI*4), AX
 	DECQ BX
-	JNE  row109
+	JNE  row127
 
-end110:
+end128:
 	VZEROUPPER
 	RET
 
 // func swiGLUBackRowsAVX512(dgateUp *float32, dact *float32, gateUp *float32, rows int, n int)
-// Requires: AVX, AVX512F
+// Requires: AVX, AVX2, AVX512F, AVX512VL, FMA3
 TEXT ·swiGLUBackRowsAVX512(SB), NOSPLIT, $0-40
 	MOVQ         dgateUp+0(FP), AX
 	MOVQ         dact+8(FP), DX
@@ -2138,16 +2456,16 @@ TEXT ·swiGLUBackRowsAVX512(SB), NOSPLIT, $0-40
 	VBROADCASTSS x3efffffe<>+0(SB), Z13
 	VBROADCASTSS x80000000<>+0(SB), Z14
 	TESTQ        SI, SI
-	JE           end115
+	JE           end134
 
-row114:
+row133:
 	LEAQ  (BX)(DI*4), R10
 	LEAQ  (AX)(DI*4), CX
 	XORQ  R11, R11
 	TESTQ R8, R8
-	JE    tail117
+	JE    tail136
 
-group116:
+group135:
 	VMOVUPS      (BX)(R11*4), Z15
 	VPXORD       Z14, Z15, Z16
 	VMULPS       Z0, Z16, Z17
@@ -2187,11 +2505,53 @@ group116:
 	VMOVUPS      Z17, (AX)(R11*4)
 	ADDQ         $+16, R11
 	CMPQ         R11, R8
-	JL           group116
+	JL           group135
 
-tail117:
+tail136:
 	TESTQ        R9, R9
-	JE           done118
+	JE           done138
+	CMPQ         R9, $+8
+	JNE          masked137
+	VMOVUPS      (BX)(R11*4), Y15
+	VPXORD       Y14, Y15, Y16
+	VMULPS       Y0, Y16, Y17
+	VADDPS       Y1, Y17, Y17
+	VSUBPS       Y1, Y17, Y18
+	VMOVUPS      Y16, Y19
+	VFNMADD231PS Y2, Y18, Y19
+	VFNMADD231PS Y3, Y18, Y19
+	VMOVUPS      Y9, Y18
+	VFMADD213PS  Y10, Y19, Y18
+	VFMADD213PS  Y11, Y19, Y18
+	VFMADD213PS  Y12, Y19, Y18
+	VFMADD213PS  Y13, Y19, Y18
+	VFMADD213PS  Y6, Y19, Y18
+	VFMADD213PS  Y6, Y19, Y18
+	VCMPPS       $0x15, Y4, Y16, K2
+	VPSLLD       $0x17, Y17, Y17
+	VPADDD.Z     Y17, Y18, K2, Y18
+	VCMPPS       $0x1e, Y5, Y16, K2
+	VMOVAPS      Y7, K2, Y18
+	VCMPPS       $0x03, Y16, Y16, K2
+	VMOVAPS      Y8, K2, Y18
+	VADDPS       Y6, Y18, Y16
+	VMOVUPS      Y6, Y17
+	VDIVPS       Y16, Y17, Y17
+	VMOVUPS      Y6, Y18
+	VSUBPS       Y17, Y18, Y18
+	VFMADD213PS  Y6, Y15, Y18
+	VMULPS       Y18, Y17, Y17
+	VMOVUPS      (DX)(R11*4), Y18
+	VMOVUPS      (R10)(R11*4), Y19
+	VMULPS       Y19, Y18, Y19
+	VMULPS       Y17, Y19, Y17
+	VDIVPS       Y16, Y15, Y15
+	VMULPS       Y15, Y18, Y15
+	VMOVUPS      Y15, (CX)(R11*4)
+	VMOVUPS      Y17, (AX)(R11*4)
+	JMP          done138
+
+masked137:
 	VMOVUPS.Z    (BX)(R11*4), K1, Z15
 	VPXORD       Z14, Z15, Z16
 	VMULPS       Z0, Z16, Z17
@@ -2230,16 +2590,16 @@ tail117:
 	VMOVUPS      Z15, K1, (CX)(R11*4)
 	VMOVUPS      Z17, K1, (AX)(R11*4)
 
-done118:
+done138:
 	LEAQ (AX)(DI*4), AX
 	LEAQ (AX)(DI*4), AX
 	LEAQ (DX)(DI*4), DX
 	LEAQ (BX)(DI*4), BX
 	LEAQ (BX)(DI*4), BX
 	DECQ SI
-	JNE  row114
+	JNE  row133
 
-end115:
+end134:
 	VZEROUPPER
 	RET
 
@@ -2264,30 +2624,32 @@ TEXT ·weighAVX512(SB), NOSPLIT, $0-52
 	VMOVUPS      Z1, Z1
 	VPXORD       Z2, Z2, Z2
 	VPXORD       Z3, Z3, Z3
+	VPXORD       Z4, Z4, Z4
 	XORQ         CX, CX
 	TESTQ        SI, SI
-	JE           tail120
+	JE           tail140
 
-group119:
-	VMOVUPS     (BX)(CX*4), Z5
-	VDIVPS      Z0, Z5, Z5
-	VMOVUPS     Z5, (AX)(CX*4)
-	VFMADD231PS Z3, Z5, Z2
-	VMAXPS      Z1, Z5, Z1
+group139:
+	VMOVUPS     (BX)(CX*4), Z6
+	VDIVPS      Z0, Z6, Z6
+	VMOVUPS     Z6, (AX)(CX*4)
+	VFMADD231PS Z3, Z6, Z2
+	VMAXPS      Z1, Z6, Z1
 	ADDQ        $+16, CX
 	CMPQ        CX, SI
-	JL          group119
+	JL          group139
 
-tail120:
+tail140:
 	TESTQ       DI, DI
-	JE          done121
-	VMOVUPS.Z   (BX)(CX*4), K1, Z5
-	VDIVPS      Z0, Z5, Z0
+	JE          done141
+	VMOVUPS.Z   (BX)(CX*4), K1, Z4
+	VDIVPS      Z0, Z4, Z0
 	VMOVUPS     Z0, K1, (AX)(CX*4)
 	VFMADD231PS Z3, Z0, K1, Z2
 	VMAXPS      Z1, Z0, K1, Z1
+	VMOVAPS     Z0, Z4
 
-done121:
+done141:
 	VEXTRACTF64X4 $0x01, Z2, Y0
 	VADDPS        Y0, Y2, Y0
 	VEXTRACTF32X4 $0x01, Y0, X2
@@ -2307,85 +2669,84 @@ done121:
 	VMAXPS        X0, X1, X1
 	MOVSS         X1, top+40(FP)
 	VBROADCASTSS  X1, Z0
-	VPXORD        Z4, Z4, Z4
+	VPXORD        Z5, Z5, Z5
 	VBROADCASTSS  x3fb8aa3b<>+0(SB), Z1
 	VBROADCASTSS  x4b400000<>+0(SB), Z2
 	VBROADCASTSS  x3f317200<>+0(SB), Z3
-	VBROADCASTSS  x35bfbe8e<>+0(SB), Z5
-	VBROADCASTSS  xc2aea8f6<>+0(SB), Z6
-	VBROADCASTSS  x42b170a4<>+0(SB), Z7
-	VBROADCASTSS  x3f800000<>+0(SB), Z8
-	VBROADCASTSS  x7f800000<>+0(SB), Z9
-	VBROADCASTSS  x7fc00000<>+0(SB), Z10
-	VBROADCASTSS  x3ab511e6<>+0(SB), Z11
-	VBROADCASTSS  x3c091d10<>+0(SB), Z12
-	VBROADCASTSS  x3d2aac79<>+0(SB), Z13
-	VBROADCASTSS  x3e2aaa49<>+0(SB), Z14
-	VBROADCASTSS  x3efffffe<>+0(SB), Z15
+	VBROADCASTSS  x35bfbe8e<>+0(SB), Z6
+	VBROADCASTSS  xc2aea8f6<>+0(SB), Z7
+	VBROADCASTSS  x42b170a4<>+0(SB), Z8
+	VBROADCASTSS  x3f800000<>+0(SB), Z9
+	VBROADCASTSS  x7f800000<>+0(SB), Z10
+	VBROADCASTSS  x7fc00000<>+0(SB), Z11
+	VBROADCASTSS  x3ab511e6<>+0(SB), Z12
+	VBROADCASTSS  x3c091d10<>+0(SB), Z13
+	VBROADCASTSS  x3d2aac79<>+0(SB), Z14
+	VBROADCASTSS  x3e2aaa49<>+0(SB), Z15
+	VBROADCASTSS  x3efffffe<>+0(SB), Z16
 	XORQ          CX, CX
 	TESTQ         SI, SI
-	JE            tail123
+	JE            tail143
 
-group122:
-	VMOVUPS      (AX)(CX*4), Z16
-	VSUBPS       Z0, Z16, Z16
-	VMULPS       Z1, Z16, Z17
-	VADDPS       Z2, Z17, Z17
-	VSUBPS       Z2, Z17, Z18
-	VMOVUPS      Z16, Z19
-	VFNMADD231PS Z3, Z18, Z19
-	VFNMADD231PS Z5, Z18, Z19
-	VMOVUPS      Z11, Z18
-	VFMADD213PS  Z12, Z19, Z18
-	VFMADD213PS  Z13, Z19, Z18
-	VFMADD213PS  Z14, Z19, Z18
-	VFMADD213PS  Z15, Z19, Z18
-	VFMADD213PS  Z8, Z19, Z18
-	VFMADD213PS  Z8, Z19, Z18
-	VCMPPS       $0x15, Z6, Z16, K2
-	VPSLLD       $0x17, Z17, Z17
-	VPADDD.Z     Z17, Z18, K2, Z18
-	VCMPPS       $0x1e, Z7, Z16, K2
-	VMOVAPS      Z9, K2, Z18
-	VCMPPS       $0x03, Z16, Z16, K2
-	VMOVAPS      Z10, K2, Z18
-	VMOVUPS      Z18, (DX)(CX*4)
-	VADDPS       Z18, Z4, Z4
+group142:
+	VMOVUPS      (AX)(CX*4), Z17
+	VSUBPS       Z0, Z17, Z17
+	VMULPS       Z1, Z17, Z18
+	VADDPS       Z2, Z18, Z18
+	VSUBPS       Z2, Z18, Z19
+	VMOVUPS      Z17, Z20
+	VFNMADD231PS Z3, Z19, Z20
+	VFNMADD231PS Z6, Z19, Z20
+	VMOVUPS      Z12, Z19
+	VFMADD213PS  Z13, Z20, Z19
+	VFMADD213PS  Z14, Z20, Z19
+	VFMADD213PS  Z15, Z20, Z19
+	VFMADD213PS  Z16, Z20, Z19
+	VFMADD213PS  Z9, Z20, Z19
+	VFMADD213PS  Z9, Z20, Z19
+	VCMPPS       $0x15, Z7, Z17, K2
+	VPSLLD       $0x17, Z18, Z18
+	VPADDD.Z     Z18, Z19, K2, Z19
+	VCMPPS       $0x1e, Z8, Z17, K2
+	VMOVAPS      Z10, K2, Z19
+	VCMPPS       $0x03, Z17, Z17, K2
+	VMOVAPS      Z11, K2, Z19
+	VMOVUPS      Z19, (DX)(CX*4)
+	VADDPS       Z19, Z5, Z5
 	ADDQ         $+16, CX
 	CMPQ         CX, SI
-	JL           group122
+	JL           group142
 
-tail123:
+tail143:
 	TESTQ        DI, DI
-	JE           done124
-	VMOVUPS.Z    (AX)(CX*4), K1, Z16
-	VSUBPS       Z0, Z16, Z0
+	JE           done144
+	VSUBPS       Z0, Z4, Z0
 	VMULPS       Z1, Z0, Z1
 	VADDPS       Z2, Z1, Z1
 	VSUBPS       Z2, Z1, Z2
-	VMOVUPS      Z0, Z16
-	VFNMADD231PS Z3, Z2, Z16
-	VFNMADD231PS Z5, Z2, Z16
-	VMOVUPS      Z11, Z2
-	VFMADD213PS  Z12, Z16, Z2
-	VFMADD213PS  Z13, Z16, Z2
-	VFMADD213PS  Z14, Z16, Z2
-	VFMADD213PS  Z15, Z16, Z2
-	VFMADD213PS  Z8, Z16, Z2
-	VFMADD213PS  Z8, Z16, Z2
-	VCMPPS       $0x15, Z6, Z0, K2
+	VMOVUPS      Z0, Z4
+	VFNMADD231PS Z3, Z2, Z4
+	VFNMADD231PS Z6, Z2, Z4
+	VMOVUPS      Z12, Z2
+	VFMADD213PS  Z13, Z4, Z2
+	VFMADD213PS  Z14, Z4, Z2
+	VFMADD213PS  Z15, Z4, Z2
+	VFMADD213PS  Z16, Z4, Z2
+	VFMADD213PS  Z9, Z4, Z2
+	VFMADD213PS  Z9, Z4, Z2
+	VCMPPS       $0x15, Z7, Z0, K2
 	VPSLLD       $0x17, Z1, Z1
 	VPADDD.Z     Z1, Z2, K2, Z2
-	VCMPPS       $0x1e, Z7, Z0, K2
-	VMOVAPS      Z9, K2, Z2
-	VCMPPS       $0x03, Z0, Z0, K2
+	VCMPPS       $0x1e, Z8, Z0, K2
 	VMOVAPS      Z10, K2, Z2
+	VCMPPS       $0x03, Z0, Z0, K2
+	VMOVAPS      Z11, K2, Z2
 	VMOVUPS      Z2, K1, (DX)(CX*4)
-	VADDPS       Z2, Z4, K1, Z4
+	VADDPS       Z2, Z5, K1, Z5
 
-done124:
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y0
+done144:
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPS        Y0, Y5, Y0
 	VEXTRACTF32X4 $0x01, Y0, X1
 	VADDPS        X1, X0, X1
 	VPSHUFD       $0x0e, X1, X0
@@ -2409,14 +2770,17 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-28
 	MOVQ    DX, DI
 	NEGQ    DI
 	VMOVUPS (SI)(DI*4), Y0
-	VMOVUPS 32(SI)(DI*4), Y1
+	LEAQ    lanes<>+96(SB), SI
+	MOVQ    DX, DI
+	NEGQ    DI
+	VMOVUPS (SI)(DI*4), Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	XORQ    SI, SI
 	TESTQ   BX, BX
-	JE      tail126
+	JE      tail146
 
-group125:
+group145:
 	VMOVUPS     (AX)(SI*4), Y4
 	VMOVUPS     32(AX)(SI*4), Y5
 	VMOVUPS     (CX)(SI*4), Y6
@@ -2425,11 +2789,11 @@ group125:
 	VFMADD231PS Y7, Y5, Y3
 	ADDQ        $+16, SI
 	CMPQ        SI, BX
-	JL          group125
+	JL          group145
 
-tail126:
+tail146:
 	TESTQ       DX, DX
-	JE          done127
+	JE          done147
 	VMASKMOVPS  (AX)(SI*4), Y0, Y4
 	VMASKMOVPS  32(AX)(SI*4), Y1, Y5
 	VMASKMOVPS  (CX)(SI*4), Y0, Y6
@@ -2441,7 +2805,7 @@ tail126:
 	VBLENDVPS   Y0, Y8, Y2, Y2
 	VBLENDVPS   Y1, Y9, Y3, Y3
 
-done127:
+done147:
 	VADDPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
@@ -2499,25 +2863,28 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-20
 	MOVQ    CX, SI
 	NEGQ    SI
 	VMOVUPS (BX)(SI*4), Y0
-	VMOVUPS 32(BX)(SI*4), Y1
+	LEAQ    lanes<>+96(SB), BX
+	MOVQ    CX, SI
+	NEGQ    SI
+	VMOVUPS (BX)(SI*4), Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	XORQ    BX, BX
 	TESTQ   DX, DX
-	JE      tail129
+	JE      tail149
 
-group128:
+group148:
 	VMOVUPS (AX)(BX*4), Y4
 	VMOVUPS 32(AX)(BX*4), Y5
 	VADDPS  Y4, Y2, Y2
 	VADDPS  Y5, Y3, Y3
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      group128
+	JL      group148
 
-tail129:
+tail149:
 	TESTQ      CX, CX
-	JE         done130
+	JE         done150
 	VMASKMOVPS (AX)(BX*4), Y0, Y4
 	VMASKMOVPS 32(AX)(BX*4), Y1, Y5
 	VADDPS     Y4, Y2, Y4
@@ -2525,7 +2892,7 @@ tail129:
 	VBLENDVPS  Y0, Y4, Y2, Y2
 	VBLENDVPS  Y1, Y5, Y3, Y3
 
-done130:
+done150:
 	VADDPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
@@ -2549,25 +2916,28 @@ TEXT ·maxAVX2(SB), NOSPLIT, $0-20
 	MOVQ    CX, SI
 	NEGQ    SI
 	VMOVUPS (BX)(SI*4), Y0
-	VMOVUPS 32(BX)(SI*4), Y1
+	LEAQ    lanes<>+96(SB), BX
+	MOVQ    CX, SI
+	NEGQ    SI
+	VMOVUPS (BX)(SI*4), Y1
 	VMOVUPS xff800000<>+0(SB), Y2
 	VMOVUPS xff800000<>+0(SB), Y3
 	XORQ    BX, BX
 	TESTQ   DX, DX
-	JE      tail132
+	JE      tail152
 
-group131:
+group151:
 	VMOVUPS (AX)(BX*4), Y4
 	VMOVUPS 32(AX)(BX*4), Y5
 	VMAXPS  Y2, Y4, Y2
 	VMAXPS  Y3, Y5, Y3
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      group131
+	JL      group151
 
-tail132:
+tail152:
 	TESTQ      CX, CX
-	JE         done133
+	JE         done153
 	VMASKMOVPS (AX)(BX*4), Y0, Y4
 	VMASKMOVPS 32(AX)(BX*4), Y1, Y5
 	VMAXPS     Y2, Y4, Y4
@@ -2575,7 +2945,7 @@ tail132:
 	VBLENDVPS  Y0, Y4, Y2, Y2
 	VBLENDVPS  Y1, Y5, Y3, Y3
 
-done133:
+done153:
 	VMAXPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VMAXPS       X1, X0, X1
@@ -2599,27 +2969,30 @@ TEXT ·finiteAVX2(SB), NOSPLIT, $0-20
 	MOVQ    CX, SI
 	NEGQ    SI
 	VMOVUPS (BX)(SI*4), Y0
-	VMOVUPS 32(BX)(SI*4), Y1
+	LEAQ    lanes<>+96(SB), BX
+	MOVQ    CX, SI
+	NEGQ    SI
+	VMOVUPS (BX)(SI*4), Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	XORQ    BX, BX
 	TESTQ   DX, DX
-	JE      tail135
+	JE      tail155
 
-group134:
+group154:
 	VMOVUPS     (AX)(BX*4), Y6
 	VMOVUPS     32(AX)(BX*4), Y7
 	VFMADD231PS Y4, Y6, Y2
 	VFMADD231PS Y5, Y7, Y3
 	ADDQ        $+16, BX
 	CMPQ        BX, DX
-	JL          group134
+	JL          group154
 
-tail135:
+tail155:
 	TESTQ       CX, CX
-	JE          done136
+	JE          done156
 	VMASKMOVPS  (AX)(BX*4), Y0, Y6
 	VMASKMOVPS  32(AX)(BX*4), Y1, Y7
 	VMOVUPS     Y2, Y8
@@ -2629,7 +3002,7 @@ tail135:
 	VBLENDVPS   Y0, Y8, Y2, Y2
 	VBLENDVPS   Y1, Y9, Y3, Y3
 
-done136:
+done156:
 	VADDPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
@@ -2655,117 +3028,130 @@ TEXT ·expAVX2(SB), NOSPLIT, $0-28
 	MOVQ         DX, DI
 	NEGQ         DI
 	VMOVUPS      (SI)(DI*4), Y1
-	VMOVUPS      32(SI)(DI*4), Y2
+	LEAQ         lanes<>+96(SB), SI
+	MOVQ         DX, DI
+	NEGQ         DI
+	VMOVUPS      (SI)(DI*4), Y1
 	XORQ         SI, SI
 	TESTQ        BX, BX
-	JE           tail138
+	JE           tail158
 
-group137:
-	VMOVUPS      (CX)(SI*4), Y3
-	VMOVUPS      32(CX)(SI*4), Y4
-	VSUBPS       Y0, Y3, Y3
-	VSUBPS       Y0, Y4, Y4
-	VMULPS       x3fb8aa3b<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VADDPS       x4b400000<>+0(SB), Y5, Y5
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VSUBPS       x4b400000<>+0(SB), Y5, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VMOVUPS      Y3, Y9
-	VMOVUPS      Y4, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y7, Y9
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y7, Y9
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VMOVUPS      x3ab511e6<>+0(SB), Y7
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y9, Y7
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y9, Y7
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y9, Y7
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y9, Y7
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y3, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       Y5, Y7, Y7
-	VPAND        Y9, Y7, Y7
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y3, Y5
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VBLENDVPS    Y5, x7f800000<>+0(SB), Y7, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VCMPPS       $0x03, Y3, Y3, Y3
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y7, Y7
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VMOVUPS      Y7, (AX)(SI*4)
-	VMOVUPS      Y8, 32(AX)(SI*4)
-	ADDQ         $+16, SI
-	CMPQ         SI, BX
-	JL           group137
-
-tail138:
-	TESTQ        DX, DX
-	JE           done139
-	VMASKMOVPS   (CX)(SI*4), Y1, Y3
-	VMASKMOVPS   32(CX)(SI*4), Y2, Y4
-	VSUBPS       Y0, Y3, Y3
-	VSUBPS       Y0, Y4, Y0
-	VMULPS       x3fb8aa3b<>+0(SB), Y3, Y4
-	VMULPS       x3fb8aa3b<>+0(SB), Y0, Y5
+group157:
+	VMOVUPS      (CX)(SI*4), Y1
+	VMOVUPS      32(CX)(SI*4), Y2
+	VSUBPS       Y0, Y1, Y1
+	VSUBPS       Y0, Y2, Y2
+	VMULPS       x3fb8aa3b<>+0(SB), Y1, Y3
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y4
+	VADDPS       x4b400000<>+0(SB), Y3, Y3
 	VADDPS       x4b400000<>+0(SB), Y4, Y4
-	VADDPS       x4b400000<>+0(SB), Y5, Y5
+	VSUBPS       x4b400000<>+0(SB), Y3, Y5
 	VSUBPS       x4b400000<>+0(SB), Y4, Y6
-	VSUBPS       x4b400000<>+0(SB), Y5, Y7
-	VMOVUPS      Y3, Y8
-	VMOVUPS      Y0, Y9
+	VMOVUPS      Y1, Y7
+	VMOVUPS      Y2, Y8
+	VFNMADD231PS x3f317200<>+0(SB), Y5, Y7
 	VFNMADD231PS x3f317200<>+0(SB), Y6, Y8
-	VFNMADD231PS x3f317200<>+0(SB), Y7, Y9
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y5, Y7
 	VFNMADD231PS x35bfbe8e<>+0(SB), Y6, Y8
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y7, Y9
+	VMOVUPS      x3ab511e6<>+0(SB), Y5
 	VMOVUPS      x3ab511e6<>+0(SB), Y6
-	VMOVUPS      x3ab511e6<>+0(SB), Y7
+	VFMADD213PS  x3c091d10<>+0(SB), Y7, Y5
 	VFMADD213PS  x3c091d10<>+0(SB), Y8, Y6
-	VFMADD213PS  x3c091d10<>+0(SB), Y9, Y7
+	VFMADD213PS  x3d2aac79<>+0(SB), Y7, Y5
 	VFMADD213PS  x3d2aac79<>+0(SB), Y8, Y6
-	VFMADD213PS  x3d2aac79<>+0(SB), Y9, Y7
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y7, Y5
 	VFMADD213PS  x3e2aaa49<>+0(SB), Y8, Y6
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y9, Y7
+	VFMADD213PS  x3efffffe<>+0(SB), Y7, Y5
 	VFMADD213PS  x3efffffe<>+0(SB), Y8, Y6
-	VFMADD213PS  x3efffffe<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y7, Y5
 	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
-	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y7, Y5
 	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
-	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y3, Y8
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y0, Y9
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y1, Y7
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y8
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y5, Y5
+	VPAND        Y7, Y5, Y5
 	VPSLLD       $0x17, Y4, Y4
 	VPADDD       Y4, Y6, Y6
 	VPAND        Y8, Y6, Y6
-	VPSLLD       $0x17, Y5, Y5
-	VPADDD       Y5, Y7, Y7
-	VPAND        Y9, Y7, Y7
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y3, Y4
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y0, Y5
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y1, Y3
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y4
+	VBLENDVPS    Y3, x7f800000<>+0(SB), Y5, Y5
 	VBLENDVPS    Y4, x7f800000<>+0(SB), Y6, Y6
-	VBLENDVPS    Y5, x7f800000<>+0(SB), Y7, Y7
-	VCMPPS       $0x03, Y3, Y3, Y3
-	VCMPPS       $0x03, Y0, Y0, Y0
-	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y6, Y6
-	VBLENDVPS    Y0, x7fc00000<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y6, Y1, (AX)(SI*4)
-	VMASKMOVPS   Y7, Y2, 32(AX)(SI*4)
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VBLENDVPS    Y1, x7fc00000<>+0(SB), Y5, Y5
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y6, Y6
+	VMOVUPS      Y5, (AX)(SI*4)
+	VMOVUPS      Y6, 32(AX)(SI*4)
+	ADDQ         $+16, SI
+	CMPQ         SI, BX
+	JL           group157
 
-done139:
+tail158:
+	TESTQ        DX, DX
+	JE           done160
+	BTQ          $0x03, DX
+	JNC          masked159
+	VMOVUPS      (CX)(SI*4), Y1
+	VSUBPS       Y0, Y1, Y1
+	VMULPS       x3fb8aa3b<>+0(SB), Y1, Y2
+	VADDPS       x4b400000<>+0(SB), Y2, Y2
+	VSUBPS       x4b400000<>+0(SB), Y2, Y3
+	VMOVUPS      Y1, Y4
+	VFNMADD231PS x3f317200<>+0(SB), Y3, Y4
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y3, Y4
+	VMOVUPS      x3ab511e6<>+0(SB), Y3
+	VFMADD213PS  x3c091d10<>+0(SB), Y4, Y3
+	VFMADD213PS  x3d2aac79<>+0(SB), Y4, Y3
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  x3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y1, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        Y4, Y3, Y3
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, x7f800000<>+0(SB), Y3, Y3
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VBLENDVPS    Y1, x7fc00000<>+0(SB), Y3, Y3
+	VMOVUPS      Y3, (AX)(SI*4)
+	ADDQ         $+8, SI
+
+masked159:
+	ANDQ         $+7, DX
+	JE           done160
+	LEAQ         lanes<>+64(SB), BX
+	NEGQ         DX
+	VMOVUPS      (BX)(DX*4), Y1
+	VMASKMOVPS   (CX)(SI*4), Y1, Y2
+	VSUBPS       Y0, Y2, Y0
+	VMULPS       x3fb8aa3b<>+0(SB), Y0, Y2
+	VADDPS       x4b400000<>+0(SB), Y2, Y2
+	VSUBPS       x4b400000<>+0(SB), Y2, Y3
+	VMOVUPS      Y0, Y4
+	VFNMADD231PS x3f317200<>+0(SB), Y3, Y4
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y3, Y4
+	VMOVUPS      x3ab511e6<>+0(SB), Y3
+	VFMADD213PS  x3c091d10<>+0(SB), Y4, Y3
+	VFMADD213PS  x3d2aac79<>+0(SB), Y4, Y3
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  x3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y0, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        Y4, Y3, Y3
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y0, Y2
+	VBLENDVPS    Y2, x7f800000<>+0(SB), Y3, Y3
+	VCMPPS       $0x03, Y0, Y0, Y0
+	VBLENDVPS    Y0, x7fc00000<>+0(SB), Y3, Y3
+	VMASKMOVPS   Y3, Y1, (AX)(SI*4)
+
+done160:
 	VZEROUPPER
 	RET
 
@@ -2783,37 +3169,50 @@ TEXT ·addAVX2(SB), NOSPLIT, $0-32
 	MOVQ    BX, R8
 	NEGQ    R8
 	VMOVUPS (DI)(R8*4), Y0
-	VMOVUPS 32(DI)(R8*4), Y1
+	LEAQ    lanes<>+96(SB), DI
+	MOVQ    BX, R8
+	NEGQ    R8
+	VMOVUPS (DI)(R8*4), Y0
 	XORQ    DI, DI
 	TESTQ   SI, SI
-	JE      tail141
+	JE      tail162
 
-group140:
-	VMOVUPS (CX)(DI*4), Y2
-	VMOVUPS 32(CX)(DI*4), Y3
-	VMOVUPS (DX)(DI*4), Y4
-	VMOVUPS 32(DX)(DI*4), Y5
-	VADDPS  Y4, Y2, Y2
-	VADDPS  Y5, Y3, Y3
-	VMOVUPS Y2, (AX)(DI*4)
-	VMOVUPS Y3, 32(AX)(DI*4)
+group161:
+	VMOVUPS (CX)(DI*4), Y0
+	VMOVUPS 32(CX)(DI*4), Y1
+	VMOVUPS (DX)(DI*4), Y2
+	VMOVUPS 32(DX)(DI*4), Y3
+	VADDPS  Y2, Y0, Y0
+	VADDPS  Y3, Y1, Y1
+	VMOVUPS Y0, (AX)(DI*4)
+	VMOVUPS Y1, 32(AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      group140
+	JL      group161
 
-tail141:
-	TESTQ      BX, BX
-	JE         done142
-	VMASKMOVPS (CX)(DI*4), Y0, Y2
-	VMASKMOVPS 32(CX)(DI*4), Y1, Y3
-	VMASKMOVPS (DX)(DI*4), Y0, Y4
-	VMASKMOVPS 32(DX)(DI*4), Y1, Y5
-	VADDPS     Y4, Y2, Y2
-	VADDPS     Y5, Y3, Y3
-	VMASKMOVPS Y2, Y0, (AX)(DI*4)
-	VMASKMOVPS Y3, Y1, 32(AX)(DI*4)
+tail162:
+	TESTQ   BX, BX
+	JE      done164
+	BTQ     $0x03, BX
+	JNC     masked163
+	VMOVUPS (CX)(DI*4), Y0
+	VMOVUPS (DX)(DI*4), Y1
+	VADDPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(DI*4)
+	ADDQ    $+8, DI
 
-done142:
+masked163:
+	ANDQ       $+7, BX
+	JE         done164
+	LEAQ       lanes<>+64(SB), SI
+	NEGQ       BX
+	VMOVUPS    (SI)(BX*4), Y0
+	VMASKMOVPS (CX)(DI*4), Y0, Y1
+	VMASKMOVPS (DX)(DI*4), Y0, Y2
+	VADDPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(DI*4)
+
+done164:
 	VZEROUPPER
 	RET
 
@@ -2831,37 +3230,50 @@ TEXT ·productAVX2(SB), NOSPLIT, $0-32
 	MOVQ    BX, R8
 	NEGQ    R8
 	VMOVUPS (DI)(R8*4), Y0
-	VMOVUPS 32(DI)(R8*4), Y1
+	LEAQ    lanes<>+96(SB), DI
+	MOVQ    BX, R8
+	NEGQ    R8
+	VMOVUPS (DI)(R8*4), Y0
 	XORQ    DI, DI
 	TESTQ   SI, SI
-	JE      tail144
+	JE      tail166
 
-group143:
-	VMOVUPS (CX)(DI*4), Y2
-	VMOVUPS 32(CX)(DI*4), Y3
-	VMOVUPS (DX)(DI*4), Y4
-	VMOVUPS 32(DX)(DI*4), Y5
-	VMULPS  Y4, Y2, Y2
-	VMULPS  Y5, Y3, Y3
-	VMOVUPS Y2, (AX)(DI*4)
-	VMOVUPS Y3, 32(AX)(DI*4)
+group165:
+	VMOVUPS (CX)(DI*4), Y0
+	VMOVUPS 32(CX)(DI*4), Y1
+	VMOVUPS (DX)(DI*4), Y2
+	VMOVUPS 32(DX)(DI*4), Y3
+	VMULPS  Y2, Y0, Y0
+	VMULPS  Y3, Y1, Y1
+	VMOVUPS Y0, (AX)(DI*4)
+	VMOVUPS Y1, 32(AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      group143
+	JL      group165
 
-tail144:
-	TESTQ      BX, BX
-	JE         done145
-	VMASKMOVPS (CX)(DI*4), Y0, Y2
-	VMASKMOVPS 32(CX)(DI*4), Y1, Y3
-	VMASKMOVPS (DX)(DI*4), Y0, Y4
-	VMASKMOVPS 32(DX)(DI*4), Y1, Y5
-	VMULPS     Y4, Y2, Y2
-	VMULPS     Y5, Y3, Y3
-	VMASKMOVPS Y2, Y0, (AX)(DI*4)
-	VMASKMOVPS Y3, Y1, 32(AX)(DI*4)
+tail166:
+	TESTQ   BX, BX
+	JE      done168
+	BTQ     $0x03, BX
+	JNC     masked167
+	VMOVUPS (CX)(DI*4), Y0
+	VMOVUPS (DX)(DI*4), Y1
+	VMULPS  Y1, Y0, Y0
+	VMOVUPS Y0, (AX)(DI*4)
+	ADDQ    $+8, DI
 
-done145:
+masked167:
+	ANDQ       $+7, BX
+	JE         done168
+	LEAQ       lanes<>+64(SB), SI
+	NEGQ       BX
+	VMOVUPS    (SI)(BX*4), Y0
+	VMASKMOVPS (CX)(DI*4), Y0, Y1
+	VMASKMOVPS (DX)(DI*4), Y0, Y2
+	VMULPS     Y2, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)(DI*4)
+
+done168:
 	VZEROUPPER
 	RET
 
@@ -2879,33 +3291,46 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-28
 	MOVQ         DX, DI
 	NEGQ         DI
 	VMOVUPS      (SI)(DI*4), Y1
-	VMOVUPS      32(SI)(DI*4), Y2
+	LEAQ         lanes<>+96(SB), SI
+	MOVQ         DX, DI
+	NEGQ         DI
+	VMOVUPS      (SI)(DI*4), Y1
 	XORQ         SI, SI
 	TESTQ        BX, BX
-	JE           tail147
+	JE           tail170
 
-group146:
-	VMOVUPS (CX)(SI*4), Y3
-	VMOVUPS 32(CX)(SI*4), Y4
-	VMULPS  Y0, Y3, Y3
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS Y3, (AX)(SI*4)
-	VMOVUPS Y4, 32(AX)(SI*4)
+group169:
+	VMOVUPS (CX)(SI*4), Y1
+	VMOVUPS 32(CX)(SI*4), Y2
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y1, (AX)(SI*4)
+	VMOVUPS Y2, 32(AX)(SI*4)
 	ADDQ    $+16, SI
 	CMPQ    SI, BX
-	JL      group146
+	JL      group169
 
-tail147:
-	TESTQ      DX, DX
-	JE         done148
-	VMASKMOVPS (CX)(SI*4), Y1, Y3
-	VMASKMOVPS 32(CX)(SI*4), Y2, Y4
-	VMULPS     Y0, Y3, Y3
-	VMULPS     Y0, Y4, Y0
-	VMASKMOVPS Y3, Y1, (AX)(SI*4)
-	VMASKMOVPS Y0, Y2, 32(AX)(SI*4)
+tail170:
+	TESTQ   DX, DX
+	JE      done172
+	BTQ     $0x03, DX
+	JNC     masked171
+	VMOVUPS (CX)(SI*4), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(SI*4)
+	ADDQ    $+8, SI
 
-done148:
+masked171:
+	ANDQ       $+7, DX
+	JE         done172
+	LEAQ       lanes<>+64(SB), BX
+	NEGQ       DX
+	VMOVUPS    (BX)(DX*4), Y1
+	VMASKMOVPS (CX)(SI*4), Y1, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)(SI*4)
+
+done172:
 	VZEROUPPER
 	RET
 
@@ -2923,33 +3348,46 @@ TEXT ·divAVX2(SB), NOSPLIT, $0-28
 	MOVQ         DX, DI
 	NEGQ         DI
 	VMOVUPS      (SI)(DI*4), Y1
-	VMOVUPS      32(SI)(DI*4), Y2
+	LEAQ         lanes<>+96(SB), SI
+	MOVQ         DX, DI
+	NEGQ         DI
+	VMOVUPS      (SI)(DI*4), Y1
 	XORQ         SI, SI
 	TESTQ        BX, BX
-	JE           tail150
+	JE           tail174
 
-group149:
-	VMOVUPS (CX)(SI*4), Y3
-	VMOVUPS 32(CX)(SI*4), Y4
-	VDIVPS  Y0, Y3, Y3
-	VDIVPS  Y0, Y4, Y4
-	VMOVUPS Y3, (AX)(SI*4)
-	VMOVUPS Y4, 32(AX)(SI*4)
+group173:
+	VMOVUPS (CX)(SI*4), Y1
+	VMOVUPS 32(CX)(SI*4), Y2
+	VDIVPS  Y0, Y1, Y1
+	VDIVPS  Y0, Y2, Y2
+	VMOVUPS Y1, (AX)(SI*4)
+	VMOVUPS Y2, 32(AX)(SI*4)
 	ADDQ    $+16, SI
 	CMPQ    SI, BX
-	JL      group149
+	JL      group173
 
-tail150:
-	TESTQ      DX, DX
-	JE         done151
-	VMASKMOVPS (CX)(SI*4), Y1, Y3
-	VMASKMOVPS 32(CX)(SI*4), Y2, Y4
-	VDIVPS     Y0, Y3, Y3
-	VDIVPS     Y0, Y4, Y0
-	VMASKMOVPS Y3, Y1, (AX)(SI*4)
-	VMASKMOVPS Y0, Y2, 32(AX)(SI*4)
+tail174:
+	TESTQ   DX, DX
+	JE      done176
+	BTQ     $0x03, DX
+	JNC     masked175
+	VMOVUPS (CX)(SI*4), Y1
+	VDIVPS  Y0, Y1, Y1
+	VMOVUPS Y1, (AX)(SI*4)
+	ADDQ    $+8, SI
 
-done151:
+masked175:
+	ANDQ       $+7, DX
+	JE         done176
+	LEAQ       lanes<>+64(SB), BX
+	NEGQ       DX
+	VMOVUPS    (BX)(DX*4), Y1
+	VMASKMOVPS (CX)(SI*4), Y1, Y2
+	VDIVPS     Y0, Y2, Y0
+	VMASKMOVPS Y0, Y1, (AX)(SI*4)
+
+done176:
 	VZEROUPPER
 	RET
 
@@ -2968,41 +3406,54 @@ TEXT ·scaleProductAVX2(SB), NOSPLIT, $0-36
 	MOVQ         BX, R8
 	NEGQ         R8
 	VMOVUPS      (DI)(R8*4), Y1
-	VMOVUPS      32(DI)(R8*4), Y2
+	LEAQ         lanes<>+96(SB), DI
+	MOVQ         BX, R8
+	NEGQ         R8
+	VMOVUPS      (DI)(R8*4), Y1
 	XORQ         DI, DI
 	TESTQ        SI, SI
-	JE           tail153
+	JE           tail178
 
-group152:
-	VMOVUPS (CX)(DI*4), Y3
-	VMOVUPS 32(CX)(DI*4), Y4
-	VMULPS  Y0, Y3, Y3
-	VMULPS  Y0, Y4, Y4
-	VMOVUPS (DX)(DI*4), Y5
-	VMOVUPS 32(DX)(DI*4), Y6
-	VMULPS  Y5, Y3, Y3
-	VMULPS  Y6, Y4, Y4
-	VMOVUPS Y3, (AX)(DI*4)
-	VMOVUPS Y4, 32(AX)(DI*4)
+group177:
+	VMOVUPS (CX)(DI*4), Y1
+	VMOVUPS 32(CX)(DI*4), Y2
+	VMULPS  Y0, Y1, Y1
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS (DX)(DI*4), Y3
+	VMOVUPS 32(DX)(DI*4), Y4
+	VMULPS  Y3, Y1, Y1
+	VMULPS  Y4, Y2, Y2
+	VMOVUPS Y1, (AX)(DI*4)
+	VMOVUPS Y2, 32(AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      group152
+	JL      group177
 
-tail153:
-	TESTQ      BX, BX
-	JE         done154
-	VMASKMOVPS (CX)(DI*4), Y1, Y3
-	VMASKMOVPS 32(CX)(DI*4), Y2, Y4
-	VMULPS     Y0, Y3, Y3
-	VMULPS     Y0, Y4, Y0
-	VMASKMOVPS (DX)(DI*4), Y1, Y4
-	VMASKMOVPS 32(DX)(DI*4), Y2, Y5
-	VMULPS     Y4, Y3, Y3
-	VMULPS     Y5, Y0, Y0
-	VMASKMOVPS Y3, Y1, (AX)(DI*4)
-	VMASKMOVPS Y0, Y2, 32(AX)(DI*4)
+tail178:
+	TESTQ   BX, BX
+	JE      done180
+	BTQ     $0x03, BX
+	JNC     masked179
+	VMOVUPS (CX)(DI*4), Y1
+	VMULPS  Y0, Y1, Y1
+	VMOVUPS (DX)(DI*4), Y2
+	VMULPS  Y2, Y1, Y1
+	VMOVUPS Y1, (AX)(DI*4)
+	ADDQ    $+8, DI
 
-done154:
+masked179:
+	ANDQ       $+7, BX
+	JE         done180
+	LEAQ       lanes<>+64(SB), SI
+	NEGQ       BX
+	VMOVUPS    (SI)(BX*4), Y1
+	VMASKMOVPS (CX)(DI*4), Y1, Y2
+	VMULPS     Y0, Y2, Y0
+	VMASKMOVPS (DX)(DI*4), Y1, Y2
+	VMULPS     Y2, Y0, Y0
+	VMASKMOVPS Y0, Y1, (AX)(DI*4)
+
+done180:
 	VZEROUPPER
 	RET
 
@@ -3021,45 +3472,58 @@ TEXT ·addScaleProductAVX2(SB), NOSPLIT, $0-36
 	MOVQ         BX, R8
 	NEGQ         R8
 	VMOVUPS      (DI)(R8*4), Y1
-	VMOVUPS      32(DI)(R8*4), Y2
+	LEAQ         lanes<>+96(SB), DI
+	MOVQ         BX, R8
+	NEGQ         R8
+	VMOVUPS      (DI)(R8*4), Y1
 	XORQ         DI, DI
 	TESTQ        SI, SI
-	JE           tail156
+	JE           tail182
 
-group155:
-	VMOVUPS     (DX)(DI*4), Y3
-	VMOVUPS     32(DX)(DI*4), Y4
-	VMULPS      Y0, Y3, Y3
-	VMULPS      Y0, Y4, Y4
-	VMOVUPS     (CX)(DI*4), Y5
-	VMOVUPS     32(CX)(DI*4), Y6
-	VMOVUPS     (AX)(DI*4), Y7
-	VMOVUPS     32(AX)(DI*4), Y8
-	VFMADD213PS Y7, Y5, Y3
-	VFMADD213PS Y8, Y6, Y4
-	VMOVUPS     Y3, (AX)(DI*4)
-	VMOVUPS     Y4, 32(AX)(DI*4)
+group181:
+	VMOVUPS     (DX)(DI*4), Y1
+	VMOVUPS     32(DX)(DI*4), Y2
+	VMULPS      Y0, Y1, Y1
+	VMULPS      Y0, Y2, Y2
+	VMOVUPS     (CX)(DI*4), Y3
+	VMOVUPS     32(CX)(DI*4), Y4
+	VMOVUPS     (AX)(DI*4), Y5
+	VMOVUPS     32(AX)(DI*4), Y6
+	VFMADD213PS Y5, Y3, Y1
+	VFMADD213PS Y6, Y4, Y2
+	VMOVUPS     Y1, (AX)(DI*4)
+	VMOVUPS     Y2, 32(AX)(DI*4)
 	ADDQ        $+16, DI
 	CMPQ        DI, SI
-	JL          group155
+	JL          group181
 
-tail156:
+tail182:
 	TESTQ       BX, BX
-	JE          done157
-	VMASKMOVPS  (DX)(DI*4), Y1, Y3
-	VMASKMOVPS  32(DX)(DI*4), Y2, Y4
-	VMULPS      Y0, Y3, Y3
-	VMULPS      Y0, Y4, Y0
-	VMASKMOVPS  (CX)(DI*4), Y1, Y4
-	VMASKMOVPS  32(CX)(DI*4), Y2, Y5
-	VMASKMOVPS  (AX)(DI*4), Y1, Y6
-	VMASKMOVPS  32(AX)(DI*4), Y2, Y7
-	VFMADD213PS Y6, Y4, Y3
-	VFMADD213PS Y7, Y5, Y0
-	VMASKMOVPS  Y3, Y1, (AX)(DI*4)
-	VMASKMOVPS  Y0, Y2, 32(AX)(DI*4)
+	JE          done184
+	BTQ         $0x03, BX
+	JNC         masked183
+	VMOVUPS     (DX)(DI*4), Y1
+	VMULPS      Y0, Y1, Y1
+	VMOVUPS     (CX)(DI*4), Y2
+	VMOVUPS     (AX)(DI*4), Y3
+	VFMADD213PS Y3, Y2, Y1
+	VMOVUPS     Y1, (AX)(DI*4)
+	ADDQ        $+8, DI
 
-done157:
+masked183:
+	ANDQ        $+7, BX
+	JE          done184
+	LEAQ        lanes<>+64(SB), SI
+	NEGQ        BX
+	VMOVUPS     (SI)(BX*4), Y1
+	VMASKMOVPS  (DX)(DI*4), Y1, Y2
+	VMULPS      Y0, Y2, Y0
+	VMASKMOVPS  (CX)(DI*4), Y1, Y2
+	VMASKMOVPS  (AX)(DI*4), Y1, Y3
+	VFMADD213PS Y3, Y2, Y0
+	VMASKMOVPS  Y0, Y1, (AX)(DI*4)
+
+done184:
 	VZEROUPPER
 	RET
 
@@ -3078,45 +3542,58 @@ TEXT ·softmaxBackAVX2(SB), NOSPLIT, $0-32
 	MOVQ         DX, DI
 	NEGQ         DI
 	VMOVUPS      (SI)(DI*4), Y2
-	VMOVUPS      32(SI)(DI*4), Y3
+	LEAQ         lanes<>+96(SB), SI
+	MOVQ         DX, DI
+	NEGQ         DI
+	VMOVUPS      (SI)(DI*4), Y2
 	XORQ         SI, SI
 	TESTQ        BX, BX
-	JE           tail159
+	JE           tail186
 
-group158:
-	VMOVUPS (CX)(SI*4), Y4
-	VMOVUPS 32(CX)(SI*4), Y5
-	VMOVUPS (AX)(SI*4), Y6
-	VMOVUPS 32(AX)(SI*4), Y7
-	VSUBPS  Y0, Y6, Y6
-	VSUBPS  Y0, Y7, Y7
-	VMULPS  Y6, Y4, Y4
-	VMULPS  Y7, Y5, Y5
-	VMULPS  Y1, Y4, Y4
-	VMULPS  Y1, Y5, Y5
-	VMOVUPS Y4, (AX)(SI*4)
-	VMOVUPS Y5, 32(AX)(SI*4)
+group185:
+	VMOVUPS (CX)(SI*4), Y2
+	VMOVUPS 32(CX)(SI*4), Y3
+	VMOVUPS (AX)(SI*4), Y4
+	VMOVUPS 32(AX)(SI*4), Y5
+	VSUBPS  Y0, Y4, Y4
+	VSUBPS  Y0, Y5, Y5
+	VMULPS  Y4, Y2, Y2
+	VMULPS  Y5, Y3, Y3
+	VMULPS  Y1, Y2, Y2
+	VMULPS  Y1, Y3, Y3
+	VMOVUPS Y2, (AX)(SI*4)
+	VMOVUPS Y3, 32(AX)(SI*4)
 	ADDQ    $+16, SI
 	CMPQ    SI, BX
-	JL      group158
+	JL      group185
 
-tail159:
-	TESTQ      DX, DX
-	JE         done160
-	VMASKMOVPS (CX)(SI*4), Y2, Y4
-	VMASKMOVPS 32(CX)(SI*4), Y3, Y5
-	VMASKMOVPS (AX)(SI*4), Y2, Y6
-	VMASKMOVPS 32(AX)(SI*4), Y3, Y7
-	VSUBPS     Y0, Y6, Y6
-	VSUBPS     Y0, Y7, Y0
-	VMULPS     Y6, Y4, Y4
-	VMULPS     Y0, Y5, Y0
-	VMULPS     Y1, Y4, Y4
+tail186:
+	TESTQ   DX, DX
+	JE      done188
+	BTQ     $0x03, DX
+	JNC     masked187
+	VMOVUPS (CX)(SI*4), Y2
+	VMOVUPS (AX)(SI*4), Y3
+	VSUBPS  Y0, Y3, Y3
+	VMULPS  Y3, Y2, Y2
+	VMULPS  Y1, Y2, Y2
+	VMOVUPS Y2, (AX)(SI*4)
+	ADDQ    $+8, SI
+
+masked187:
+	ANDQ       $+7, DX
+	JE         done188
+	LEAQ       lanes<>+64(SB), BX
+	NEGQ       DX
+	VMOVUPS    (BX)(DX*4), Y2
+	VMASKMOVPS (CX)(SI*4), Y2, Y3
+	VMASKMOVPS (AX)(SI*4), Y2, Y4
+	VSUBPS     Y0, Y4, Y0
+	VMULPS     Y0, Y3, Y0
 	VMULPS     Y1, Y0, Y0
-	VMASKMOVPS Y4, Y2, (AX)(SI*4)
-	VMASKMOVPS Y0, Y3, 32(AX)(SI*4)
+	VMASKMOVPS Y0, Y2, (AX)(SI*4)
 
-done160:
+done188:
 	VZEROUPPER
 	RET
 
@@ -3136,53 +3613,66 @@ TEXT ·normBackAVX2(SB), NOSPLIT, $0-40
 	MOVQ         BX, R8
 	NEGQ         R8
 	VMOVUPS      (DI)(R8*4), Y2
-	VMOVUPS      32(DI)(R8*4), Y3
+	LEAQ         lanes<>+96(SB), DI
+	MOVQ         BX, R8
+	NEGQ         R8
+	VMOVUPS      (DI)(R8*4), Y2
 	XORQ         DI, DI
 	TESTQ        SI, SI
-	JE           tail162
+	JE           tail190
 
-group161:
-	VMOVUPS (CX)(DI*4), Y4
-	VMOVUPS 32(CX)(DI*4), Y5
-	VMOVUPS (DX)(DI*4), Y6
-	VMOVUPS 32(DX)(DI*4), Y7
-	VMULPS  Y1, Y6, Y6
-	VMULPS  Y1, Y7, Y7
-	VSUBPS  Y6, Y4, Y4
-	VSUBPS  Y7, Y5, Y5
-	VMOVUPS (AX)(DI*4), Y6
-	VMOVUPS 32(AX)(DI*4), Y7
-	VMULPS  Y4, Y0, Y4
-	VMULPS  Y5, Y0, Y5
-	VADDPS  Y4, Y6, Y4
-	VADDPS  Y5, Y7, Y5
-	VMOVUPS Y4, (AX)(DI*4)
-	VMOVUPS Y5, 32(AX)(DI*4)
+group189:
+	VMOVUPS (CX)(DI*4), Y2
+	VMOVUPS 32(CX)(DI*4), Y3
+	VMOVUPS (DX)(DI*4), Y4
+	VMOVUPS 32(DX)(DI*4), Y5
+	VMULPS  Y1, Y4, Y4
+	VMULPS  Y1, Y5, Y5
+	VSUBPS  Y4, Y2, Y2
+	VSUBPS  Y5, Y3, Y3
+	VMOVUPS (AX)(DI*4), Y4
+	VMOVUPS 32(AX)(DI*4), Y5
+	VMULPS  Y2, Y0, Y2
+	VMULPS  Y3, Y0, Y3
+	VADDPS  Y2, Y4, Y2
+	VADDPS  Y3, Y5, Y3
+	VMOVUPS Y2, (AX)(DI*4)
+	VMOVUPS Y3, 32(AX)(DI*4)
 	ADDQ    $+16, DI
 	CMPQ    DI, SI
-	JL      group161
+	JL      group189
 
-tail162:
-	TESTQ      BX, BX
-	JE         done163
-	VMASKMOVPS (CX)(DI*4), Y2, Y4
-	VMASKMOVPS 32(CX)(DI*4), Y3, Y5
-	VMASKMOVPS (DX)(DI*4), Y2, Y6
-	VMASKMOVPS 32(DX)(DI*4), Y3, Y7
-	VMULPS     Y1, Y6, Y6
-	VMULPS     Y1, Y7, Y1
-	VSUBPS     Y6, Y4, Y4
-	VSUBPS     Y1, Y5, Y1
-	VMASKMOVPS (AX)(DI*4), Y2, Y5
-	VMASKMOVPS 32(AX)(DI*4), Y3, Y6
-	VMULPS     Y4, Y0, Y4
+tail190:
+	TESTQ   BX, BX
+	JE      done192
+	BTQ     $0x03, BX
+	JNC     masked191
+	VMOVUPS (CX)(DI*4), Y2
+	VMOVUPS (DX)(DI*4), Y3
+	VMULPS  Y1, Y3, Y3
+	VSUBPS  Y3, Y2, Y2
+	VMOVUPS (AX)(DI*4), Y3
+	VMULPS  Y2, Y0, Y2
+	VADDPS  Y2, Y3, Y2
+	VMOVUPS Y2, (AX)(DI*4)
+	ADDQ    $+8, DI
+
+masked191:
+	ANDQ       $+7, BX
+	JE         done192
+	LEAQ       lanes<>+64(SB), SI
+	NEGQ       BX
+	VMOVUPS    (SI)(BX*4), Y2
+	VMASKMOVPS (CX)(DI*4), Y2, Y3
+	VMASKMOVPS (DX)(DI*4), Y2, Y4
+	VMULPS     Y1, Y4, Y1
+	VSUBPS     Y1, Y3, Y1
+	VMASKMOVPS (AX)(DI*4), Y2, Y3
 	VMULPS     Y1, Y0, Y0
-	VADDPS     Y4, Y5, Y1
-	VADDPS     Y0, Y6, Y0
-	VMASKMOVPS Y1, Y2, (AX)(DI*4)
-	VMASKMOVPS Y0, Y3, 32(AX)(DI*4)
+	VADDPS     Y0, Y3, Y0
+	VMASKMOVPS Y0, Y2, (AX)(DI*4)
 
-done163:
+done192:
 	VZEROUPPER
 	RET
 
@@ -3199,123 +3689,128 @@ TEXT ·softmaxAVX2(SB), NOSPLIT, $0-20
 	MOVQ         CX, SI
 	NEGQ         SI
 	VMOVUPS      (BX)(SI*4), Y1
-	VMOVUPS      32(BX)(SI*4), Y2
+	LEAQ         lanes<>+96(SB), BX
+	MOVQ         CX, SI
+	NEGQ         SI
+	VMOVUPS      (BX)(SI*4), Y2
 	VMOVUPS      xff800000<>+0(SB), Y3
 	VMOVUPS      xff800000<>+0(SB), Y4
+	VXORPS       Y5, Y5, Y5
+	VXORPS       Y6, Y6, Y6
 	XORQ         BX, BX
 	TESTQ        DX, DX
-	JE           tail165
+	JE           tail194
 
-group164:
-	VMOVUPS (AX)(BX*4), Y5
-	VMOVUPS 32(AX)(BX*4), Y6
-	VMULPS  Y0, Y5, Y5
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y5, (AX)(BX*4)
-	VMOVUPS Y6, 32(AX)(BX*4)
-	VMAXPS  Y3, Y5, Y3
-	VMAXPS  Y4, Y6, Y4
+group193:
+	VMOVUPS (AX)(BX*4), Y7
+	VMOVUPS 32(AX)(BX*4), Y8
+	VMULPS  Y0, Y7, Y7
+	VMULPS  Y0, Y8, Y8
+	VMAXPS  Y3, Y7, Y3
+	VMAXPS  Y4, Y8, Y4
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      group164
+	JL      group193
 
-tail165:
+tail194:
 	TESTQ      CX, CX
-	JE         done166
-	VMASKMOVPS (AX)(BX*4), Y1, Y5
-	VMASKMOVPS 32(AX)(BX*4), Y2, Y6
-	VMULPS     Y0, Y5, Y5
-	VMULPS     Y0, Y6, Y0
-	VMASKMOVPS Y5, Y1, (AX)(BX*4)
-	VMASKMOVPS Y0, Y2, 32(AX)(BX*4)
-	VMAXPS     Y3, Y5, Y5
-	VMAXPS     Y4, Y0, Y0
-	VBLENDVPS  Y1, Y5, Y3, Y3
-	VBLENDVPS  Y2, Y0, Y4, Y4
+	JE         done195
+	VMASKMOVPS (AX)(BX*4), Y1, Y7
+	VMASKMOVPS 32(AX)(BX*4), Y2, Y8
+	VMULPS     Y0, Y7, Y7
+	VMULPS     Y0, Y8, Y8
+	VMAXPS     Y3, Y7, Y7
+	VMAXPS     Y4, Y8, Y8
+	VBLENDVPS  Y1, Y7, Y3, Y3
+	VBLENDVPS  Y2, Y8, Y4, Y4
 
-done166:
-	VMAXPS       Y4, Y3, Y0
-	VEXTRACTF128 $0x01, Y0, X3
-	VMAXPS       X3, X0, X3
-	VPSHUFD      $0x0e, X3, X0
-	VMAXPS       X0, X3, X3
-	VPSHUFD      $0x01, X3, X0
-	VMAXPS       X0, X3, X3
-	VBROADCASTSS X3, Y0
-	VXORPS       Y3, Y3, Y3
+done195:
+	VMAXPS       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VMAXPS       X4, X3, X4
+	VPSHUFD      $0x0e, X4, X3
+	VMAXPS       X3, X4, X4
+	VPSHUFD      $0x01, X4, X3
+	VMAXPS       X3, X4, X4
+	VBROADCASTSS X4, Y3
 	VXORPS       Y4, Y4, Y4
+	VXORPS       Y7, Y7, Y7
 	XORQ         BX, BX
 	TESTQ        DX, DX
-	JE           tail168
+	JE           tail197
 
-group167:
-	VMOVUPS      (AX)(BX*4), Y5
-	VMOVUPS      32(AX)(BX*4), Y6
-	VSUBPS       Y0, Y5, Y5
-	VSUBPS       Y0, Y6, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VMULPS       x3fb8aa3b<>+0(SB), Y6, Y8
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VADDPS       x4b400000<>+0(SB), Y8, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VSUBPS       x4b400000<>+0(SB), Y8, Y10
-	VMOVUPS      Y5, Y11
-	VMOVUPS      Y6, Y12
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y10, Y12
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y10, Y12
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VMOVUPS      x3ab511e6<>+0(SB), Y10
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y12, Y10
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y12, Y10
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y12, Y10
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y12, Y10
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y6, Y12
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y8, Y10, Y10
-	VPAND        Y12, Y10, Y10
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y6, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VBLENDVPS    Y8, x7f800000<>+0(SB), Y10, Y10
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VCMPPS       $0x03, Y6, Y6, Y6
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VBLENDVPS    Y6, x7fc00000<>+0(SB), Y10, Y10
-	VMOVUPS      Y9, (AX)(BX*4)
-	VMOVUPS      Y10, 32(AX)(BX*4)
-	VADDPS       Y9, Y3, Y3
-	VADDPS       Y10, Y4, Y4
+group196:
+	VMOVUPS      (AX)(BX*4), Y8
+	VMOVUPS      32(AX)(BX*4), Y9
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VSUBPS       Y3, Y8, Y8
+	VSUBPS       Y3, Y9, Y9
+	VMULPS       x3fb8aa3b<>+0(SB), Y8, Y10
+	VMULPS       x3fb8aa3b<>+0(SB), Y9, Y11
+	VADDPS       x4b400000<>+0(SB), Y10, Y10
+	VADDPS       x4b400000<>+0(SB), Y11, Y11
+	VSUBPS       x4b400000<>+0(SB), Y10, Y12
+	VSUBPS       x4b400000<>+0(SB), Y11, Y13
+	VMOVUPS      Y8, Y14
+	VMOVUPS      Y9, Y15
+	VFNMADD231PS x3f317200<>+0(SB), Y12, Y14
+	VFNMADD231PS x3f317200<>+0(SB), Y13, Y15
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y12, Y14
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y13, Y15
+	VMOVUPS      x3ab511e6<>+0(SB), Y12
+	VMOVUPS      x3ab511e6<>+0(SB), Y13
+	VFMADD213PS  x3c091d10<>+0(SB), Y14, Y12
+	VFMADD213PS  x3c091d10<>+0(SB), Y15, Y13
+	VFMADD213PS  x3d2aac79<>+0(SB), Y14, Y12
+	VFMADD213PS  x3d2aac79<>+0(SB), Y15, Y13
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y14, Y12
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y15, Y13
+	VFMADD213PS  x3efffffe<>+0(SB), Y14, Y12
+	VFMADD213PS  x3efffffe<>+0(SB), Y15, Y13
+	VFMADD213PS  x3f800000<>+0(SB), Y14, Y12
+	VFMADD213PS  x3f800000<>+0(SB), Y15, Y13
+	VFMADD213PS  x3f800000<>+0(SB), Y14, Y12
+	VFMADD213PS  x3f800000<>+0(SB), Y15, Y13
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y8, Y14
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y9, Y15
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPAND        Y14, Y12, Y12
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       Y11, Y13, Y13
+	VPAND        Y15, Y13, Y13
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y8, Y10
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y9, Y11
+	VBLENDVPS    Y10, x7f800000<>+0(SB), Y12, Y12
+	VBLENDVPS    Y11, x7f800000<>+0(SB), Y13, Y13
+	VCMPPS       $0x03, Y8, Y8, Y8
+	VCMPPS       $0x03, Y9, Y9, Y9
+	VBLENDVPS    Y8, x7fc00000<>+0(SB), Y12, Y12
+	VBLENDVPS    Y9, x7fc00000<>+0(SB), Y13, Y13
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y13, Y7, Y7
+	VMOVUPS      Y12, (AX)(BX*4)
+	VMOVUPS      Y13, 32(AX)(BX*4)
 	ADDQ         $+16, BX
 	CMPQ         BX, DX
-	JL           group167
+	JL           group196
 
-tail168:
+tail197:
 	TESTQ        CX, CX
-	JE           done169
+	JE           done198
 	VMASKMOVPS   (AX)(BX*4), Y1, Y5
 	VMASKMOVPS   32(AX)(BX*4), Y2, Y6
-	VSUBPS       Y0, Y5, Y5
-	VSUBPS       Y0, Y6, Y0
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y0, Y7
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y0
+	VSUBPS       Y3, Y5, Y5
+	VSUBPS       Y3, Y0, Y0
+	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y3
+	VMULPS       x3fb8aa3b<>+0(SB), Y0, Y6
+	VADDPS       x4b400000<>+0(SB), Y3, Y3
 	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VSUBPS       x4b400000<>+0(SB), Y3, Y8
+	VSUBPS       x4b400000<>+0(SB), Y6, Y9
 	VMOVUPS      Y5, Y10
 	VMOVUPS      Y0, Y11
 	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
@@ -3338,29 +3833,29 @@ tail168:
 	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
 	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y10
 	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y0, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y8, Y8
 	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y9, Y9
 	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y0, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y5, Y5, Y5
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y3
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y0, Y6
+	VBLENDVPS    Y3, x7f800000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y6, x7f800000<>+0(SB), Y9, Y9
+	VCMPPS       $0x03, Y5, Y5, Y3
 	VCMPPS       $0x03, Y0, Y0, Y0
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y8, Y8
+	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y8, Y8
 	VBLENDVPS    Y0, x7fc00000<>+0(SB), Y9, Y9
-	VMASKMOVPS   Y8, Y1, (AX)(BX*4)
-	VMASKMOVPS   Y9, Y2, 32(AX)(BX*4)
-	VADDPS       Y8, Y3, Y0
-	VADDPS       Y9, Y4, Y5
-	VBLENDVPS    Y1, Y0, Y3, Y3
-	VBLENDVPS    Y2, Y5, Y4, Y4
+	VADDPS       Y8, Y4, Y0
+	VADDPS       Y9, Y7, Y3
+	VBLENDVPS    Y1, Y0, Y4, Y4
+	VBLENDVPS    Y2, Y3, Y7, Y7
+	VMOVAPS      Y8, Y5
+	VMOVAPS      Y9, Y6
 
-done169:
-	VADDPS       Y4, Y3, Y0
+done198:
+	VADDPS       Y7, Y4, Y0
 	VEXTRACTF128 $0x01, Y0, X3
 	VADDPS       X3, X0, X3
 	VPSHUFD      $0x0e, X3, X0
@@ -3370,9 +3865,9 @@ done169:
 	VBROADCASTSS X3, Y0
 	XORQ         BX, BX
 	TESTQ        DX, DX
-	JE           tail171
+	JE           tail200
 
-group170:
+group199:
 	VMOVUPS (AX)(BX*4), Y3
 	VMOVUPS 32(AX)(BX*4), Y4
 	VDIVPS  Y0, Y3, Y3
@@ -3381,19 +3876,17 @@ group170:
 	VMOVUPS Y4, 32(AX)(BX*4)
 	ADDQ    $+16, BX
 	CMPQ    BX, DX
-	JL      group170
+	JL      group199
 
-tail171:
+tail200:
 	TESTQ      CX, CX
-	JE         done172
-	VMASKMOVPS (AX)(BX*4), Y1, Y3
-	VMASKMOVPS 32(AX)(BX*4), Y2, Y4
-	VDIVPS     Y0, Y3, Y3
-	VDIVPS     Y0, Y4, Y0
+	JE         done201
+	VDIVPS     Y0, Y5, Y3
+	VDIVPS     Y0, Y6, Y0
 	VMASKMOVPS Y3, Y1, (AX)(BX*4)
 	VMASKMOVPS Y0, Y2, 32(AX)(BX*4)
 
-done172:
+done201:
 	VZEROUPPER
 	RET
 
@@ -3412,69 +3905,82 @@ TEXT ·rotateAVX2(SB), NOSPLIT, $0-40
 	MOVQ    SI, R9
 	NEGQ    R9
 	VMOVUPS (R8)(R9*4), Y0
-	VMOVUPS 32(R8)(R9*4), Y1
+	LEAQ    lanes<>+96(SB), R8
+	MOVQ    SI, R9
+	NEGQ    R9
+	VMOVUPS (R8)(R9*4), Y0
 	XORQ    R8, R8
 	TESTQ   DI, DI
-	JE      tail174
+	JE      tail203
 
-group173:
-	VMOVUPS (AX)(R8*4), Y2
-	VMOVUPS 32(AX)(R8*4), Y3
-	VMOVUPS (CX)(R8*4), Y4
-	VMOVUPS 32(CX)(R8*4), Y5
-	VMOVUPS (DX)(R8*4), Y6
-	VMOVUPS 32(DX)(R8*4), Y7
-	VMOVUPS (BX)(R8*4), Y8
-	VMOVUPS 32(BX)(R8*4), Y9
+group202:
+	VMOVUPS (AX)(R8*4), Y0
+	VMOVUPS 32(AX)(R8*4), Y1
+	VMOVUPS (CX)(R8*4), Y2
+	VMOVUPS 32(CX)(R8*4), Y3
+	VMOVUPS (DX)(R8*4), Y4
+	VMOVUPS 32(DX)(R8*4), Y5
+	VMOVUPS (BX)(R8*4), Y6
+	VMOVUPS 32(BX)(R8*4), Y7
+	VMULPS  Y4, Y0, Y8
+	VMULPS  Y5, Y1, Y9
 	VMULPS  Y6, Y2, Y10
 	VMULPS  Y7, Y3, Y11
-	VMULPS  Y8, Y4, Y12
-	VMULPS  Y9, Y5, Y13
-	VSUBPS  Y12, Y10, Y10
-	VSUBPS  Y13, Y11, Y11
-	VMOVUPS Y10, (AX)(R8*4)
-	VMOVUPS Y11, 32(AX)(R8*4)
-	VMULPS  Y6, Y4, Y4
-	VMULPS  Y7, Y5, Y5
-	VMULPS  Y8, Y2, Y2
-	VMULPS  Y9, Y3, Y3
-	VADDPS  Y2, Y4, Y2
-	VADDPS  Y3, Y5, Y3
-	VMOVUPS Y2, (CX)(R8*4)
-	VMOVUPS Y3, 32(CX)(R8*4)
+	VSUBPS  Y10, Y8, Y8
+	VSUBPS  Y11, Y9, Y9
+	VMOVUPS Y8, (AX)(R8*4)
+	VMOVUPS Y9, 32(AX)(R8*4)
+	VMULPS  Y4, Y2, Y2
+	VMULPS  Y5, Y3, Y3
+	VMULPS  Y6, Y0, Y0
+	VMULPS  Y7, Y1, Y1
+	VADDPS  Y0, Y2, Y0
+	VADDPS  Y1, Y3, Y1
+	VMOVUPS Y0, (CX)(R8*4)
+	VMOVUPS Y1, 32(CX)(R8*4)
 	ADDQ    $+16, R8
 	CMPQ    R8, DI
-	JL      group173
+	JL      group202
 
-tail174:
-	TESTQ      SI, SI
-	JE         done175
-	VMASKMOVPS (AX)(R8*4), Y0, Y2
-	VMASKMOVPS 32(AX)(R8*4), Y1, Y3
-	VMASKMOVPS (CX)(R8*4), Y0, Y4
-	VMASKMOVPS 32(CX)(R8*4), Y1, Y5
-	VMASKMOVPS (DX)(R8*4), Y0, Y6
-	VMASKMOVPS 32(DX)(R8*4), Y1, Y7
-	VMASKMOVPS (BX)(R8*4), Y0, Y8
-	VMASKMOVPS 32(BX)(R8*4), Y1, Y9
-	VMULPS     Y6, Y2, Y10
-	VMULPS     Y7, Y3, Y11
-	VMULPS     Y8, Y4, Y12
-	VMULPS     Y9, Y5, Y13
-	VSUBPS     Y12, Y10, Y10
-	VSUBPS     Y13, Y11, Y11
-	VMASKMOVPS Y10, Y0, (AX)(R8*4)
-	VMASKMOVPS Y11, Y1, 32(AX)(R8*4)
-	VMULPS     Y6, Y4, Y4
-	VMULPS     Y7, Y5, Y5
-	VMULPS     Y8, Y2, Y2
-	VMULPS     Y9, Y3, Y3
-	VADDPS     Y2, Y4, Y2
-	VADDPS     Y3, Y5, Y3
-	VMASKMOVPS Y2, Y0, (CX)(R8*4)
-	VMASKMOVPS Y3, Y1, 32(CX)(R8*4)
+tail203:
+	TESTQ   SI, SI
+	JE      done205
+	BTQ     $0x03, SI
+	JNC     masked204
+	VMOVUPS (AX)(R8*4), Y0
+	VMOVUPS (CX)(R8*4), Y1
+	VMOVUPS (DX)(R8*4), Y2
+	VMOVUPS (BX)(R8*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VSUBPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(R8*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VADDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (CX)(R8*4)
+	ADDQ    $+8, R8
 
-done175:
+masked204:
+	ANDQ       $+7, SI
+	JE         done205
+	LEAQ       lanes<>+64(SB), DI
+	NEGQ       SI
+	VMOVUPS    (DI)(SI*4), Y0
+	VMASKMOVPS (AX)(R8*4), Y0, Y1
+	VMASKMOVPS (CX)(R8*4), Y0, Y2
+	VMASKMOVPS (DX)(R8*4), Y0, Y3
+	VMASKMOVPS (BX)(R8*4), Y0, Y4
+	VMULPS     Y3, Y1, Y5
+	VMULPS     Y4, Y2, Y6
+	VSUBPS     Y6, Y5, Y5
+	VMASKMOVPS Y5, Y0, (AX)(R8*4)
+	VMULPS     Y3, Y2, Y2
+	VMULPS     Y4, Y1, Y1
+	VADDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (CX)(R8*4)
+
+done205:
 	VZEROUPPER
 	RET
 
@@ -3493,69 +3999,82 @@ TEXT ·rotateBackAVX2(SB), NOSPLIT, $0-40
 	MOVQ    SI, R9
 	NEGQ    R9
 	VMOVUPS (R8)(R9*4), Y0
-	VMOVUPS 32(R8)(R9*4), Y1
+	LEAQ    lanes<>+96(SB), R8
+	MOVQ    SI, R9
+	NEGQ    R9
+	VMOVUPS (R8)(R9*4), Y0
 	XORQ    R8, R8
 	TESTQ   DI, DI
-	JE      tail177
+	JE      tail207
 
-group176:
-	VMOVUPS (AX)(R8*4), Y2
-	VMOVUPS 32(AX)(R8*4), Y3
-	VMOVUPS (CX)(R8*4), Y4
-	VMOVUPS 32(CX)(R8*4), Y5
-	VMOVUPS (DX)(R8*4), Y6
-	VMOVUPS 32(DX)(R8*4), Y7
-	VMOVUPS (BX)(R8*4), Y8
-	VMOVUPS 32(BX)(R8*4), Y9
+group206:
+	VMOVUPS (AX)(R8*4), Y0
+	VMOVUPS 32(AX)(R8*4), Y1
+	VMOVUPS (CX)(R8*4), Y2
+	VMOVUPS 32(CX)(R8*4), Y3
+	VMOVUPS (DX)(R8*4), Y4
+	VMOVUPS 32(DX)(R8*4), Y5
+	VMOVUPS (BX)(R8*4), Y6
+	VMOVUPS 32(BX)(R8*4), Y7
+	VMULPS  Y4, Y0, Y8
+	VMULPS  Y5, Y1, Y9
 	VMULPS  Y6, Y2, Y10
 	VMULPS  Y7, Y3, Y11
-	VMULPS  Y8, Y4, Y12
-	VMULPS  Y9, Y5, Y13
-	VADDPS  Y12, Y10, Y10
-	VADDPS  Y13, Y11, Y11
-	VMOVUPS Y10, (AX)(R8*4)
-	VMOVUPS Y11, 32(AX)(R8*4)
-	VMULPS  Y6, Y4, Y4
-	VMULPS  Y7, Y5, Y5
-	VMULPS  Y8, Y2, Y2
-	VMULPS  Y9, Y3, Y3
-	VSUBPS  Y2, Y4, Y2
-	VSUBPS  Y3, Y5, Y3
-	VMOVUPS Y2, (CX)(R8*4)
-	VMOVUPS Y3, 32(CX)(R8*4)
+	VADDPS  Y10, Y8, Y8
+	VADDPS  Y11, Y9, Y9
+	VMOVUPS Y8, (AX)(R8*4)
+	VMOVUPS Y9, 32(AX)(R8*4)
+	VMULPS  Y4, Y2, Y2
+	VMULPS  Y5, Y3, Y3
+	VMULPS  Y6, Y0, Y0
+	VMULPS  Y7, Y1, Y1
+	VSUBPS  Y0, Y2, Y0
+	VSUBPS  Y1, Y3, Y1
+	VMOVUPS Y0, (CX)(R8*4)
+	VMOVUPS Y1, 32(CX)(R8*4)
 	ADDQ    $+16, R8
 	CMPQ    R8, DI
-	JL      group176
+	JL      group206
 
-tail177:
-	TESTQ      SI, SI
-	JE         done178
-	VMASKMOVPS (AX)(R8*4), Y0, Y2
-	VMASKMOVPS 32(AX)(R8*4), Y1, Y3
-	VMASKMOVPS (CX)(R8*4), Y0, Y4
-	VMASKMOVPS 32(CX)(R8*4), Y1, Y5
-	VMASKMOVPS (DX)(R8*4), Y0, Y6
-	VMASKMOVPS 32(DX)(R8*4), Y1, Y7
-	VMASKMOVPS (BX)(R8*4), Y0, Y8
-	VMASKMOVPS 32(BX)(R8*4), Y1, Y9
-	VMULPS     Y6, Y2, Y10
-	VMULPS     Y7, Y3, Y11
-	VMULPS     Y8, Y4, Y12
-	VMULPS     Y9, Y5, Y13
-	VADDPS     Y12, Y10, Y10
-	VADDPS     Y13, Y11, Y11
-	VMASKMOVPS Y10, Y0, (AX)(R8*4)
-	VMASKMOVPS Y11, Y1, 32(AX)(R8*4)
-	VMULPS     Y6, Y4, Y4
-	VMULPS     Y7, Y5, Y5
-	VMULPS     Y8, Y2, Y2
-	VMULPS     Y9, Y3, Y3
-	VSUBPS     Y2, Y4, Y2
-	VSUBPS     Y3, Y5, Y3
-	VMASKMOVPS Y2, Y0, (CX)(R8*4)
-	VMASKMOVPS Y3, Y1, 32(CX)(R8*4)
+tail207:
+	TESTQ   SI, SI
+	JE      done209
+	BTQ     $0x03, SI
+	JNC     masked208
+	VMOVUPS (AX)(R8*4), Y0
+	VMOVUPS (CX)(R8*4), Y1
+	VMOVUPS (DX)(R8*4), Y2
+	VMOVUPS (BX)(R8*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(R8*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VSUBPS  Y0, Y1, Y0
+	VMOVUPS Y0, (CX)(R8*4)
+	ADDQ    $+8, R8
 
-done178:
+masked208:
+	ANDQ       $+7, SI
+	JE         done209
+	LEAQ       lanes<>+64(SB), DI
+	NEGQ       SI
+	VMOVUPS    (DI)(SI*4), Y0
+	VMASKMOVPS (AX)(R8*4), Y0, Y1
+	VMASKMOVPS (CX)(R8*4), Y0, Y2
+	VMASKMOVPS (DX)(R8*4), Y0, Y3
+	VMASKMOVPS (BX)(R8*4), Y0, Y4
+	VMULPS     Y3, Y1, Y5
+	VMULPS     Y4, Y2, Y6
+	VADDPS     Y6, Y5, Y5
+	VMASKMOVPS Y5, Y0, (AX)(R8*4)
+	VMULPS     Y3, Y2, Y2
+	VMULPS     Y4, Y1, Y1
+	VSUBPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (CX)(R8*4)
+
+done209:
 	VZEROUPPER
 	RET
 
@@ -3573,133 +4092,146 @@ TEXT ·swiGLUAVX2(SB), NOSPLIT, $0-32
 	MOVQ    BX, R8
 	NEGQ    R8
 	VMOVUPS (DI)(R8*4), Y0
-	VMOVUPS 32(DI)(R8*4), Y1
+	LEAQ    lanes<>+96(SB), DI
+	MOVQ    BX, R8
+	NEGQ    R8
+	VMOVUPS (DI)(R8*4), Y0
 	XORQ    DI, DI
 	TESTQ   SI, SI
-	JE      tail180
+	JE      tail211
 
-group179:
-	VMOVUPS      (CX)(DI*4), Y2
-	VMOVUPS      32(CX)(DI*4), Y3
-	VPXOR        x80000000<>+0(SB), Y2, Y4
-	VPXOR        x80000000<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VMOVUPS      Y4, Y10
-	VMOVUPS      Y5, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VADDPS       x3f800000<>+0(SB), Y8, Y4
-	VADDPS       x3f800000<>+0(SB), Y9, Y5
-	VDIVPS       Y4, Y2, Y2
-	VDIVPS       Y5, Y3, Y3
-	VMOVUPS      (DX)(DI*4), Y4
-	VMOVUPS      32(DX)(DI*4), Y5
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y5, Y3, Y3
-	VMOVUPS      Y2, (AX)(DI*4)
-	VMOVUPS      Y3, 32(AX)(DI*4)
+group210:
+	VMOVUPS      (CX)(DI*4), Y0
+	VMOVUPS      32(CX)(DI*4), Y1
+	VPXOR        x80000000<>+0(SB), Y0, Y2
+	VPXOR        x80000000<>+0(SB), Y1, Y3
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y4
+	VMULPS       x3fb8aa3b<>+0(SB), Y3, Y5
+	VADDPS       x4b400000<>+0(SB), Y4, Y4
+	VADDPS       x4b400000<>+0(SB), Y5, Y5
+	VSUBPS       x4b400000<>+0(SB), Y4, Y6
+	VSUBPS       x4b400000<>+0(SB), Y5, Y7
+	VMOVUPS      Y2, Y8
+	VMOVUPS      Y3, Y9
+	VFNMADD231PS x3f317200<>+0(SB), Y6, Y8
+	VFNMADD231PS x3f317200<>+0(SB), Y7, Y9
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y6, Y8
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y7, Y9
+	VMOVUPS      x3ab511e6<>+0(SB), Y6
+	VMOVUPS      x3ab511e6<>+0(SB), Y7
+	VFMADD213PS  x3c091d10<>+0(SB), Y8, Y6
+	VFMADD213PS  x3c091d10<>+0(SB), Y9, Y7
+	VFMADD213PS  x3d2aac79<>+0(SB), Y8, Y6
+	VFMADD213PS  x3d2aac79<>+0(SB), Y9, Y7
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y9, Y7
+	VFMADD213PS  x3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  x3efffffe<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y8
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y3, Y9
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VPAND        Y8, Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VPAND        Y9, Y7, Y7
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y4
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y3, Y5
+	VBLENDVPS    Y4, x7f800000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y5, x7f800000<>+0(SB), Y7, Y7
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VCMPPS       $0x03, Y3, Y3, Y3
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y7, Y7
+	VADDPS       x3f800000<>+0(SB), Y6, Y2
+	VADDPS       x3f800000<>+0(SB), Y7, Y3
+	VDIVPS       Y2, Y0, Y0
+	VDIVPS       Y3, Y1, Y1
+	VMOVUPS      (DX)(DI*4), Y2
+	VMOVUPS      32(DX)(DI*4), Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (AX)(DI*4)
+	VMOVUPS      Y1, 32(AX)(DI*4)
 	ADDQ         $+16, DI
 	CMPQ         DI, SI
-	JL           group179
+	JL           group210
 
-tail180:
+tail211:
 	TESTQ        BX, BX
-	JE           done181
-	VMASKMOVPS   (CX)(DI*4), Y0, Y2
-	VMASKMOVPS   32(CX)(DI*4), Y1, Y3
-	VPXOR        x80000000<>+0(SB), Y2, Y4
-	VPXOR        x80000000<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VMOVUPS      Y4, Y10
-	VMOVUPS      Y5, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VADDPS       x3f800000<>+0(SB), Y8, Y4
-	VADDPS       x3f800000<>+0(SB), Y9, Y5
-	VDIVPS       Y4, Y2, Y2
-	VDIVPS       Y5, Y3, Y3
-	VMASKMOVPS   (DX)(DI*4), Y0, Y4
-	VMASKMOVPS   32(DX)(DI*4), Y1, Y5
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y5, Y3, Y3
-	VMASKMOVPS   Y2, Y0, (AX)(DI*4)
-	VMASKMOVPS   Y3, Y1, 32(AX)(DI*4)
+	JE           done213
+	BTQ          $0x03, BX
+	JNC          masked212
+	VMOVUPS      (CX)(DI*4), Y0
+	VPXOR        x80000000<>+0(SB), Y0, Y1
+	VMULPS       x3fb8aa3b<>+0(SB), Y1, Y2
+	VADDPS       x4b400000<>+0(SB), Y2, Y2
+	VSUBPS       x4b400000<>+0(SB), Y2, Y3
+	VMOVUPS      Y1, Y4
+	VFNMADD231PS x3f317200<>+0(SB), Y3, Y4
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y3, Y4
+	VMOVUPS      x3ab511e6<>+0(SB), Y3
+	VFMADD213PS  x3c091d10<>+0(SB), Y4, Y3
+	VFMADD213PS  x3d2aac79<>+0(SB), Y4, Y3
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  x3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y1, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        Y4, Y3, Y3
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, x7f800000<>+0(SB), Y3, Y3
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VBLENDVPS    Y1, x7fc00000<>+0(SB), Y3, Y3
+	VADDPS       x3f800000<>+0(SB), Y3, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      (DX)(DI*4), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(DI*4)
+	ADDQ         $+8, DI
 
-done181:
+masked212:
+	ANDQ         $+7, BX
+	JE           done213
+	LEAQ         lanes<>+64(SB), SI
+	NEGQ         BX
+	VMOVUPS      (SI)(BX*4), Y0
+	VMASKMOVPS   (CX)(DI*4), Y0, Y1
+	VPXOR        x80000000<>+0(SB), Y1, Y2
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y3
+	VADDPS       x4b400000<>+0(SB), Y3, Y3
+	VSUBPS       x4b400000<>+0(SB), Y3, Y4
+	VMOVUPS      Y2, Y5
+	VFNMADD231PS x3f317200<>+0(SB), Y4, Y5
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y4, Y5
+	VMOVUPS      x3ab511e6<>+0(SB), Y4
+	VFMADD213PS  x3c091d10<>+0(SB), Y5, Y4
+	VFMADD213PS  x3d2aac79<>+0(SB), Y5, Y4
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  x3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y5, Y4
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y5
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPAND        Y5, Y4, Y4
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y3
+	VBLENDVPS    Y3, x7f800000<>+0(SB), Y4, Y4
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y4, Y4
+	VADDPS       x3f800000<>+0(SB), Y4, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMASKMOVPS   (DX)(DI*4), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(DI*4)
+
+done213:
 	VZEROUPPER
 	RET
 
@@ -3719,173 +4251,186 @@ TEXT ·swiGLUBackAVX2(SB), NOSPLIT, $0-48
 	MOVQ    DI, R10
 	NEGQ    R10
 	VMOVUPS (R9)(R10*4), Y0
-	VMOVUPS 32(R9)(R10*4), Y1
+	LEAQ    lanes<>+96(SB), R9
+	MOVQ    DI, R10
+	NEGQ    R10
+	VMOVUPS (R9)(R10*4), Y0
 	XORQ    R9, R9
 	TESTQ   R8, R8
-	JE      tail183
+	JE      tail215
 
-group182:
-	VMOVUPS      (BX)(R9*4), Y2
-	VMOVUPS      32(BX)(R9*4), Y3
-	VPXOR        x80000000<>+0(SB), Y2, Y4
-	VPXOR        x80000000<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VMOVUPS      Y4, Y10
-	VMOVUPS      Y5, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VADDPS       x3f800000<>+0(SB), Y8, Y4
-	VADDPS       x3f800000<>+0(SB), Y9, Y5
+group214:
+	VMOVUPS      (BX)(R9*4), Y0
+	VMOVUPS      32(BX)(R9*4), Y1
+	VPXOR        x80000000<>+0(SB), Y0, Y2
+	VPXOR        x80000000<>+0(SB), Y1, Y3
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y4
+	VMULPS       x3fb8aa3b<>+0(SB), Y3, Y5
+	VADDPS       x4b400000<>+0(SB), Y4, Y4
+	VADDPS       x4b400000<>+0(SB), Y5, Y5
+	VSUBPS       x4b400000<>+0(SB), Y4, Y6
+	VSUBPS       x4b400000<>+0(SB), Y5, Y7
+	VMOVUPS      Y2, Y8
+	VMOVUPS      Y3, Y9
+	VFNMADD231PS x3f317200<>+0(SB), Y6, Y8
+	VFNMADD231PS x3f317200<>+0(SB), Y7, Y9
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y6, Y8
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y7, Y9
+	VMOVUPS      x3ab511e6<>+0(SB), Y6
+	VMOVUPS      x3ab511e6<>+0(SB), Y7
+	VFMADD213PS  x3c091d10<>+0(SB), Y8, Y6
+	VFMADD213PS  x3c091d10<>+0(SB), Y9, Y7
+	VFMADD213PS  x3d2aac79<>+0(SB), Y8, Y6
+	VFMADD213PS  x3d2aac79<>+0(SB), Y9, Y7
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y9, Y7
+	VFMADD213PS  x3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  x3efffffe<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y8
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y3, Y9
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VPAND        Y8, Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VPAND        Y9, Y7, Y7
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y4
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y3, Y5
+	VBLENDVPS    Y4, x7f800000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y5, x7f800000<>+0(SB), Y7, Y7
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VCMPPS       $0x03, Y3, Y3, Y3
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y7, Y7
+	VADDPS       x3f800000<>+0(SB), Y6, Y2
+	VADDPS       x3f800000<>+0(SB), Y7, Y3
+	VMOVUPS      x3f800000<>+0(SB), Y4
+	VMOVUPS      x3f800000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y4
+	VDIVPS       Y3, Y5, Y5
 	VMOVUPS      x3f800000<>+0(SB), Y6
 	VMOVUPS      x3f800000<>+0(SB), Y7
-	VDIVPS       Y4, Y6, Y6
-	VDIVPS       Y5, Y7, Y7
-	VMOVUPS      x3f800000<>+0(SB), Y8
-	VMOVUPS      x3f800000<>+0(SB), Y9
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y2, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y3, Y9
-	VMULPS       Y8, Y6, Y6
-	VMULPS       Y9, Y7, Y7
-	VMOVUPS      (DX)(R9*4), Y8
-	VMOVUPS      32(DX)(R9*4), Y9
-	VMOVUPS      (SI)(R9*4), Y10
-	VMOVUPS      32(SI)(R9*4), Y11
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y6, Y10, Y6
-	VMULPS       Y7, Y11, Y7
-	VDIVPS       Y4, Y2, Y2
-	VDIVPS       Y5, Y3, Y3
-	VMULPS       Y2, Y8, Y2
-	VMULPS       Y3, Y9, Y3
-	VMOVUPS      Y2, (CX)(R9*4)
-	VMOVUPS      Y3, 32(CX)(R9*4)
-	VMOVUPS      Y6, (AX)(R9*4)
-	VMOVUPS      Y7, 32(AX)(R9*4)
+	VSUBPS       Y4, Y6, Y6
+	VSUBPS       Y5, Y7, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y0, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y1, Y7
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y7, Y5, Y5
+	VMOVUPS      (DX)(R9*4), Y6
+	VMOVUPS      32(DX)(R9*4), Y7
+	VMOVUPS      (SI)(R9*4), Y8
+	VMOVUPS      32(SI)(R9*4), Y9
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y4, Y8, Y4
+	VMULPS       Y5, Y9, Y5
+	VDIVPS       Y2, Y0, Y0
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y0, Y6, Y0
+	VMULPS       Y1, Y7, Y1
+	VMOVUPS      Y0, (CX)(R9*4)
+	VMOVUPS      Y1, 32(CX)(R9*4)
+	VMOVUPS      Y4, (AX)(R9*4)
+	VMOVUPS      Y5, 32(AX)(R9*4)
 	ADDQ         $+16, R9
 	CMPQ         R9, R8
-	JL           group182
+	JL           group214
 
-tail183:
+tail215:
 	TESTQ        DI, DI
-	JE           done184
-	VMASKMOVPS   (BX)(R9*4), Y0, Y2
-	VMASKMOVPS   32(BX)(R9*4), Y1, Y3
-	VPXOR        x80000000<>+0(SB), Y2, Y4
-	VPXOR        x80000000<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VMOVUPS      Y4, Y10
-	VMOVUPS      Y5, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VADDPS       x3f800000<>+0(SB), Y8, Y4
-	VADDPS       x3f800000<>+0(SB), Y9, Y5
-	VMOVUPS      x3f800000<>+0(SB), Y6
-	VMOVUPS      x3f800000<>+0(SB), Y7
-	VDIVPS       Y4, Y6, Y6
-	VDIVPS       Y5, Y7, Y7
-	VMOVUPS      x3f800000<>+0(SB), Y8
-	VMOVUPS      x3f800000<>+0(SB), Y9
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y2, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y3, Y9
-	VMULPS       Y8, Y6, Y6
-	VMULPS       Y9, Y7, Y7
-	VMASKMOVPS   (DX)(R9*4), Y0, Y8
-	VMASKMOVPS   32(DX)(R9*4), Y1, Y9
-	VMASKMOVPS   (SI)(R9*4), Y0, Y10
-	VMASKMOVPS   32(SI)(R9*4), Y1, Y11
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y6, Y10, Y6
-	VMULPS       Y7, Y11, Y7
-	VDIVPS       Y4, Y2, Y2
-	VDIVPS       Y5, Y3, Y3
-	VMULPS       Y2, Y8, Y2
-	VMULPS       Y3, Y9, Y3
-	VMASKMOVPS   Y2, Y0, (CX)(R9*4)
-	VMASKMOVPS   Y3, Y1, 32(CX)(R9*4)
-	VMASKMOVPS   Y6, Y0, (AX)(R9*4)
-	VMASKMOVPS   Y7, Y1, 32(AX)(R9*4)
+	JE           done217
+	BTQ          $0x03, DI
+	JNC          masked216
+	VMOVUPS      (BX)(R9*4), Y0
+	VPXOR        x80000000<>+0(SB), Y0, Y1
+	VMULPS       x3fb8aa3b<>+0(SB), Y1, Y2
+	VADDPS       x4b400000<>+0(SB), Y2, Y2
+	VSUBPS       x4b400000<>+0(SB), Y2, Y3
+	VMOVUPS      Y1, Y4
+	VFNMADD231PS x3f317200<>+0(SB), Y3, Y4
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y3, Y4
+	VMOVUPS      x3ab511e6<>+0(SB), Y3
+	VFMADD213PS  x3c091d10<>+0(SB), Y4, Y3
+	VFMADD213PS  x3d2aac79<>+0(SB), Y4, Y3
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  x3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y1, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        Y4, Y3, Y3
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, x7f800000<>+0(SB), Y3, Y3
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VBLENDVPS    Y1, x7fc00000<>+0(SB), Y3, Y3
+	VADDPS       x3f800000<>+0(SB), Y3, Y1
+	VMOVUPS      x3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y2
+	VMOVUPS      x3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y0, Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      (DX)(R9*4), Y3
+	VMOVUPS      (SI)(R9*4), Y4
+	VMULPS       Y4, Y3, Y4
+	VMULPS       Y2, Y4, Y2
+	VDIVPS       Y1, Y0, Y0
+	VMULPS       Y0, Y3, Y0
+	VMOVUPS      Y0, (CX)(R9*4)
+	VMOVUPS      Y2, (AX)(R9*4)
+	ADDQ         $+8, R9
 
-done184:
+masked216:
+	ANDQ         $+7, DI
+	JE           done217
+	LEAQ         lanes<>+64(SB), R8
+	NEGQ         DI
+	VMOVUPS      (R8)(DI*4), Y0
+	VMASKMOVPS   (BX)(R9*4), Y0, Y1
+	VPXOR        x80000000<>+0(SB), Y1, Y2
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y3
+	VADDPS       x4b400000<>+0(SB), Y3, Y3
+	VSUBPS       x4b400000<>+0(SB), Y3, Y4
+	VMOVUPS      Y2, Y5
+	VFNMADD231PS x3f317200<>+0(SB), Y4, Y5
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y4, Y5
+	VMOVUPS      x3ab511e6<>+0(SB), Y4
+	VFMADD213PS  x3c091d10<>+0(SB), Y5, Y4
+	VFMADD213PS  x3d2aac79<>+0(SB), Y5, Y4
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  x3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y5, Y4
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y5
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPAND        Y5, Y4, Y4
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y3
+	VBLENDVPS    Y3, x7f800000<>+0(SB), Y4, Y4
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y4, Y4
+	VADDPS       x3f800000<>+0(SB), Y4, Y2
+	VMOVUPS      x3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y3
+	VMOVUPS      x3f800000<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y1, Y4
+	VMULPS       Y4, Y3, Y3
+	VMASKMOVPS   (DX)(R9*4), Y0, Y4
+	VMASKMOVPS   (SI)(R9*4), Y0, Y5
+	VMULPS       Y5, Y4, Y5
+	VMULPS       Y3, Y5, Y3
+	VDIVPS       Y2, Y1, Y1
+	VMULPS       Y1, Y4, Y1
+	VMASKMOVPS   Y1, Y0, (CX)(R9*4)
+	VMASKMOVPS   Y3, Y0, (AX)(R9*4)
+
+done217:
 	VZEROUPPER
 	RET
 
@@ -3905,16 +4450,19 @@ TEXT ·adamWAVX2(SB), NOSPLIT, $0-52
 	MOVQ    DI, R10
 	NEGQ    R10
 	VMOVUPS (R9)(R10*4), Y0
-	VMOVUPS 32(R9)(R10*4), Y1
+	LEAQ    lanes<>+96(SB), R9
+	MOVQ    DI, R10
+	NEGQ    R10
+	VMOVUPS (R9)(R10*4), Y1
 	VXORPS  Y2, Y2, Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	VXORPS  Y5, Y5, Y5
 	XORQ    R9, R9
 	TESTQ   R8, R8
-	JE      tail186
+	JE      tail219
 
-group185:
+group218:
 	VMOVUPS      (BX)(R9*4), Y6
 	VMOVUPS      32(BX)(R9*4), Y7
 	VBROADCASTSS (SI), Y8
@@ -3977,11 +4525,11 @@ group185:
 	VFMADD231PS  Y5, Y7, Y3
 	ADDQ         $+16, R9
 	CMPQ         R9, R8
-	JL           group185
+	JL           group218
 
-tail186:
+tail219:
 	TESTQ        DI, DI
-	JE           done187
+	JE           done220
 	VMASKMOVPS   (BX)(R9*4), Y0, Y6
 	VMASKMOVPS   32(BX)(R9*4), Y1, Y7
 	VBROADCASTSS (SI), Y8
@@ -4055,7 +4603,7 @@ tail186:
 	VBLENDVPS    Y0, Y8, Y2, Y2
 	VBLENDVPS    Y1, Y9, Y3, Y3
 
-done187:
+done220:
 	VADDPS       Y3, Y2, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1
@@ -4087,29 +4635,32 @@ TEXT ·normRowsAVX2(SB), NOSPLIT, $0-56
 	MOVQ         R9, R11
 	NEGQ         R11
 	VMOVUPS      (R10)(R11*4), Y3
-	VMOVUPS      32(R10)(R11*4), Y4
+	LEAQ         lanes<>+96(SB), R10
+	MOVQ         R9, R11
+	NEGQ         R11
+	VMOVUPS      (R10)(R11*4), Y4
 	TESTQ        SI, SI
-	JE           end189
+	JE           end222
 
-row188:
+row221:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	XORQ   R10, R10
 	TESTQ  R8, R8
-	JE     tail191
+	JE     tail224
 
-group190:
+group223:
 	VMOVUPS     (DX)(R10*4), Y7
 	VMOVUPS     32(DX)(R10*4), Y8
 	VFMADD231PS Y7, Y7, Y5
 	VFMADD231PS Y8, Y8, Y6
 	ADDQ        $+16, R10
 	CMPQ        R10, R8
-	JL          group190
+	JL          group223
 
-tail191:
+tail224:
 	TESTQ       R9, R9
-	JE          done192
+	JE          done225
 	VMASKMOVPS  (DX)(R10*4), Y3, Y7
 	VMASKMOVPS  32(DX)(R10*4), Y4, Y8
 	VMOVUPS     Y5, Y9
@@ -4119,7 +4670,7 @@ tail191:
 	VBLENDVPS   Y3, Y9, Y5, Y5
 	VBLENDVPS   Y4, Y10, Y6, Y6
 
-done192:
+done225:
 	VADDPS       Y6, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X6
 	VADDPS       X6, X5, X6
@@ -4135,9 +4686,9 @@ done192:
 	VBROADCASTSS X6, Y5
 	XORQ         R10, R10
 	TESTQ        R8, R8
-	JE           tail194
+	JE           tail227
 
-group193:
+group226:
 	VMOVUPS (DX)(R10*4), Y6
 	VMOVUPS 32(DX)(R10*4), Y7
 	VMULPS  Y5, Y6, Y6
@@ -4150,30 +4701,41 @@ group193:
 	VMOVUPS Y7, 32(AX)(R10*4)
 	ADDQ    $+16, R10
 	CMPQ    R10, R8
-	JL      group193
+	JL      group226
 
-tail194:
-	TESTQ      R9, R9
-	JE         done195
-	VMASKMOVPS (DX)(R10*4), Y3, Y6
-	VMASKMOVPS 32(DX)(R10*4), Y4, Y7
-	VMULPS     Y5, Y6, Y6
+tail227:
+	TESTQ   R9, R9
+	JE      done229
+	BTQ     $0x03, R9
+	JNC     masked228
+	VMOVUPS (DX)(R10*4), Y6
+	VMULPS  Y5, Y6, Y6
+	VMOVUPS (BX)(R10*4), Y7
+	VMULPS  Y7, Y6, Y6
+	VMOVUPS Y6, (AX)(R10*4)
+	ADDQ    $+8, R10
+
+masked228:
+	MOVQ       R9, R11
+	ANDQ       $+7, R11
+	JE         done229
+	LEAQ       lanes<>+64(SB), R12
+	NEGQ       R11
+	VMOVUPS    (R12)(R11*4), Y6
+	VMASKMOVPS (DX)(R10*4), Y6, Y7
 	VMULPS     Y5, Y7, Y5
-	VMASKMOVPS (BX)(R10*4), Y3, Y7
-	VMASKMOVPS 32(BX)(R10*4), Y4, Y8
-	VMULPS     Y7, Y6, Y6
-	VMULPS     Y8, Y5, Y5
-	VMASKMOVPS Y6, Y3, (AX)(R10*4)
-	VMASKMOVPS Y5, Y4, 32(AX)(R10*4)
+	VMASKMOVPS (BX)(R10*4), Y6, Y7
+	VMULPS     Y7, Y5, Y5
+	VMASKMOVPS Y5, Y6, (AX)(R10*4)
 
-done195:
+done229:
 	LEAQ (AX)(DI*4), AX
 	LEAQ (DX)(DI*4), DX
 	ADDQ $0x04, CX
 	DECQ SI
-	JNE  row188
+	JNE  row221
 
-end189:
+end222:
 	VZEROUPPER
 	RET
 
@@ -4196,19 +4758,22 @@ TEXT ·normBackRowsAVX2(SB), NOSPLIT, $0-60
 	MOVQ         R10, R12
 	NEGQ         R12
 	VMOVUPS      (R11)(R12*4), Y1
-	VMOVUPS      32(R11)(R12*4), Y2
+	LEAQ         lanes<>+96(SB), R11
+	MOVQ         R10, R12
+	NEGQ         R12
+	VMOVUPS      (R11)(R12*4), Y2
 	TESTQ        DI, DI
-	JE           end197
+	JE           end231
 
-row196:
+row230:
 	VBROADCASTSS (BX), Y3
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	XORQ         R11, R11
 	TESTQ        R9, R9
-	JE           tail199
+	JE           tail233
 
-group198:
+group232:
 	VMOVUPS     (CX)(R11*4), Y6
 	VMOVUPS     32(CX)(R11*4), Y7
 	VMOVUPS     (SI)(R11*4), Y8
@@ -4223,11 +4788,11 @@ group198:
 	VFMADD231PS Y9, Y7, Y5
 	ADDQ        $+16, R11
 	CMPQ        R11, R9
-	JL          group198
+	JL          group232
 
-tail199:
+tail233:
 	TESTQ       R10, R10
-	JE          done200
+	JE          done234
 	VMASKMOVPS  (CX)(R11*4), Y1, Y6
 	VMASKMOVPS  32(CX)(R11*4), Y2, Y7
 	VMASKMOVPS  (SI)(R11*4), Y1, Y8
@@ -4245,7 +4810,7 @@ tail199:
 	VBLENDVPS   Y1, Y10, Y4, Y4
 	VBLENDVPS   Y2, Y11, Y5, Y5
 
-done200:
+done234:
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VADDPS       X5, X4, X5
@@ -4257,9 +4822,9 @@ done200:
 	VBROADCASTSS X5, Y4
 	XORQ         R11, R11
 	TESTQ        R9, R9
-	JE           tail202
+	JE           tail236
 
-group201:
+group235:
 	VMOVUPS (DX)(R11*4), Y5
 	VMOVUPS 32(DX)(R11*4), Y6
 	VMULPS  Y3, Y5, Y5
@@ -4284,43 +4849,54 @@ group201:
 	VMOVUPS Y6, 32(AX)(R11*4)
 	ADDQ    $+16, R11
 	CMPQ    R11, R9
-	JL      group201
+	JL      group235
 
-tail202:
-	TESTQ      R10, R10
-	JE         done203
-	VMASKMOVPS (DX)(R11*4), Y1, Y5
-	VMASKMOVPS 32(DX)(R11*4), Y2, Y6
-	VMULPS     Y3, Y5, Y5
+tail236:
+	TESTQ   R10, R10
+	JE      done238
+	BTQ     $0x03, R10
+	JNC     masked237
+	VMOVUPS (DX)(R11*4), Y5
+	VMULPS  Y3, Y5, Y5
+	VMULPS  Y4, Y5, Y5
+	VMOVUPS (CX)(R11*4), Y6
+	VMOVUPS (SI)(R11*4), Y7
+	VMULPS  Y7, Y6, Y6
+	VSUBPS  Y5, Y6, Y5
+	VMOVUPS (AX)(R11*4), Y6
+	VMULPS  Y5, Y3, Y5
+	VADDPS  Y5, Y6, Y5
+	VMOVUPS Y5, (AX)(R11*4)
+	ADDQ    $+8, R11
+
+masked237:
+	MOVQ       R10, R12
+	ANDQ       $+7, R12
+	JE         done238
+	LEAQ       lanes<>+64(SB), R13
+	NEGQ       R12
+	VMOVUPS    (R13)(R12*4), Y5
+	VMASKMOVPS (DX)(R11*4), Y5, Y6
 	VMULPS     Y3, Y6, Y6
-	VMULPS     Y4, Y5, Y5
 	VMULPS     Y4, Y6, Y4
-	VMASKMOVPS (CX)(R11*4), Y1, Y6
-	VMASKMOVPS 32(CX)(R11*4), Y2, Y7
-	VMASKMOVPS (SI)(R11*4), Y1, Y8
-	VMASKMOVPS 32(SI)(R11*4), Y2, Y9
-	VMULPS     Y8, Y6, Y6
-	VMULPS     Y9, Y7, Y7
-	VSUBPS     Y5, Y6, Y5
-	VSUBPS     Y4, Y7, Y4
-	VMASKMOVPS (AX)(R11*4), Y1, Y6
-	VMASKMOVPS 32(AX)(R11*4), Y2, Y7
-	VMULPS     Y5, Y3, Y5
+	VMASKMOVPS (CX)(R11*4), Y5, Y6
+	VMASKMOVPS (SI)(R11*4), Y5, Y7
+	VMULPS     Y7, Y6, Y6
+	VSUBPS     Y4, Y6, Y4
+	VMASKMOVPS (AX)(R11*4), Y5, Y6
 	VMULPS     Y4, Y3, Y3
-	VADDPS     Y5, Y6, Y4
-	VADDPS     Y3, Y7, Y3
-	VMASKMOVPS Y4, Y1, (AX)(R11*4)
-	VMASKMOVPS Y3, Y2, 32(AX)(R11*4)
+	VADDPS     Y3, Y6, Y3
+	VMASKMOVPS Y3, Y5, (AX)(R11*4)
 
-done203:
+done238:
 	LEAQ (AX)(R8*4), AX
 	LEAQ (CX)(R8*4), CX
 	LEAQ (DX)(R8*4), DX
 	ADDQ $0x04, BX
 	DECQ DI
-	JNE  row196
+	JNE  row230
 
-end197:
+end231:
 	VZEROUPPER
 	RET
 
@@ -4334,9 +4910,9 @@ TEXT ·softmaxRowsAVX2(SB), NOSPLIT, $0-44
 	MOVQ         grow+32(FP), SI
 	VBROADCASTSS scale+40(FP), Y0
 	TESTQ        CX, CX
-	JE           end205
+	JE           end240
 
-row204:
+row239:
 	MOVQ    BX, DI
 	ANDQ    $-16, DI
 	MOVQ    BX, R8
@@ -4345,41 +4921,42 @@ row204:
 	MOVQ    R8, R10
 	NEGQ    R10
 	VMOVUPS (R9)(R10*4), Y1
-	VMOVUPS 32(R9)(R10*4), Y2
+	LEAQ    lanes<>+96(SB), R9
+	MOVQ    R8, R10
+	NEGQ    R10
+	VMOVUPS (R9)(R10*4), Y2
 	VMOVUPS xff800000<>+0(SB), Y3
 	VMOVUPS xff800000<>+0(SB), Y4
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
 	XORQ    R9, R9
 	TESTQ   DI, DI
-	JE      tail207
+	JE      tail242
 
-group206:
-	VMOVUPS (AX)(R9*4), Y5
-	VMOVUPS 32(AX)(R9*4), Y6
-	VMULPS  Y0, Y5, Y5
-	VMULPS  Y0, Y6, Y6
-	VMOVUPS Y5, (AX)(R9*4)
-	VMOVUPS Y6, 32(AX)(R9*4)
-	VMAXPS  Y3, Y5, Y3
-	VMAXPS  Y4, Y6, Y4
+group241:
+	VMOVUPS (AX)(R9*4), Y7
+	VMOVUPS 32(AX)(R9*4), Y8
+	VMULPS  Y0, Y7, Y7
+	VMULPS  Y0, Y8, Y8
+	VMAXPS  Y3, Y7, Y3
+	VMAXPS  Y4, Y8, Y4
 	ADDQ    $+16, R9
 	CMPQ    R9, DI
-	JL      group206
+	JL      group241
 
-tail207:
+tail242:
 	TESTQ      R8, R8
-	JE         done208
-	VMASKMOVPS (AX)(R9*4), Y1, Y5
-	VMASKMOVPS 32(AX)(R9*4), Y2, Y6
-	VMULPS     Y0, Y5, Y5
-	VMULPS     Y0, Y6, Y6
-	VMASKMOVPS Y5, Y1, (AX)(R9*4)
-	VMASKMOVPS Y6, Y2, 32(AX)(R9*4)
-	VMAXPS     Y3, Y5, Y5
-	VMAXPS     Y4, Y6, Y6
-	VBLENDVPS  Y1, Y5, Y3, Y3
-	VBLENDVPS  Y2, Y6, Y4, Y4
+	JE         done243
+	VMASKMOVPS (AX)(R9*4), Y1, Y7
+	VMASKMOVPS 32(AX)(R9*4), Y2, Y8
+	VMULPS     Y0, Y7, Y7
+	VMULPS     Y0, Y8, Y8
+	VMAXPS     Y3, Y7, Y7
+	VMAXPS     Y4, Y8, Y8
+	VBLENDVPS  Y1, Y7, Y3, Y3
+	VBLENDVPS  Y2, Y8, Y4, Y4
 
-done208:
+done243:
 	VMAXPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VMAXPS       X4, X3, X4
@@ -4389,80 +4966,84 @@ done208:
 	VMAXPS       X3, X4, X4
 	VBROADCASTSS X4, Y3
 	VXORPS       Y4, Y4, Y4
-	VXORPS       Y5, Y5, Y5
+	VXORPS       Y7, Y7, Y7
 	XORQ         R9, R9
 	TESTQ        DI, DI
-	JE           tail210
+	JE           tail245
 
-group209:
-	VMOVUPS      (AX)(R9*4), Y6
-	VMOVUPS      32(AX)(R9*4), Y7
-	VSUBPS       Y3, Y6, Y6
-	VSUBPS       Y3, Y7, Y7
-	VMULPS       x3fb8aa3b<>+0(SB), Y6, Y8
-	VMULPS       x3fb8aa3b<>+0(SB), Y7, Y9
-	VADDPS       x4b400000<>+0(SB), Y8, Y8
-	VADDPS       x4b400000<>+0(SB), Y9, Y9
-	VSUBPS       x4b400000<>+0(SB), Y8, Y10
-	VSUBPS       x4b400000<>+0(SB), Y9, Y11
-	VMOVUPS      Y6, Y12
-	VMOVUPS      Y7, Y13
-	VFNMADD231PS x3f317200<>+0(SB), Y10, Y12
-	VFNMADD231PS x3f317200<>+0(SB), Y11, Y13
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y10, Y12
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y11, Y13
-	VMOVUPS      x3ab511e6<>+0(SB), Y10
-	VMOVUPS      x3ab511e6<>+0(SB), Y11
-	VFMADD213PS  x3c091d10<>+0(SB), Y12, Y10
-	VFMADD213PS  x3c091d10<>+0(SB), Y13, Y11
-	VFMADD213PS  x3d2aac79<>+0(SB), Y12, Y10
-	VFMADD213PS  x3d2aac79<>+0(SB), Y13, Y11
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y12, Y10
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y13, Y11
-	VFMADD213PS  x3efffffe<>+0(SB), Y12, Y10
-	VFMADD213PS  x3efffffe<>+0(SB), Y13, Y11
-	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
-	VFMADD213PS  x3f800000<>+0(SB), Y13, Y11
-	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
-	VFMADD213PS  x3f800000<>+0(SB), Y13, Y11
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y6, Y12
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y7, Y13
-	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y8, Y10, Y10
-	VPAND        Y12, Y10, Y10
-	VPSLLD       $0x17, Y9, Y9
-	VPADDD       Y9, Y11, Y11
-	VPAND        Y13, Y11, Y11
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y6, Y8
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y7, Y9
-	VBLENDVPS    Y8, x7f800000<>+0(SB), Y10, Y10
-	VBLENDVPS    Y9, x7f800000<>+0(SB), Y11, Y11
-	VCMPPS       $0x03, Y6, Y6, Y6
-	VCMPPS       $0x03, Y7, Y7, Y7
-	VBLENDVPS    Y6, x7fc00000<>+0(SB), Y10, Y10
-	VBLENDVPS    Y7, x7fc00000<>+0(SB), Y11, Y11
-	VMOVUPS      Y10, (AX)(R9*4)
-	VMOVUPS      Y11, 32(AX)(R9*4)
-	VADDPS       Y10, Y4, Y4
-	VADDPS       Y11, Y5, Y5
+group244:
+	VMOVUPS      (AX)(R9*4), Y8
+	VMOVUPS      32(AX)(R9*4), Y9
+	VMULPS       Y0, Y8, Y8
+	VMULPS       Y0, Y9, Y9
+	VSUBPS       Y3, Y8, Y8
+	VSUBPS       Y3, Y9, Y9
+	VMULPS       x3fb8aa3b<>+0(SB), Y8, Y10
+	VMULPS       x3fb8aa3b<>+0(SB), Y9, Y11
+	VADDPS       x4b400000<>+0(SB), Y10, Y10
+	VADDPS       x4b400000<>+0(SB), Y11, Y11
+	VSUBPS       x4b400000<>+0(SB), Y10, Y12
+	VSUBPS       x4b400000<>+0(SB), Y11, Y13
+	VMOVUPS      Y8, Y14
+	VMOVUPS      Y9, Y15
+	VFNMADD231PS x3f317200<>+0(SB), Y12, Y14
+	VFNMADD231PS x3f317200<>+0(SB), Y13, Y15
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y12, Y14
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y13, Y15
+	VMOVUPS      x3ab511e6<>+0(SB), Y12
+	VMOVUPS      x3ab511e6<>+0(SB), Y13
+	VFMADD213PS  x3c091d10<>+0(SB), Y14, Y12
+	VFMADD213PS  x3c091d10<>+0(SB), Y15, Y13
+	VFMADD213PS  x3d2aac79<>+0(SB), Y14, Y12
+	VFMADD213PS  x3d2aac79<>+0(SB), Y15, Y13
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y14, Y12
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y15, Y13
+	VFMADD213PS  x3efffffe<>+0(SB), Y14, Y12
+	VFMADD213PS  x3efffffe<>+0(SB), Y15, Y13
+	VFMADD213PS  x3f800000<>+0(SB), Y14, Y12
+	VFMADD213PS  x3f800000<>+0(SB), Y15, Y13
+	VFMADD213PS  x3f800000<>+0(SB), Y14, Y12
+	VFMADD213PS  x3f800000<>+0(SB), Y15, Y13
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y8, Y14
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y9, Y15
+	VPSLLD       $0x17, Y10, Y10
+	VPADDD       Y10, Y12, Y12
+	VPAND        Y14, Y12, Y12
+	VPSLLD       $0x17, Y11, Y11
+	VPADDD       Y11, Y13, Y13
+	VPAND        Y15, Y13, Y13
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y8, Y10
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y9, Y11
+	VBLENDVPS    Y10, x7f800000<>+0(SB), Y12, Y12
+	VBLENDVPS    Y11, x7f800000<>+0(SB), Y13, Y13
+	VCMPPS       $0x03, Y8, Y8, Y8
+	VCMPPS       $0x03, Y9, Y9, Y9
+	VBLENDVPS    Y8, x7fc00000<>+0(SB), Y12, Y12
+	VBLENDVPS    Y9, x7fc00000<>+0(SB), Y13, Y13
+	VADDPS       Y12, Y4, Y4
+	VADDPS       Y13, Y7, Y7
+	VMOVUPS      Y12, (AX)(R9*4)
+	VMOVUPS      Y13, 32(AX)(R9*4)
 	ADDQ         $+16, R9
 	CMPQ         R9, DI
-	JL           group209
+	JL           group244
 
-tail210:
+tail245:
 	TESTQ        R8, R8
-	JE           done211
-	VMASKMOVPS   (AX)(R9*4), Y1, Y6
-	VMASKMOVPS   32(AX)(R9*4), Y2, Y7
-	VSUBPS       Y3, Y6, Y6
-	VSUBPS       Y3, Y7, Y3
-	VMULPS       x3fb8aa3b<>+0(SB), Y6, Y7
+	JE           done246
+	VMASKMOVPS   (AX)(R9*4), Y1, Y5
+	VMASKMOVPS   32(AX)(R9*4), Y2, Y6
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y0, Y6, Y6
+	VSUBPS       Y3, Y5, Y5
+	VSUBPS       Y3, Y6, Y3
+	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y6
 	VMULPS       x3fb8aa3b<>+0(SB), Y3, Y8
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
+	VADDPS       x4b400000<>+0(SB), Y6, Y6
 	VADDPS       x4b400000<>+0(SB), Y8, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
+	VSUBPS       x4b400000<>+0(SB), Y6, Y9
 	VSUBPS       x4b400000<>+0(SB), Y8, Y10
-	VMOVUPS      Y6, Y11
+	VMOVUPS      Y5, Y11
 	VMOVUPS      Y3, Y12
 	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
 	VFNMADD231PS x3f317200<>+0(SB), Y10, Y12
@@ -4482,31 +5063,31 @@ tail210:
 	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
 	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
 	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y6, Y11
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
 	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y3, Y12
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
+	VPSLLD       $0x17, Y6, Y6
+	VPADDD       Y6, Y9, Y9
 	VPAND        Y11, Y9, Y9
 	VPSLLD       $0x17, Y8, Y8
 	VPADDD       Y8, Y10, Y10
 	VPAND        Y12, Y10, Y10
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y6, Y7
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y6
 	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y3, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
+	VBLENDVPS    Y6, x7f800000<>+0(SB), Y9, Y9
 	VBLENDVPS    Y8, x7f800000<>+0(SB), Y10, Y10
-	VCMPPS       $0x03, Y6, Y6, Y6
+	VCMPPS       $0x03, Y5, Y5, Y5
 	VCMPPS       $0x03, Y3, Y3, Y3
-	VBLENDVPS    Y6, x7fc00000<>+0(SB), Y9, Y9
+	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
 	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y10, Y10
-	VMASKMOVPS   Y9, Y1, (AX)(R9*4)
-	VMASKMOVPS   Y10, Y2, 32(AX)(R9*4)
 	VADDPS       Y9, Y4, Y3
-	VADDPS       Y10, Y5, Y6
+	VADDPS       Y10, Y7, Y5
 	VBLENDVPS    Y1, Y3, Y4, Y4
-	VBLENDVPS    Y2, Y6, Y5, Y5
+	VBLENDVPS    Y2, Y5, Y7, Y7
+	VMOVAPS      Y9, Y5
+	VMOVAPS      Y10, Y6
 
-done211:
-	VADDPS       Y5, Y4, Y3
+done246:
+	VADDPS       Y7, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VADDPS       X4, X3, X4
 	VPSHUFD      $0x0e, X4, X3
@@ -4516,36 +5097,34 @@ done211:
 	VBROADCASTSS X4, Y3
 	XORQ         R9, R9
 	TESTQ        DI, DI
-	JE           tail213
+	JE           tail248
 
-group212:
+group247:
 	VMOVUPS (AX)(R9*4), Y4
-	VMOVUPS 32(AX)(R9*4), Y5
+	VMOVUPS 32(AX)(R9*4), Y7
 	VDIVPS  Y3, Y4, Y4
-	VDIVPS  Y3, Y5, Y5
+	VDIVPS  Y3, Y7, Y7
 	VMOVUPS Y4, (AX)(R9*4)
-	VMOVUPS Y5, 32(AX)(R9*4)
+	VMOVUPS Y7, 32(AX)(R9*4)
 	ADDQ    $+16, R9
 	CMPQ    R9, DI
-	JL      group212
+	JL      group247
 
-tail213:
+tail248:
 	TESTQ      R8, R8
-	JE         done214
-	VMASKMOVPS (AX)(R9*4), Y1, Y4
-	VMASKMOVPS 32(AX)(R9*4), Y2, Y5
-	VDIVPS     Y3, Y4, Y4
-	VDIVPS     Y3, Y5, Y3
+	JE         done249
+	VDIVPS     Y3, Y5, Y4
+	VDIVPS     Y3, Y6, Y3
 	VMASKMOVPS Y4, Y1, (AX)(R9*4)
 	VMASKMOVPS Y3, Y2, 32(AX)(R9*4)
 
-done214:
+done249:
 	LEAQ (AX)(DX*4), AX
 	ADDQ SI, BX
 	DECQ CX
-	JNE  row204
+	JNE  row239
 
-end205:
+end240:
 	VZEROUPPER
 	RET
 
@@ -4561,9 +5140,9 @@ TEXT ·softmaxBackRowsAVX2(SB), NOSPLIT, $0-60
 	MOVQ         grow+48(FP), R8
 	VBROADCASTSS scale+56(FP), Y0
 	TESTQ        DX, DX
-	JE           end216
+	JE           end251
 
-row215:
+row250:
 	MOVQ    DI, R9
 	ANDQ    $-16, R9
 	MOVQ    DI, R10
@@ -4572,14 +5151,17 @@ row215:
 	MOVQ    R10, R12
 	NEGQ    R12
 	VMOVUPS (R11)(R12*4), Y1
-	VMOVUPS 32(R11)(R12*4), Y2
+	LEAQ    lanes<>+96(SB), R11
+	MOVQ    R10, R12
+	NEGQ    R12
+	VMOVUPS (R11)(R12*4), Y2
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
 	XORQ    R11, R11
 	TESTQ   R9, R9
-	JE      tail218
+	JE      tail253
 
-group217:
+group252:
 	VMOVUPS     (CX)(R11*4), Y5
 	VMOVUPS     32(CX)(R11*4), Y6
 	VMOVUPS     (AX)(R11*4), Y7
@@ -4588,11 +5170,11 @@ group217:
 	VFMADD231PS Y8, Y6, Y4
 	ADDQ        $+16, R11
 	CMPQ        R11, R9
-	JL          group217
+	JL          group252
 
-tail218:
+tail253:
 	TESTQ       R10, R10
-	JE          done219
+	JE          done254
 	VMASKMOVPS  (CX)(R11*4), Y1, Y5
 	VMASKMOVPS  32(CX)(R11*4), Y2, Y6
 	VMASKMOVPS  (AX)(R11*4), Y1, Y7
@@ -4604,60 +5186,71 @@ tail218:
 	VBLENDVPS   Y1, Y9, Y3, Y3
 	VBLENDVPS   Y2, Y10, Y4, Y4
 
-done219:
-	VADDPS       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPS       X4, X3, X4
-	VPSHUFD      $0x0e, X4, X3
-	VADDPS       X3, X4, X4
-	VPSHUFD      $0x01, X4, X3
-	VADDPS       X3, X4, X4
-	VBROADCASTSS X4, Y3
+done254:
+	VADDPS       Y4, Y3, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPS       X2, X1, X2
+	VPSHUFD      $0x0e, X2, X1
+	VADDPS       X1, X2, X2
+	VPSHUFD      $0x01, X2, X1
+	VADDPS       X1, X2, X2
+	VBROADCASTSS X2, Y1
 	XORQ         R11, R11
 	TESTQ        R9, R9
-	JE           tail221
+	JE           tail256
 
-group220:
-	VMOVUPS (CX)(R11*4), Y4
-	VMOVUPS 32(CX)(R11*4), Y5
-	VMOVUPS (AX)(R11*4), Y6
-	VMOVUPS 32(AX)(R11*4), Y7
-	VSUBPS  Y3, Y6, Y6
-	VSUBPS  Y3, Y7, Y7
-	VMULPS  Y6, Y4, Y4
-	VMULPS  Y7, Y5, Y5
-	VMULPS  Y0, Y4, Y4
-	VMULPS  Y0, Y5, Y5
-	VMOVUPS Y4, (AX)(R11*4)
-	VMOVUPS Y5, 32(AX)(R11*4)
+group255:
+	VMOVUPS (CX)(R11*4), Y2
+	VMOVUPS 32(CX)(R11*4), Y3
+	VMOVUPS (AX)(R11*4), Y4
+	VMOVUPS 32(AX)(R11*4), Y5
+	VSUBPS  Y1, Y4, Y4
+	VSUBPS  Y1, Y5, Y5
+	VMULPS  Y4, Y2, Y2
+	VMULPS  Y5, Y3, Y3
+	VMULPS  Y0, Y2, Y2
+	VMULPS  Y0, Y3, Y3
+	VMOVUPS Y2, (AX)(R11*4)
+	VMOVUPS Y3, 32(AX)(R11*4)
 	ADDQ    $+16, R11
 	CMPQ    R11, R9
-	JL      group220
+	JL      group255
 
-tail221:
-	TESTQ      R10, R10
-	JE         done222
-	VMASKMOVPS (CX)(R11*4), Y1, Y4
-	VMASKMOVPS 32(CX)(R11*4), Y2, Y5
-	VMASKMOVPS (AX)(R11*4), Y1, Y6
-	VMASKMOVPS 32(AX)(R11*4), Y2, Y7
-	VSUBPS     Y3, Y6, Y6
-	VSUBPS     Y3, Y7, Y3
-	VMULPS     Y6, Y4, Y4
-	VMULPS     Y3, Y5, Y3
-	VMULPS     Y0, Y4, Y4
-	VMULPS     Y0, Y3, Y3
-	VMASKMOVPS Y4, Y1, (AX)(R11*4)
-	VMASKMOVPS Y3, Y2, 32(AX)(R11*4)
+tail256:
+	TESTQ   R10, R10
+	JE      done258
+	BTQ     $0x03, R10
+	JNC     masked257
+	VMOVUPS (CX)(R11*4), Y2
+	VMOVUPS (AX)(R11*4), Y3
+	VSUBPS  Y1, Y3, Y3
+	VMULPS  Y3, Y2, Y2
+	VMULPS  Y0, Y2, Y2
+	VMOVUPS Y2, (AX)(R11*4)
+	ADDQ    $+8, R11
 
-done222:
+masked257:
+	MOVQ       R10, R9
+	ANDQ       $+7, R9
+	JE         done258
+	LEAQ       lanes<>+64(SB), R10
+	NEGQ       R9
+	VMOVUPS    (R10)(R9*4), Y2
+	VMASKMOVPS (CX)(R11*4), Y2, Y3
+	VMASKMOVPS (AX)(R11*4), Y2, Y4
+	VSUBPS     Y1, Y4, Y1
+	VMULPS     Y1, Y3, Y1
+	VMULPS     Y0, Y1, Y1
+	VMASKMOVPS Y1, Y2, (AX)(R11*4)
+
+done258:
 	LEAQ (AX)(BX*4), AX
 	LEAQ (CX)(SI*4), CX
 	ADDQ R8, DI
 	DECQ DX
-	JNE  row215
+	JNE  row250
 
-end216:
+end251:
 	VZEROUPPER
 	RET
 
@@ -4677,80 +5270,94 @@ TEXT ·rotateHeadsAVX2(SB), NOSPLIT, $0-40
 	MOVQ    R9, R10
 	NEGQ    R10
 	VMOVUPS (DI)(R10*4), Y0
-	VMOVUPS 32(DI)(R10*4), Y1
+	LEAQ    lanes<>+96(SB), DI
+	MOVQ    R9, R10
+	NEGQ    R10
+	VMOVUPS (DI)(R10*4), Y0
 	TESTQ   BX, BX
-	JE      end224
+	JE      end260
 
-row223:
+row259:
 	LEAQ  (AX)(SI*4), DI
 	XORQ  R10, R10
 	TESTQ R8, R8
-	JE    tail226
+	JE    tail262
 
-group225:
-	VMOVUPS (AX)(R10*4), Y2
-	VMOVUPS 32(AX)(R10*4), Y3
-	VMOVUPS (DI)(R10*4), Y4
-	VMOVUPS 32(DI)(R10*4), Y5
-	VMOVUPS (CX)(R10*4), Y6
-	VMOVUPS 32(CX)(R10*4), Y7
-	VMOVUPS (DX)(R10*4), Y8
-	VMOVUPS 32(DX)(R10*4), Y9
+group261:
+	VMOVUPS (AX)(R10*4), Y0
+	VMOVUPS 32(AX)(R10*4), Y1
+	VMOVUPS (DI)(R10*4), Y2
+	VMOVUPS 32(DI)(R10*4), Y3
+	VMOVUPS (CX)(R10*4), Y4
+	VMOVUPS 32(CX)(R10*4), Y5
+	VMOVUPS (DX)(R10*4), Y6
+	VMOVUPS 32(DX)(R10*4), Y7
+	VMULPS  Y4, Y0, Y8
+	VMULPS  Y5, Y1, Y9
 	VMULPS  Y6, Y2, Y10
 	VMULPS  Y7, Y3, Y11
-	VMULPS  Y8, Y4, Y12
-	VMULPS  Y9, Y5, Y13
-	VSUBPS  Y12, Y10, Y10
-	VSUBPS  Y13, Y11, Y11
-	VMOVUPS Y10, (AX)(R10*4)
-	VMOVUPS Y11, 32(AX)(R10*4)
-	VMULPS  Y6, Y4, Y4
-	VMULPS  Y7, Y5, Y5
-	VMULPS  Y8, Y2, Y2
-	VMULPS  Y9, Y3, Y3
-	VADDPS  Y2, Y4, Y2
-	VADDPS  Y3, Y5, Y3
-	VMOVUPS Y2, (DI)(R10*4)
-	VMOVUPS Y3, 32(DI)(R10*4)
+	VSUBPS  Y10, Y8, Y8
+	VSUBPS  Y11, Y9, Y9
+	VMOVUPS Y8, (AX)(R10*4)
+	VMOVUPS Y9, 32(AX)(R10*4)
+	VMULPS  Y4, Y2, Y2
+	VMULPS  Y5, Y3, Y3
+	VMULPS  Y6, Y0, Y0
+	VMULPS  Y7, Y1, Y1
+	VADDPS  Y0, Y2, Y0
+	VADDPS  Y1, Y3, Y1
+	VMOVUPS Y0, (DI)(R10*4)
+	VMOVUPS Y1, 32(DI)(R10*4)
 	ADDQ    $+16, R10
 	CMPQ    R10, R8
-	JL      group225
+	JL      group261
 
-tail226:
-	TESTQ      R9, R9
-	JE         done227
-	VMASKMOVPS (AX)(R10*4), Y0, Y2
-	VMASKMOVPS 32(AX)(R10*4), Y1, Y3
-	VMASKMOVPS (DI)(R10*4), Y0, Y4
-	VMASKMOVPS 32(DI)(R10*4), Y1, Y5
-	VMASKMOVPS (CX)(R10*4), Y0, Y6
-	VMASKMOVPS 32(CX)(R10*4), Y1, Y7
-	VMASKMOVPS (DX)(R10*4), Y0, Y8
-	VMASKMOVPS 32(DX)(R10*4), Y1, Y9
-	VMULPS     Y6, Y2, Y10
-	VMULPS     Y7, Y3, Y11
-	VMULPS     Y8, Y4, Y12
-	VMULPS     Y9, Y5, Y13
-	VSUBPS     Y12, Y10, Y10
-	VSUBPS     Y13, Y11, Y11
-	VMASKMOVPS Y10, Y0, (AX)(R10*4)
-	VMASKMOVPS Y11, Y1, 32(AX)(R10*4)
-	VMULPS     Y6, Y4, Y4
-	VMULPS     Y7, Y5, Y5
-	VMULPS     Y8, Y2, Y2
-	VMULPS     Y9, Y3, Y3
-	VADDPS     Y2, Y4, Y2
-	VADDPS     Y3, Y5, Y3
-	VMASKMOVPS Y2, Y0, (DI)(R10*4)
-	VMASKMOVPS Y3, Y1, 32(DI)(R10*4)
+tail262:
+	TESTQ   R9, R9
+	JE      done264
+	BTQ     $0x03, R9
+	JNC     masked263
+	VMOVUPS (AX)(R10*4), Y0
+	VMOVUPS (DI)(R10*4), Y1
+	VMOVUPS (CX)(R10*4), Y2
+	VMOVUPS (DX)(R10*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VSUBPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(R10*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VADDPS  Y0, Y1, Y0
+	VMOVUPS Y0, (DI)(R10*4)
+	ADDQ    $+8, R10
 
-done227:
+masked263:
+	MOVQ       R9, R11
+	ANDQ       $+7, R11
+	JE         done264
+	LEAQ       lanes<>+64(SB), R12
+	NEGQ       R11
+	VMOVUPS    (R12)(R11*4), Y0
+	VMASKMOVPS (AX)(R10*4), Y0, Y1
+	VMASKMOVPS (DI)(R10*4), Y0, Y2
+	VMASKMOVPS (CX)(R10*4), Y0, Y3
+	VMASKMOVPS (DX)(R10*4), Y0, Y4
+	VMULPS     Y3, Y1, Y5
+	VMULPS     Y4, Y2, Y6
+	VSUBPS     Y6, Y5, Y5
+	VMASKMOVPS Y5, Y0, (AX)(R10*4)
+	VMULPS     Y3, Y2, Y2
+	VMULPS     Y4, Y1, Y1
+	VADDPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (DI)(R10*4)
+
+done264:
 	LEAQ (AX)(SI*4), AX
 	LEAQ (AX)(SI*4), AX
 	DECQ BX
-	JNE  row223
+	JNE  row259
 
-end224:
+end260:
 	VZEROUPPER
 	RET
 
@@ -4770,80 +5377,94 @@ TEXT ·rotateHeadsBackAVX2(SB), NOSPLIT, $0-40
 	MOVQ    R9, R10
 	NEGQ    R10
 	VMOVUPS (DI)(R10*4), Y0
-	VMOVUPS 32(DI)(R10*4), Y1
+	LEAQ    lanes<>+96(SB), DI
+	MOVQ    R9, R10
+	NEGQ    R10
+	VMOVUPS (DI)(R10*4), Y0
 	TESTQ   BX, BX
-	JE      end229
+	JE      end266
 
-row228:
+row265:
 	LEAQ  (AX)(SI*4), DI
 	XORQ  R10, R10
 	TESTQ R8, R8
-	JE    tail231
+	JE    tail268
 
-group230:
-	VMOVUPS (AX)(R10*4), Y2
-	VMOVUPS 32(AX)(R10*4), Y3
-	VMOVUPS (DI)(R10*4), Y4
-	VMOVUPS 32(DI)(R10*4), Y5
-	VMOVUPS (CX)(R10*4), Y6
-	VMOVUPS 32(CX)(R10*4), Y7
-	VMOVUPS (DX)(R10*4), Y8
-	VMOVUPS 32(DX)(R10*4), Y9
+group267:
+	VMOVUPS (AX)(R10*4), Y0
+	VMOVUPS 32(AX)(R10*4), Y1
+	VMOVUPS (DI)(R10*4), Y2
+	VMOVUPS 32(DI)(R10*4), Y3
+	VMOVUPS (CX)(R10*4), Y4
+	VMOVUPS 32(CX)(R10*4), Y5
+	VMOVUPS (DX)(R10*4), Y6
+	VMOVUPS 32(DX)(R10*4), Y7
+	VMULPS  Y4, Y0, Y8
+	VMULPS  Y5, Y1, Y9
 	VMULPS  Y6, Y2, Y10
 	VMULPS  Y7, Y3, Y11
-	VMULPS  Y8, Y4, Y12
-	VMULPS  Y9, Y5, Y13
-	VADDPS  Y12, Y10, Y10
-	VADDPS  Y13, Y11, Y11
-	VMOVUPS Y10, (AX)(R10*4)
-	VMOVUPS Y11, 32(AX)(R10*4)
-	VMULPS  Y6, Y4, Y4
-	VMULPS  Y7, Y5, Y5
-	VMULPS  Y8, Y2, Y2
-	VMULPS  Y9, Y3, Y3
-	VSUBPS  Y2, Y4, Y2
-	VSUBPS  Y3, Y5, Y3
-	VMOVUPS Y2, (DI)(R10*4)
-	VMOVUPS Y3, 32(DI)(R10*4)
+	VADDPS  Y10, Y8, Y8
+	VADDPS  Y11, Y9, Y9
+	VMOVUPS Y8, (AX)(R10*4)
+	VMOVUPS Y9, 32(AX)(R10*4)
+	VMULPS  Y4, Y2, Y2
+	VMULPS  Y5, Y3, Y3
+	VMULPS  Y6, Y0, Y0
+	VMULPS  Y7, Y1, Y1
+	VSUBPS  Y0, Y2, Y0
+	VSUBPS  Y1, Y3, Y1
+	VMOVUPS Y0, (DI)(R10*4)
+	VMOVUPS Y1, 32(DI)(R10*4)
 	ADDQ    $+16, R10
 	CMPQ    R10, R8
-	JL      group230
+	JL      group267
 
-tail231:
-	TESTQ      R9, R9
-	JE         done232
-	VMASKMOVPS (AX)(R10*4), Y0, Y2
-	VMASKMOVPS 32(AX)(R10*4), Y1, Y3
-	VMASKMOVPS (DI)(R10*4), Y0, Y4
-	VMASKMOVPS 32(DI)(R10*4), Y1, Y5
-	VMASKMOVPS (CX)(R10*4), Y0, Y6
-	VMASKMOVPS 32(CX)(R10*4), Y1, Y7
-	VMASKMOVPS (DX)(R10*4), Y0, Y8
-	VMASKMOVPS 32(DX)(R10*4), Y1, Y9
-	VMULPS     Y6, Y2, Y10
-	VMULPS     Y7, Y3, Y11
-	VMULPS     Y8, Y4, Y12
-	VMULPS     Y9, Y5, Y13
-	VADDPS     Y12, Y10, Y10
-	VADDPS     Y13, Y11, Y11
-	VMASKMOVPS Y10, Y0, (AX)(R10*4)
-	VMASKMOVPS Y11, Y1, 32(AX)(R10*4)
-	VMULPS     Y6, Y4, Y4
-	VMULPS     Y7, Y5, Y5
-	VMULPS     Y8, Y2, Y2
-	VMULPS     Y9, Y3, Y3
-	VSUBPS     Y2, Y4, Y2
-	VSUBPS     Y3, Y5, Y3
-	VMASKMOVPS Y2, Y0, (DI)(R10*4)
-	VMASKMOVPS Y3, Y1, 32(DI)(R10*4)
+tail268:
+	TESTQ   R9, R9
+	JE      done270
+	BTQ     $0x03, R9
+	JNC     masked269
+	VMOVUPS (AX)(R10*4), Y0
+	VMOVUPS (DI)(R10*4), Y1
+	VMOVUPS (CX)(R10*4), Y2
+	VMOVUPS (DX)(R10*4), Y3
+	VMULPS  Y2, Y0, Y4
+	VMULPS  Y3, Y1, Y5
+	VADDPS  Y5, Y4, Y4
+	VMOVUPS Y4, (AX)(R10*4)
+	VMULPS  Y2, Y1, Y1
+	VMULPS  Y3, Y0, Y0
+	VSUBPS  Y0, Y1, Y0
+	VMOVUPS Y0, (DI)(R10*4)
+	ADDQ    $+8, R10
 
-done232:
+masked269:
+	MOVQ       R9, R11
+	ANDQ       $+7, R11
+	JE         done270
+	LEAQ       lanes<>+64(SB), R12
+	NEGQ       R11
+	VMOVUPS    (R12)(R11*4), Y0
+	VMASKMOVPS (AX)(R10*4), Y0, Y1
+	VMASKMOVPS (DI)(R10*4), Y0, Y2
+	VMASKMOVPS (CX)(R10*4), Y0, Y3
+	VMASKMOVPS (DX)(R10*4), Y0, Y4
+	VMULPS     Y3, Y1, Y5
+	VMULPS     Y4, Y2, Y6
+	VADDPS     Y6, Y5, Y5
+	VMASKMOVPS Y5, Y0, (AX)(R10*4)
+	VMULPS     Y3, Y2, Y2
+	VMULPS     Y4, Y1, Y1
+	VSUBPS     Y1, Y2, Y1
+	VMASKMOVPS Y1, Y0, (DI)(R10*4)
+
+done270:
 	LEAQ (AX)(SI*4), AX
 	LEAQ (AX)(SI*4), AX
 	DECQ BX
-	JNE  row228
+	JNE  row265
 
-end229:
+end266:
 	VZEROUPPER
 	RET
 
@@ -4862,145 +5483,159 @@ TEXT ·swiGLURowsAVX2(SB), NOSPLIT, $0-32
 	MOVQ    DI, R9
 	NEGQ    R9
 	VMOVUPS (R8)(R9*4), Y0
-	VMOVUPS 32(R8)(R9*4), Y1
+	LEAQ    lanes<>+96(SB), R8
+	MOVQ    DI, R9
+	NEGQ    R9
+	VMOVUPS (R8)(R9*4), Y0
 	TESTQ   DX, DX
-	JE      end234
+	JE      end272
 
-row233:
+row271:
 	LEAQ  (CX)(BX*4), R8
 	XORQ  R9, R9
 	TESTQ SI, SI
-	JE    tail236
+	JE    tail274
 
-group235:
-	VMOVUPS      (CX)(R9*4), Y2
-	VMOVUPS      32(CX)(R9*4), Y3
-	VPXOR        x80000000<>+0(SB), Y2, Y4
-	VPXOR        x80000000<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VMOVUPS      Y4, Y10
-	VMOVUPS      Y5, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VADDPS       x3f800000<>+0(SB), Y8, Y4
-	VADDPS       x3f800000<>+0(SB), Y9, Y5
-	VDIVPS       Y4, Y2, Y2
-	VDIVPS       Y5, Y3, Y3
-	VMOVUPS      (R8)(R9*4), Y4
-	VMOVUPS      32(R8)(R9*4), Y5
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y5, Y3, Y3
-	VMOVUPS      Y2, (AX)(R9*4)
-	VMOVUPS      Y3, 32(AX)(R9*4)
+group273:
+	VMOVUPS      (CX)(R9*4), Y0
+	VMOVUPS      32(CX)(R9*4), Y1
+	VPXOR        x80000000<>+0(SB), Y0, Y2
+	VPXOR        x80000000<>+0(SB), Y1, Y3
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y4
+	VMULPS       x3fb8aa3b<>+0(SB), Y3, Y5
+	VADDPS       x4b400000<>+0(SB), Y4, Y4
+	VADDPS       x4b400000<>+0(SB), Y5, Y5
+	VSUBPS       x4b400000<>+0(SB), Y4, Y6
+	VSUBPS       x4b400000<>+0(SB), Y5, Y7
+	VMOVUPS      Y2, Y8
+	VMOVUPS      Y3, Y9
+	VFNMADD231PS x3f317200<>+0(SB), Y6, Y8
+	VFNMADD231PS x3f317200<>+0(SB), Y7, Y9
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y6, Y8
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y7, Y9
+	VMOVUPS      x3ab511e6<>+0(SB), Y6
+	VMOVUPS      x3ab511e6<>+0(SB), Y7
+	VFMADD213PS  x3c091d10<>+0(SB), Y8, Y6
+	VFMADD213PS  x3c091d10<>+0(SB), Y9, Y7
+	VFMADD213PS  x3d2aac79<>+0(SB), Y8, Y6
+	VFMADD213PS  x3d2aac79<>+0(SB), Y9, Y7
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y9, Y7
+	VFMADD213PS  x3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  x3efffffe<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y8
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y3, Y9
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VPAND        Y8, Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VPAND        Y9, Y7, Y7
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y4
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y3, Y5
+	VBLENDVPS    Y4, x7f800000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y5, x7f800000<>+0(SB), Y7, Y7
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VCMPPS       $0x03, Y3, Y3, Y3
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y7, Y7
+	VADDPS       x3f800000<>+0(SB), Y6, Y2
+	VADDPS       x3f800000<>+0(SB), Y7, Y3
+	VDIVPS       Y2, Y0, Y0
+	VDIVPS       Y3, Y1, Y1
+	VMOVUPS      (R8)(R9*4), Y2
+	VMOVUPS      32(R8)(R9*4), Y3
+	VMULPS       Y2, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y0, (AX)(R9*4)
+	VMOVUPS      Y1, 32(AX)(R9*4)
 	ADDQ         $+16, R9
 	CMPQ         R9, SI
-	JL           group235
+	JL           group273
 
-tail236:
+tail274:
 	TESTQ        DI, DI
-	JE           done237
-	VMASKMOVPS   (CX)(R9*4), Y0, Y2
-	VMASKMOVPS   32(CX)(R9*4), Y1, Y3
-	VPXOR        x80000000<>+0(SB), Y2, Y4
-	VPXOR        x80000000<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VMOVUPS      Y4, Y10
-	VMOVUPS      Y5, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VADDPS       x3f800000<>+0(SB), Y8, Y4
-	VADDPS       x3f800000<>+0(SB), Y9, Y5
-	VDIVPS       Y4, Y2, Y2
-	VDIVPS       Y5, Y3, Y3
-	VMASKMOVPS   (R8)(R9*4), Y0, Y4
-	VMASKMOVPS   32(R8)(R9*4), Y1, Y5
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y5, Y3, Y3
-	VMASKMOVPS   Y2, Y0, (AX)(R9*4)
-	VMASKMOVPS   Y3, Y1, 32(AX)(R9*4)
+	JE           done276
+	BTQ          $0x03, DI
+	JNC          masked275
+	VMOVUPS      (CX)(R9*4), Y0
+	VPXOR        x80000000<>+0(SB), Y0, Y1
+	VMULPS       x3fb8aa3b<>+0(SB), Y1, Y2
+	VADDPS       x4b400000<>+0(SB), Y2, Y2
+	VSUBPS       x4b400000<>+0(SB), Y2, Y3
+	VMOVUPS      Y1, Y4
+	VFNMADD231PS x3f317200<>+0(SB), Y3, Y4
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y3, Y4
+	VMOVUPS      x3ab511e6<>+0(SB), Y3
+	VFMADD213PS  x3c091d10<>+0(SB), Y4, Y3
+	VFMADD213PS  x3d2aac79<>+0(SB), Y4, Y3
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  x3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y1, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        Y4, Y3, Y3
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, x7f800000<>+0(SB), Y3, Y3
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VBLENDVPS    Y1, x7fc00000<>+0(SB), Y3, Y3
+	VADDPS       x3f800000<>+0(SB), Y3, Y1
+	VDIVPS       Y1, Y0, Y0
+	VMOVUPS      (R8)(R9*4), Y1
+	VMULPS       Y1, Y0, Y0
+	VMOVUPS      Y0, (AX)(R9*4)
+	ADDQ         $+8, R9
 
-done237:
+masked275:
+	MOVQ         DI, R10
+	ANDQ         $+7, R10
+	JE           done276
+	LEAQ         lanes<>+64(SB), R11
+	NEGQ         R10
+	VMOVUPS      (R11)(R10*4), Y0
+	VMASKMOVPS   (CX)(R9*4), Y0, Y1
+	VPXOR        x80000000<>+0(SB), Y1, Y2
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y3
+	VADDPS       x4b400000<>+0(SB), Y3, Y3
+	VSUBPS       x4b400000<>+0(SB), Y3, Y4
+	VMOVUPS      Y2, Y5
+	VFNMADD231PS x3f317200<>+0(SB), Y4, Y5
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y4, Y5
+	VMOVUPS      x3ab511e6<>+0(SB), Y4
+	VFMADD213PS  x3c091d10<>+0(SB), Y5, Y4
+	VFMADD213PS  x3d2aac79<>+0(SB), Y5, Y4
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  x3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y5, Y4
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y5
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPAND        Y5, Y4, Y4
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y3
+	VBLENDVPS    Y3, x7f800000<>+0(SB), Y4, Y4
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y4, Y4
+	VADDPS       x3f800000<>+0(SB), Y4, Y2
+	VDIVPS       Y2, Y1, Y1
+	VMASKMOVPS   (R8)(R9*4), Y0, Y2
+	VMULPS       Y2, Y1, Y1
+	VMASKMOVPS   Y1, Y0, (AX)(R9*4)
+
+done276:
 	LEAQ (CX)(BX*4), CX
 	LEAQ (CX)(BX*4), CX
 	LEAQ (AX)(BX*4), AX
 	DECQ DX
-	JNE  row233
+	JNE  row271
 
-end234:
+end272:
 	VZEROUPPER
 	RET
 
@@ -5020,188 +5655,202 @@ TEXT ·swiGLUBackRowsAVX2(SB), NOSPLIT, $0-40
 	MOVQ    R8, R10
 	NEGQ    R10
 	VMOVUPS (R9)(R10*4), Y0
-	VMOVUPS 32(R9)(R10*4), Y1
+	LEAQ    lanes<>+96(SB), R9
+	MOVQ    R8, R10
+	NEGQ    R10
+	VMOVUPS (R9)(R10*4), Y0
 	TESTQ   BX, BX
-	JE      end239
+	JE      end278
 
-row238:
+row277:
 	LEAQ  (DX)(SI*4), R10
 	LEAQ  (AX)(SI*4), R9
 	XORQ  R11, R11
 	TESTQ DI, DI
-	JE    tail241
+	JE    tail280
 
-group240:
-	VMOVUPS      (DX)(R11*4), Y2
-	VMOVUPS      32(DX)(R11*4), Y3
-	VPXOR        x80000000<>+0(SB), Y2, Y4
-	VPXOR        x80000000<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VMOVUPS      Y4, Y10
-	VMOVUPS      Y5, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VADDPS       x3f800000<>+0(SB), Y8, Y4
-	VADDPS       x3f800000<>+0(SB), Y9, Y5
+group279:
+	VMOVUPS      (DX)(R11*4), Y0
+	VMOVUPS      32(DX)(R11*4), Y1
+	VPXOR        x80000000<>+0(SB), Y0, Y2
+	VPXOR        x80000000<>+0(SB), Y1, Y3
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y4
+	VMULPS       x3fb8aa3b<>+0(SB), Y3, Y5
+	VADDPS       x4b400000<>+0(SB), Y4, Y4
+	VADDPS       x4b400000<>+0(SB), Y5, Y5
+	VSUBPS       x4b400000<>+0(SB), Y4, Y6
+	VSUBPS       x4b400000<>+0(SB), Y5, Y7
+	VMOVUPS      Y2, Y8
+	VMOVUPS      Y3, Y9
+	VFNMADD231PS x3f317200<>+0(SB), Y6, Y8
+	VFNMADD231PS x3f317200<>+0(SB), Y7, Y9
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y6, Y8
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y7, Y9
+	VMOVUPS      x3ab511e6<>+0(SB), Y6
+	VMOVUPS      x3ab511e6<>+0(SB), Y7
+	VFMADD213PS  x3c091d10<>+0(SB), Y8, Y6
+	VFMADD213PS  x3c091d10<>+0(SB), Y9, Y7
+	VFMADD213PS  x3d2aac79<>+0(SB), Y8, Y6
+	VFMADD213PS  x3d2aac79<>+0(SB), Y9, Y7
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y9, Y7
+	VFMADD213PS  x3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  x3efffffe<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y9, Y7
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y8
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y3, Y9
+	VPSLLD       $0x17, Y4, Y4
+	VPADDD       Y4, Y6, Y6
+	VPAND        Y8, Y6, Y6
+	VPSLLD       $0x17, Y5, Y5
+	VPADDD       Y5, Y7, Y7
+	VPAND        Y9, Y7, Y7
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y4
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y3, Y5
+	VBLENDVPS    Y4, x7f800000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y5, x7f800000<>+0(SB), Y7, Y7
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VCMPPS       $0x03, Y3, Y3, Y3
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y6, Y6
+	VBLENDVPS    Y3, x7fc00000<>+0(SB), Y7, Y7
+	VADDPS       x3f800000<>+0(SB), Y6, Y2
+	VADDPS       x3f800000<>+0(SB), Y7, Y3
+	VMOVUPS      x3f800000<>+0(SB), Y4
+	VMOVUPS      x3f800000<>+0(SB), Y5
+	VDIVPS       Y2, Y4, Y4
+	VDIVPS       Y3, Y5, Y5
 	VMOVUPS      x3f800000<>+0(SB), Y6
 	VMOVUPS      x3f800000<>+0(SB), Y7
-	VDIVPS       Y4, Y6, Y6
-	VDIVPS       Y5, Y7, Y7
-	VMOVUPS      x3f800000<>+0(SB), Y8
-	VMOVUPS      x3f800000<>+0(SB), Y9
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y2, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y3, Y9
-	VMULPS       Y8, Y6, Y6
-	VMULPS       Y9, Y7, Y7
-	VMOVUPS      (CX)(R11*4), Y8
-	VMOVUPS      32(CX)(R11*4), Y9
-	VMOVUPS      (R10)(R11*4), Y10
-	VMOVUPS      32(R10)(R11*4), Y11
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y6, Y10, Y6
-	VMULPS       Y7, Y11, Y7
-	VDIVPS       Y4, Y2, Y2
-	VDIVPS       Y5, Y3, Y3
-	VMULPS       Y2, Y8, Y2
-	VMULPS       Y3, Y9, Y3
-	VMOVUPS      Y2, (R9)(R11*4)
-	VMOVUPS      Y3, 32(R9)(R11*4)
-	VMOVUPS      Y6, (AX)(R11*4)
-	VMOVUPS      Y7, 32(AX)(R11*4)
+	VSUBPS       Y4, Y6, Y6
+	VSUBPS       Y5, Y7, Y7
+	VFMADD213PS  x3f800000<>+0(SB), Y0, Y6
+	VFMADD213PS  x3f800000<>+0(SB), Y1, Y7
+	VMULPS       Y6, Y4, Y4
+	VMULPS       Y7, Y5, Y5
+	VMOVUPS      (CX)(R11*4), Y6
+	VMOVUPS      32(CX)(R11*4), Y7
+	VMOVUPS      (R10)(R11*4), Y8
+	VMOVUPS      32(R10)(R11*4), Y9
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y4, Y8, Y4
+	VMULPS       Y5, Y9, Y5
+	VDIVPS       Y2, Y0, Y0
+	VDIVPS       Y3, Y1, Y1
+	VMULPS       Y0, Y6, Y0
+	VMULPS       Y1, Y7, Y1
+	VMOVUPS      Y0, (R9)(R11*4)
+	VMOVUPS      Y1, 32(R9)(R11*4)
+	VMOVUPS      Y4, (AX)(R11*4)
+	VMOVUPS      Y5, 32(AX)(R11*4)
 	ADDQ         $+16, R11
 	CMPQ         R11, DI
-	JL           group240
+	JL           group279
 
-tail241:
+tail280:
 	TESTQ        R8, R8
-	JE           done242
-	VMASKMOVPS   (DX)(R11*4), Y0, Y2
-	VMASKMOVPS   32(DX)(R11*4), Y1, Y3
-	VPXOR        x80000000<>+0(SB), Y2, Y4
-	VPXOR        x80000000<>+0(SB), Y3, Y5
-	VMULPS       x3fb8aa3b<>+0(SB), Y4, Y6
-	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y7
-	VADDPS       x4b400000<>+0(SB), Y6, Y6
-	VADDPS       x4b400000<>+0(SB), Y7, Y7
-	VSUBPS       x4b400000<>+0(SB), Y6, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VMOVUPS      Y4, Y10
-	VMOVUPS      Y5, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y8, Y10
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y8, Y10
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VMOVUPS      x3ab511e6<>+0(SB), Y8
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y10, Y8
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y10, Y8
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y10, Y8
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y10, Y8
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y10, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y4, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VPSLLD       $0x17, Y6, Y6
-	VPADDD       Y6, Y8, Y8
-	VPAND        Y10, Y8, Y8
-	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y4, Y6
-	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
-	VBLENDVPS    Y6, x7f800000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VCMPPS       $0x03, Y4, Y4, Y4
-	VCMPPS       $0x03, Y5, Y5, Y5
-	VBLENDVPS    Y4, x7fc00000<>+0(SB), Y8, Y8
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VADDPS       x3f800000<>+0(SB), Y8, Y4
-	VADDPS       x3f800000<>+0(SB), Y9, Y5
-	VMOVUPS      x3f800000<>+0(SB), Y6
-	VMOVUPS      x3f800000<>+0(SB), Y7
-	VDIVPS       Y4, Y6, Y6
-	VDIVPS       Y5, Y7, Y7
-	VMOVUPS      x3f800000<>+0(SB), Y8
-	VMOVUPS      x3f800000<>+0(SB), Y9
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y2, Y8
-	VFMADD213PS  x3f800000<>+0(SB), Y3, Y9
-	VMULPS       Y8, Y6, Y6
-	VMULPS       Y9, Y7, Y7
-	VMASKMOVPS   (CX)(R11*4), Y0, Y8
-	VMASKMOVPS   32(CX)(R11*4), Y1, Y9
-	VMASKMOVPS   (R10)(R11*4), Y0, Y10
-	VMASKMOVPS   32(R10)(R11*4), Y1, Y11
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y6, Y10, Y6
-	VMULPS       Y7, Y11, Y7
-	VDIVPS       Y4, Y2, Y2
-	VDIVPS       Y5, Y3, Y3
-	VMULPS       Y2, Y8, Y2
-	VMULPS       Y3, Y9, Y3
-	VMASKMOVPS   Y2, Y0, (R9)(R11*4)
-	VMASKMOVPS   Y3, Y1, 32(R9)(R11*4)
-	VMASKMOVPS   Y6, Y0, (AX)(R11*4)
-	VMASKMOVPS   Y7, Y1, 32(AX)(R11*4)
+	JE           done282
+	BTQ          $0x03, R8
+	JNC          masked281
+	VMOVUPS      (DX)(R11*4), Y0
+	VPXOR        x80000000<>+0(SB), Y0, Y1
+	VMULPS       x3fb8aa3b<>+0(SB), Y1, Y2
+	VADDPS       x4b400000<>+0(SB), Y2, Y2
+	VSUBPS       x4b400000<>+0(SB), Y2, Y3
+	VMOVUPS      Y1, Y4
+	VFNMADD231PS x3f317200<>+0(SB), Y3, Y4
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y3, Y4
+	VMOVUPS      x3ab511e6<>+0(SB), Y3
+	VFMADD213PS  x3c091d10<>+0(SB), Y4, Y3
+	VFMADD213PS  x3d2aac79<>+0(SB), Y4, Y3
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y4, Y3
+	VFMADD213PS  x3efffffe<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y4, Y3
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y1, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VPADDD       Y2, Y3, Y3
+	VPAND        Y4, Y3, Y3
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y1, Y2
+	VBLENDVPS    Y2, x7f800000<>+0(SB), Y3, Y3
+	VCMPPS       $0x03, Y1, Y1, Y1
+	VBLENDVPS    Y1, x7fc00000<>+0(SB), Y3, Y3
+	VADDPS       x3f800000<>+0(SB), Y3, Y1
+	VMOVUPS      x3f800000<>+0(SB), Y2
+	VDIVPS       Y1, Y2, Y2
+	VMOVUPS      x3f800000<>+0(SB), Y3
+	VSUBPS       Y2, Y3, Y3
+	VFMADD213PS  x3f800000<>+0(SB), Y0, Y3
+	VMULPS       Y3, Y2, Y2
+	VMOVUPS      (CX)(R11*4), Y3
+	VMOVUPS      (R10)(R11*4), Y4
+	VMULPS       Y4, Y3, Y4
+	VMULPS       Y2, Y4, Y2
+	VDIVPS       Y1, Y0, Y0
+	VMULPS       Y0, Y3, Y0
+	VMOVUPS      Y0, (R9)(R11*4)
+	VMOVUPS      Y2, (AX)(R11*4)
+	ADDQ         $+8, R11
 
-done242:
+masked281:
+	MOVQ         R8, R12
+	ANDQ         $+7, R12
+	JE           done282
+	LEAQ         lanes<>+64(SB), R13
+	NEGQ         R12
+	VMOVUPS      (R13)(R12*4), Y0
+	VMASKMOVPS   (DX)(R11*4), Y0, Y1
+	VPXOR        x80000000<>+0(SB), Y1, Y2
+	VMULPS       x3fb8aa3b<>+0(SB), Y2, Y3
+	VADDPS       x4b400000<>+0(SB), Y3, Y3
+	VSUBPS       x4b400000<>+0(SB), Y3, Y4
+	VMOVUPS      Y2, Y5
+	VFNMADD231PS x3f317200<>+0(SB), Y4, Y5
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y4, Y5
+	VMOVUPS      x3ab511e6<>+0(SB), Y4
+	VFMADD213PS  x3c091d10<>+0(SB), Y5, Y4
+	VFMADD213PS  x3d2aac79<>+0(SB), Y5, Y4
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y5, Y4
+	VFMADD213PS  x3efffffe<>+0(SB), Y5, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y5, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y5, Y4
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y2, Y5
+	VPSLLD       $0x17, Y3, Y3
+	VPADDD       Y3, Y4, Y4
+	VPAND        Y5, Y4, Y4
+	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y2, Y3
+	VBLENDVPS    Y3, x7f800000<>+0(SB), Y4, Y4
+	VCMPPS       $0x03, Y2, Y2, Y2
+	VBLENDVPS    Y2, x7fc00000<>+0(SB), Y4, Y4
+	VADDPS       x3f800000<>+0(SB), Y4, Y2
+	VMOVUPS      x3f800000<>+0(SB), Y3
+	VDIVPS       Y2, Y3, Y3
+	VMOVUPS      x3f800000<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y4
+	VFMADD213PS  x3f800000<>+0(SB), Y1, Y4
+	VMULPS       Y4, Y3, Y3
+	VMASKMOVPS   (CX)(R11*4), Y0, Y4
+	VMASKMOVPS   (R10)(R11*4), Y0, Y5
+	VMULPS       Y5, Y4, Y5
+	VMULPS       Y3, Y5, Y3
+	VDIVPS       Y2, Y1, Y1
+	VMULPS       Y1, Y4, Y1
+	VMASKMOVPS   Y1, Y0, (R9)(R11*4)
+	VMASKMOVPS   Y3, Y0, (AX)(R11*4)
+
+done282:
 	LEAQ (AX)(SI*4), AX
 	LEAQ (AX)(SI*4), AX
 	LEAQ (CX)(SI*4), CX
 	LEAQ (DX)(SI*4), DX
 	LEAQ (DX)(SI*4), DX
 	DECQ BX
-	JNE  row238
+	JNE  row277
 
-end239:
+end278:
 	VZEROUPPER
 	RET
 
@@ -5220,35 +5869,40 @@ TEXT ·weighAVX2(SB), NOSPLIT, $0-52
 	MOVQ         BX, R8
 	NEGQ         R8
 	VMOVUPS      (DI)(R8*4), Y1
-	VMOVUPS      32(DI)(R8*4), Y2
+	LEAQ         lanes<>+96(SB), DI
+	MOVQ         BX, R8
+	NEGQ         R8
+	VMOVUPS      (DI)(R8*4), Y2
 	VMOVUPS      xff800000<>+0(SB), Y3
 	VMOVUPS      xff800000<>+0(SB), Y4
 	VXORPS       Y5, Y5, Y5
 	VXORPS       Y6, Y6, Y6
 	VXORPS       Y7, Y7, Y7
 	VXORPS       Y8, Y8, Y8
+	VXORPS       Y9, Y9, Y9
+	VXORPS       Y10, Y10, Y10
 	XORQ         DI, DI
 	TESTQ        SI, SI
-	JE           tail244
+	JE           tail284
 
-group243:
-	VMOVUPS     (DX)(DI*4), Y9
-	VMOVUPS     32(DX)(DI*4), Y10
-	VDIVPS      Y0, Y9, Y9
-	VDIVPS      Y0, Y10, Y10
-	VMOVUPS     Y9, (AX)(DI*4)
-	VMOVUPS     Y10, 32(AX)(DI*4)
-	VFMADD231PS Y7, Y9, Y5
-	VFMADD231PS Y8, Y10, Y6
-	VMAXPS      Y3, Y9, Y3
-	VMAXPS      Y4, Y10, Y4
+group283:
+	VMOVUPS     (DX)(DI*4), Y11
+	VMOVUPS     32(DX)(DI*4), Y12
+	VDIVPS      Y0, Y11, Y11
+	VDIVPS      Y0, Y12, Y12
+	VMOVUPS     Y11, (AX)(DI*4)
+	VMOVUPS     Y12, 32(AX)(DI*4)
+	VFMADD231PS Y7, Y11, Y5
+	VFMADD231PS Y8, Y12, Y6
+	VMAXPS      Y3, Y11, Y3
+	VMAXPS      Y4, Y12, Y4
 	ADDQ        $+16, DI
 	CMPQ        DI, SI
-	JL          group243
+	JL          group283
 
-tail244:
+tail284:
 	TESTQ       BX, BX
-	JE          done245
+	JE          done285
 	VMASKMOVPS  (DX)(DI*4), Y1, Y9
 	VMASKMOVPS  32(DX)(DI*4), Y2, Y10
 	VDIVPS      Y0, Y9, Y9
@@ -5262,11 +5916,13 @@ tail244:
 	VBLENDVPS   Y1, Y10, Y5, Y5
 	VBLENDVPS   Y2, Y11, Y6, Y6
 	VMAXPS      Y3, Y9, Y7
-	VMAXPS      Y4, Y0, Y0
+	VMAXPS      Y4, Y0, Y8
 	VBLENDVPS   Y1, Y7, Y3, Y3
-	VBLENDVPS   Y2, Y0, Y4, Y4
+	VBLENDVPS   Y2, Y8, Y4, Y4
+	VMOVAPS     Y9, Y9
+	VMOVAPS     Y0, Y10
 
-done245:
+done285:
 	VADDPS       Y6, Y5, Y0
 	VEXTRACTF128 $0x01, Y0, X5
 	VADDPS       X5, X0, X5
@@ -5288,9 +5944,9 @@ done245:
 	VXORPS       Y4, Y4, Y4
 	XORQ         DX, DX
 	TESTQ        SI, SI
-	JE           tail247
+	JE           tail287
 
-group246:
+group286:
 	VMOVUPS      (AX)(DX*4), Y5
 	VMOVUPS      32(AX)(DX*4), Y6
 	VSUBPS       Y0, Y5, Y5
@@ -5299,59 +5955,57 @@ group246:
 	VMULPS       x3fb8aa3b<>+0(SB), Y6, Y8
 	VADDPS       x4b400000<>+0(SB), Y7, Y7
 	VADDPS       x4b400000<>+0(SB), Y8, Y8
-	VSUBPS       x4b400000<>+0(SB), Y7, Y9
-	VSUBPS       x4b400000<>+0(SB), Y8, Y10
-	VMOVUPS      Y5, Y11
-	VMOVUPS      Y6, Y12
-	VFNMADD231PS x3f317200<>+0(SB), Y9, Y11
-	VFNMADD231PS x3f317200<>+0(SB), Y10, Y12
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y9, Y11
-	VFNMADD231PS x35bfbe8e<>+0(SB), Y10, Y12
-	VMOVUPS      x3ab511e6<>+0(SB), Y9
-	VMOVUPS      x3ab511e6<>+0(SB), Y10
-	VFMADD213PS  x3c091d10<>+0(SB), Y11, Y9
-	VFMADD213PS  x3c091d10<>+0(SB), Y12, Y10
-	VFMADD213PS  x3d2aac79<>+0(SB), Y11, Y9
-	VFMADD213PS  x3d2aac79<>+0(SB), Y12, Y10
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  x3e2aaa49<>+0(SB), Y12, Y10
-	VFMADD213PS  x3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  x3efffffe<>+0(SB), Y12, Y10
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
-	VFMADD213PS  x3f800000<>+0(SB), Y11, Y9
-	VFMADD213PS  x3f800000<>+0(SB), Y12, Y10
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y11
-	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y6, Y12
+	VSUBPS       x4b400000<>+0(SB), Y7, Y11
+	VSUBPS       x4b400000<>+0(SB), Y8, Y12
+	VMOVUPS      Y5, Y13
+	VMOVUPS      Y6, Y14
+	VFNMADD231PS x3f317200<>+0(SB), Y11, Y13
+	VFNMADD231PS x3f317200<>+0(SB), Y12, Y14
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y11, Y13
+	VFNMADD231PS x35bfbe8e<>+0(SB), Y12, Y14
+	VMOVUPS      x3ab511e6<>+0(SB), Y11
+	VMOVUPS      x3ab511e6<>+0(SB), Y12
+	VFMADD213PS  x3c091d10<>+0(SB), Y13, Y11
+	VFMADD213PS  x3c091d10<>+0(SB), Y14, Y12
+	VFMADD213PS  x3d2aac79<>+0(SB), Y13, Y11
+	VFMADD213PS  x3d2aac79<>+0(SB), Y14, Y12
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y13, Y11
+	VFMADD213PS  x3e2aaa49<>+0(SB), Y14, Y12
+	VFMADD213PS  x3efffffe<>+0(SB), Y13, Y11
+	VFMADD213PS  x3efffffe<>+0(SB), Y14, Y12
+	VFMADD213PS  x3f800000<>+0(SB), Y13, Y11
+	VFMADD213PS  x3f800000<>+0(SB), Y14, Y12
+	VFMADD213PS  x3f800000<>+0(SB), Y13, Y11
+	VFMADD213PS  x3f800000<>+0(SB), Y14, Y12
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y5, Y13
+	VCMPPS       $0x15, xc2aea8f6<>+0(SB), Y6, Y14
 	VPSLLD       $0x17, Y7, Y7
-	VPADDD       Y7, Y9, Y9
-	VPAND        Y11, Y9, Y9
+	VPADDD       Y7, Y11, Y11
+	VPAND        Y13, Y11, Y11
 	VPSLLD       $0x17, Y8, Y8
-	VPADDD       Y8, Y10, Y10
-	VPAND        Y12, Y10, Y10
+	VPADDD       Y8, Y12, Y12
+	VPAND        Y14, Y12, Y12
 	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y5, Y7
 	VCMPPS       $0x1e, x42b170a4<>+0(SB), Y6, Y8
-	VBLENDVPS    Y7, x7f800000<>+0(SB), Y9, Y9
-	VBLENDVPS    Y8, x7f800000<>+0(SB), Y10, Y10
+	VBLENDVPS    Y7, x7f800000<>+0(SB), Y11, Y11
+	VBLENDVPS    Y8, x7f800000<>+0(SB), Y12, Y12
 	VCMPPS       $0x03, Y5, Y5, Y5
 	VCMPPS       $0x03, Y6, Y6, Y6
-	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y9, Y9
-	VBLENDVPS    Y6, x7fc00000<>+0(SB), Y10, Y10
-	VMOVUPS      Y9, (CX)(DX*4)
-	VMOVUPS      Y10, 32(CX)(DX*4)
-	VADDPS       Y9, Y3, Y3
-	VADDPS       Y10, Y4, Y4
+	VBLENDVPS    Y5, x7fc00000<>+0(SB), Y11, Y11
+	VBLENDVPS    Y6, x7fc00000<>+0(SB), Y12, Y12
+	VMOVUPS      Y11, (CX)(DX*4)
+	VMOVUPS      Y12, 32(CX)(DX*4)
+	VADDPS       Y11, Y3, Y3
+	VADDPS       Y12, Y4, Y4
 	ADDQ         $+16, DX
 	CMPQ         DX, SI
-	JL           group246
+	JL           group286
 
-tail247:
+tail287:
 	TESTQ        BX, BX
-	JE           done248
-	VMASKMOVPS   (AX)(DX*4), Y1, Y5
-	VMASKMOVPS   32(AX)(DX*4), Y2, Y6
-	VSUBPS       Y0, Y5, Y5
-	VSUBPS       Y0, Y6, Y0
+	JE           done288
+	VSUBPS       Y0, Y9, Y5
+	VSUBPS       Y0, Y10, Y0
 	VMULPS       x3fb8aa3b<>+0(SB), Y5, Y6
 	VMULPS       x3fb8aa3b<>+0(SB), Y0, Y7
 	VADDPS       x4b400000<>+0(SB), Y6, Y6
@@ -5401,7 +6055,7 @@ tail247:
 	VBLENDVPS    Y1, Y0, Y3, Y3
 	VBLENDVPS    Y2, Y5, Y4, Y4
 
-done248:
+done288:
 	VADDPS       Y4, Y3, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPS       X1, X0, X1

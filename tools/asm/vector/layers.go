@@ -20,13 +20,13 @@ func layers(m *machine) {
 		dst, gate, up := pointer("dst"), pointer("gate"), pointer("up")
 		m.over(pointer("n"))
 		m.prepareGLU()
-		m.loop(func() { m.store(dst, m.swiGLU(gate, up)) })
+		m.elements(func() { m.store(dst, m.swiGLU(gate, up)) })
 	})
 	m.routine("swiGLUBack", "dgate, dup, dact, gate, up *float32, n int", "sets the derivatives of silu(gate)*up.", func() {
 		dgate, dup, dact, gate, up := pointer("dgate"), pointer("dup"), pointer("dact"), pointer("gate"), pointer("up")
 		m.over(pointer("n"))
 		m.prepareGLU()
-		m.loop(func() { m.swiGLUBack(dgate, dup, dact, gate, up) })
+		m.elements(func() { m.swiGLUBack(dgate, dup, dact, gate, up) })
 	})
 	m.routine("adamW", "w, m, v, grad *float32, n int, step *float32) (zero float32", "updates weights and moments and returns 0 if all stayed finite, NaN otherwise.", func() {
 		adamW(m)
@@ -34,29 +34,37 @@ func layers(m *machine) {
 }
 
 // softmaxRow emits softmax in place. The sign of a maximum of zero does not
-// matter here: x - 0 is x but for zeros, and exp of either zero is 1.
+// matter here: x - 0 is x but for zeros, and exp of either zero is 1. What the
+// incomplete group holds stays in registers between the passes, because a masked
+// load waits long for a masked store.
 func (m *machine) softmaxRow(x reg.GPVirtual, scale value) {
-	top := m.same(minusInfinity)
-	m.loop(func() {
-		v := m.mul(m.load(x), scale)
-		m.store(x, v)
-		m.raise(top, v)
-	})
+	top, last := m.same(minusInfinity), m.zero()
+	m.loop(func() { m.raise(top, m.mul(m.load(x), scale)) })
 	sub, acc := m.broadcast(m.largest(top)), m.zero()
 	m.loop(func() {
-		e := m.exp(m.sub(m.load(x), sub))
-		m.store(x, e)
+		e := m.exp(m.sub(m.mul(m.load(x), scale), sub))
 		m.increase(acc, e)
+		if m.tail == nil {
+			m.store(x, e)
+		} else {
+			m.assign(last, e)
+		}
 	})
 	total := m.broadcast(m.sum(acc))
-	m.loop(func() { m.store(x, m.div(m.load(x), total)) })
+	m.loop(func() {
+		e := last
+		if m.tail == nil {
+			e = m.load(x)
+		}
+		m.store(x, m.div(e, total))
+	})
 }
 
 func (m *machine) rotation(name, doc string, low, high func(a, b value) value) {
 	m.routine(name, "lo, hi, cos, sin *float32, n int", doc, func() {
 		lo, hi, cos, sin := pointer("lo"), pointer("hi"), pointer("cos"), pointer("sin")
 		m.over(pointer("n"))
-		m.loop(func() { m.rotate(lo, hi, cos, sin, low, high) })
+		m.elements(func() { m.rotate(lo, hi, cos, sin, low, high) })
 	})
 }
 

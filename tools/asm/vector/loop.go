@@ -57,28 +57,37 @@ func (m *machine) over(n reg.GPVirtual) {
 	m.odd = GP64()
 	MOVQ(n, m.odd)
 	ANDQ(I32(15), m.odd)
-	if m.wide {
-		MOVQ(m.odd, reg.RCX)
-		bits := GP32()
-		MOVL(U32(1), bits)
-		SHLL(reg.CL, bits)
-		DECL(bits)
-		k := K()
-		KMOVW(bits, k)
-		m.rest = mask{k}
-		return
+	m.rest = m.below(m.odd)
+}
+
+// below returns the mask of the first n lanes, at most 16.
+func (m *machine) below(n reg.GPVirtual) mask {
+	if !m.wide {
+		return mask{m.firstLanes(n, 0), m.firstLanes(n, 8)}
 	}
+	bits, k := GP32(), K()
+	MOVQ(n, reg.RCX)
+	MOVL(U32(1), bits)
+	SHLL(reg.CL, bits)
+	DECL(bits)
+	KMOVW(bits, k)
+	return mask{k}
+}
+
+// firstLanes returns ones in the lanes, counted from skip, that are below n.
+func (m *machine) firstLanes(n reg.GPVirtual, skip int) Op {
 	if lanes.Symbol.Name == "" {
 		lanes = GLOBL("lanes", RODATA|NOPTR)
 		for i := range 32 {
 			DATA(4*i, U32([]uint32{1<<32 - 1, 0}[i/16]))
 		}
 	}
-	at, back := GP64(), GP64()
-	LEAQ(lanes.Offset(64), at)
-	MOVQ(m.odd, back)
+	at, back, r := GP64(), GP64(), YMM()
+	LEAQ(lanes.Offset(64+4*skip), at)
+	MOVQ(n, back)
 	NEGQ(back)
-	m.rest = mask(m.each(func(i int, dst Op) { VMOVUPS(Mem{Base: at, Index: back, Scale: 4, Disp: 32 * i}, dst) }))
+	VMOVUPS(Mem{Base: at, Index: back, Scale: 4}, r)
+	return r
 }
 
 // loop emits body once for complete groups and once for the lanes that are left.
@@ -98,6 +107,52 @@ func (m *machine) loop(body func()) {
 	JE(LabelRef(done))
 	m.tail = &m.rest
 	body()
+	m.tail = nil
+	Label(done)
+}
+
+// elements emits body for operations that treat each element alone. They need
+// not keep to groups: half a group, which is what heads of 16 have, goes in one
+// register without a mask.
+func (m *machine) elements(body func()) {
+	m.at = GP64()
+	again, tail, masked, done := label("group"), label("tail"), label("masked"), label("done")
+	XORQ(m.at, m.at)
+	TESTQ(m.full, m.full)
+	JE(LabelRef(tail))
+	Label(again)
+	body()
+	ADDQ(I32(16), m.at)
+	CMPQ(m.at, m.full)
+	JL(LabelRef(again))
+	Label(tail)
+	TESTQ(m.odd, m.odd)
+	JE(LabelRef(done))
+	if m.wide {
+		CMPQ(m.odd, I32(8))
+		JNE(LabelRef(masked))
+		m.narrow = true
+		body()
+		m.narrow = false
+		JMP(LabelRef(done))
+		Label(masked)
+		m.tail = &m.rest
+		body()
+	} else {
+		m.narrow = true
+		BTQ(U8(3), m.odd)
+		JNC(LabelRef(masked))
+		body()
+		ADDQ(I32(8), m.at)
+		Label(masked)
+		few := GP64()
+		MOVQ(m.odd, few)
+		ANDQ(I32(7), few)
+		JE(LabelRef(done))
+		m.tail = &mask{m.firstLanes(few, 0)}
+		body()
+		m.narrow = false
+	}
 	m.tail = nil
 	Label(done)
 }
@@ -124,7 +179,8 @@ func (m *machine) load(base reg.GPVirtual) value {
 
 // store writes the group, but for lanes past the end.
 func (m *machine) store(base reg.GPVirtual, v value) {
-	for i, src := range v {
+	for i := range m.parts() {
+		src := m.part(v, i)
 		switch {
 		case m.tail == nil:
 			VMOVUPS(src, m.lane(base, i))

@@ -20,6 +20,7 @@ type machine struct {
 	full, odd reg.GPVirtual    // elements in complete groups, and in the last one
 	rest      mask             // the lanes of the last, incomplete group
 	tail      *mask            // &rest while the code for that group is emitted
+	narrow    bool             // while code for 8 lanes, one 256-bit register, is emitted
 }
 
 // value is an operand of 16 numbers: registers, or memory that holds the same
@@ -31,17 +32,25 @@ type mask []Op
 
 // parts is how many registers hold a group.
 func (m *machine) parts() int {
-	if m.wide {
+	if m.wide || m.narrow {
 		return 1
 	}
 	return 2
 }
 
 func (m *machine) register() reg.VecVirtual {
-	if m.wide {
+	if m.wide && !m.narrow {
 		return ZMM()
 	}
 	return YMM()
+}
+
+// part is register i of a group, or its lower half where that is enough.
+func (m *machine) part(v value, i int) Op {
+	if r, ok := v[i].(reg.VecVirtual); ok && m.narrow {
+		return r.AsY()
+	}
+	return v[i]
 }
 
 // fresh returns registers for a group, with undefined content.
@@ -63,35 +72,42 @@ func (m *machine) each(f func(i int, dst Op)) value {
 }
 
 func (m *machine) add(a, b value) value {
-	return m.each(func(i int, dst Op) { VADDPS(b[i], a[i], dst) })
+	return m.each(func(i int, dst Op) { VADDPS(m.part(b, i), m.part(a, i), dst) })
 }
 
 // sub is a - b.
 func (m *machine) sub(a, b value) value {
-	return m.each(func(i int, dst Op) { VSUBPS(b[i], a[i], dst) })
+	return m.each(func(i int, dst Op) { VSUBPS(m.part(b, i), m.part(a, i), dst) })
 }
 
 func (m *machine) mul(a, b value) value {
-	return m.each(func(i int, dst Op) { VMULPS(b[i], a[i], dst) })
+	return m.each(func(i int, dst Op) { VMULPS(m.part(b, i), m.part(a, i), dst) })
 }
 
 // div is a / b.
 func (m *machine) div(a, b value) value {
-	return m.each(func(i int, dst Op) { VDIVPS(b[i], a[i], dst) })
+	return m.each(func(i int, dst Op) { VDIVPS(m.part(b, i), m.part(a, i), dst) })
 }
 
 func (m *machine) sqrt(a value) value {
-	return m.each(func(i int, dst Op) { VSQRTPS(a[i], dst) })
+	return m.each(func(i int, dst Op) { VSQRTPS(m.part(a, i), dst) })
 }
 
 func (m *machine) copy(a value) value {
-	return m.each(func(i int, dst Op) { VMOVUPS(a[i], dst) })
+	return m.each(func(i int, dst Op) { VMOVUPS(m.part(a, i), dst) })
+}
+
+// assign sets to = from.
+func (m *machine) assign(to, from value) {
+	for i := range to {
+		VMOVAPS(from[i], to[i])
+	}
 }
 
 // mulAdd sets p = p*a + b with one rounding.
 func (m *machine) mulAdd(p, a, b value) {
 	for i := range p {
-		VFMADD213PS(b[i], a[i], p[i])
+		VFMADD213PS(m.part(b, i), m.part(a, i), m.part(p, i))
 	}
 }
 
@@ -101,12 +117,12 @@ func (m *machine) accumulate(acc, a, b value) {
 	case m.tail == nil:
 		m.addProduct(acc, a, b)
 	case m.wide:
-		VFMADD231PS(b[0], a[0], (*m.tail)[0], acc[0])
+		VFMADD231PS(m.part(b, 0), m.part(a, 0), (*m.tail)[0], m.part(acc, 0))
 	default:
 		sum := m.copy(acc)
 		m.addProduct(sum, a, b)
 		for i := range acc {
-			VBLENDVPS((*m.tail)[i], sum[i], acc[i], acc[i])
+			VBLENDVPS((*m.tail)[i], m.part(sum, i), m.part(acc, i), m.part(acc, i))
 		}
 	}
 }
@@ -114,14 +130,14 @@ func (m *machine) accumulate(acc, a, b value) {
 // addProduct sets acc += a*b, with one rounding.
 func (m *machine) addProduct(acc, a, b value) {
 	for i := range acc {
-		VFMADD231PS(b[i], a[i], acc[i])
+		VFMADD231PS(m.part(b, i), m.part(a, i), m.part(acc, i))
 	}
 }
 
 // subProduct sets acc -= a*b, with one rounding.
 func (m *machine) subProduct(acc, a, b value) {
 	for i := range acc {
-		VFNMADD231PS(b[i], a[i], acc[i])
+		VFNMADD231PS(m.part(b, i), m.part(a, i), m.part(acc, i))
 	}
 }
 
@@ -130,14 +146,14 @@ func (m *machine) increase(acc, a value) {
 	switch {
 	case m.tail == nil:
 		for i := range acc {
-			VADDPS(a[i], acc[i], acc[i])
+			VADDPS(m.part(a, i), m.part(acc, i), m.part(acc, i))
 		}
 	case m.wide:
-		VADDPS(a[0], acc[0], (*m.tail)[0], acc[0])
+		VADDPS(m.part(a, 0), m.part(acc, 0), (*m.tail)[0], m.part(acc, 0))
 	default:
 		sum := m.add(acc, a)
 		for i := range acc {
-			VBLENDVPS((*m.tail)[i], sum[i], acc[i], acc[i])
+			VBLENDVPS((*m.tail)[i], m.part(sum, i), m.part(acc, i), m.part(acc, i))
 		}
 	}
 }
@@ -148,14 +164,14 @@ func (m *machine) raise(acc, a value) {
 	switch {
 	case m.tail == nil:
 		for i := range acc {
-			VMAXPS(acc[i], a[i], acc[i])
+			VMAXPS(m.part(acc, i), m.part(a, i), m.part(acc, i))
 		}
 	case m.wide:
-		VMAXPS(acc[0], a[0], (*m.tail)[0], acc[0])
+		VMAXPS(m.part(acc, 0), m.part(a, 0), (*m.tail)[0], m.part(acc, 0))
 	default:
-		top := m.each(func(i int, dst Op) { VMAXPS(acc[i], a[i], dst) })
+		top := m.each(func(i int, dst Op) { VMAXPS(m.part(acc, i), m.part(a, i), dst) })
 		for i := range acc {
-			VBLENDVPS((*m.tail)[i], top[i], acc[i], acc[i])
+			VBLENDVPS((*m.tail)[i], m.part(top, i), m.part(acc, i), m.part(acc, i))
 		}
 	}
 }
@@ -165,9 +181,9 @@ func (m *machine) negate(a value) value {
 	sign := m.constant(signBit)
 	return m.each(func(i int, dst Op) {
 		if m.wide {
-			VPXORD(sign[i], a[i], dst)
+			VPXORD(m.part(sign, i), m.part(a, i), dst)
 		} else {
-			VPXOR(sign[i], a[i], dst)
+			VPXOR(m.part(sign, i), m.part(a, i), dst)
 		}
 	})
 }
@@ -183,20 +199,20 @@ const (
 func (m *machine) compare(predicate uint8, a, b value) mask {
 	if m.wide {
 		k := K()
-		VCMPPS(U8(predicate), b[0], a[0], k)
+		VCMPPS(U8(predicate), m.part(b, 0), m.part(a, 0), k)
 		return mask{k}
 	}
-	return mask(m.each(func(i int, dst Op) { VCMPPS(U8(predicate), b[i], a[i], dst) }))
+	return mask(m.each(func(i int, dst Op) { VCMPPS(U8(predicate), m.part(b, i), m.part(a, i), dst) }))
 }
 
 // put sets v to a in the lanes of k.
 func (m *machine) put(v value, k mask, a value) {
 	if m.wide {
-		VMOVAPS(a[0], k[0], v[0])
+		VMOVAPS(m.part(a, 0), k[0], m.part(v, 0))
 		return
 	}
 	for i := range v {
-		VBLENDVPS(k[i], a[i], v[i], v[i])
+		VBLENDVPS(k[i], m.part(a, i), m.part(v, i), m.part(v, i))
 	}
 }
 

@@ -28,7 +28,7 @@ func rows(m *machine) {
 			VDIVSS(s, first(unit), s)
 			VMOVSS(s, Mem{Base: inv})
 			by := m.broadcast(s)
-			m.loop(func() { m.store(y, m.mul(m.mul(m.load(x), by), m.load(weight))) })
+			m.elements(func() { m.store(y, m.mul(m.mul(m.load(x), by), m.load(weight))) })
 			m.next(width, y, x)
 			ADDQ(Imm(4), inv)
 		})
@@ -43,7 +43,7 @@ func rows(m *machine) {
 			c := m.sum(acc)
 			VMULSS(first(scale), c, c)
 			mean := m.broadcast(c)
-			m.loop(func() {
+			m.elements(func() {
 				n := m.mul(m.mul(m.load(x), s), mean)
 				d := m.sub(m.mul(m.load(dy), m.load(weight)), n)
 				m.store(dx, m.add(m.load(dx), m.mul(s, d)))
@@ -70,7 +70,7 @@ func rows(m *machine) {
 			acc := m.zero()
 			m.loop(func() { m.accumulate(acc, m.load(p), m.load(d)) })
 			dot := m.broadcast(m.sum(acc))
-			m.loop(func() { m.store(d, m.mul(m.mul(m.load(p), m.sub(m.load(d), dot)), scale)) })
+			m.elements(func() { m.store(d, m.mul(m.mul(m.load(p), m.sub(m.load(d), dot)), scale)) })
 			m.next(strideD, d)
 			m.next(strideP, p)
 			ADDQ(grow, n)
@@ -85,7 +85,7 @@ func rows(m *machine) {
 		up := GP64()
 		m.eachRow(count, func() {
 			LEAQ(Mem{Base: gate, Index: n, Scale: 4}, up)
-			m.loop(func() { m.store(dst, m.swiGLU(gate, up)) })
+			m.elements(func() { m.store(dst, m.swiGLU(gate, up)) })
 			m.next(n, gate, gate, dst)
 		})
 	})
@@ -97,19 +97,22 @@ func rows(m *machine) {
 		m.eachRow(count, func() {
 			LEAQ(Mem{Base: gate, Index: n, Scale: 4}, up)
 			LEAQ(Mem{Base: dgate, Index: n, Scale: 4}, dup)
-			m.loop(func() { m.swiGLUBack(dgate, dup, dact, gate, up) })
+			m.elements(func() { m.swiGLUBack(dgate, dup, dact, gate, up) })
 			m.next(n, dgate, dgate, dact, gate, gate)
 		})
 	})
 	m.routine("weigh", "z, e, logits *float32, n int, t float32) (top, sum, zero float32", "sets z = logits/t and e = exp(z-top); top is the largest z and may have any sign if it is zero; zero is NaN if some z is not finite.", func() {
 		z, e, logits, t := pointer("z"), pointer("e"), pointer("logits"), m.scalar("t")
 		m.over(pointer("n"))
-		top, acc, null := m.same(minusInfinity), m.zero(), m.zero()
+		top, acc, null, last := m.same(minusInfinity), m.zero(), m.zero(), m.zero()
 		m.loop(func() {
 			v := m.div(m.load(logits), t)
 			m.store(z, v)
 			m.accumulate(acc, v, null)
 			m.raise(top, v)
+			if m.tail != nil { // as in softmaxRow
+				m.assign(last, v)
+			}
 		})
 		Store(m.sum(acc), Return("zero"))
 		largest := m.largest(top)
@@ -117,7 +120,11 @@ func rows(m *machine) {
 		sub, sum := m.broadcast(largest), m.zero()
 		m.prepareExp()
 		m.loop(func() {
-			w := m.exp(m.sub(m.load(z), sub))
+			v := last
+			if m.tail == nil {
+				v = m.load(z)
+			}
+			w := m.exp(m.sub(v, sub))
 			m.store(e, w)
 			m.increase(sum, w)
 		})
@@ -153,7 +160,7 @@ func (m *machine) headRotation(name, doc string, low, high func(a, b value) valu
 		m.over(half)
 		m.eachRow(count, func() {
 			LEAQ(Mem{Base: lo, Index: half, Scale: 4}, hi)
-			m.loop(func() { m.rotate(lo, hi, cos, sin, low, high) })
+			m.elements(func() { m.rotate(lo, hi, cos, sin, low, high) })
 			m.next(half, lo, lo)
 		})
 	})
