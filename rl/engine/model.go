@@ -163,7 +163,11 @@ func openFolder(dir string) (*loader, error) {
 	for i, f := range l.open {
 		if err := l.add(f, f.size, names[i], index); err != nil {
 			l.close()
-			return nil, fmt.Errorf("%s: %w", filepath.Join(dir, names[i]), err)
+			path := filepath.Join(dir, names[i])
+			if file := (*FileError)(nil); errors.As(err, &file) {
+				return nil, &FileError{path, file.Reason}
+			}
+			return nil, fmt.Errorf("%s: %w", path, err)
 		}
 	}
 	return l, nil
