@@ -19,8 +19,10 @@
 //     encoded; text that is not UTF-8 is refused. Ids must be 0 to n-1 without holes.
 //   - Decode gives the bytes as they are, also where they are not UTF-8; the
 //     original puts replacement characters there.
-//   - Letters, numbers, spaces and compositions are those of Unicode 15.0. Code
-//     points of later versions count as neither; a test holds the version.
+//   - Letters, numbers, spaces and compositions are those of Unicode 15.0, so that
+//     ids do not depend on who built the program; a test holds the version. The
+//     original's version moves with its releases: characters that are newer than
+//     15.0 may be split otherwise there.
 //   - For SentencePiece-style files the character U+2581 decodes to a space, in the
 //     original too, so text that contains it does not come back as it was.
 //
