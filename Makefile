@@ -16,7 +16,7 @@ LDFLAGS  := -X github.com/cosmos/cosmos-sdk/version.Name=galahad \
 BINARIES := galahadd galahad-miner galahad-validator galahad-learner
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fmt proto proto-check asm asm-check bench base-model clean
+.PHONY: help build run test lint fmt proto proto-check asm asm-check bits bench base-model clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r t h; do printf '%-20s %s\n' "$$t" "$$h"; done
@@ -51,6 +51,9 @@ asm: ## generate the assembly of rl/kernel from tools/asm
 
 asm-check: ## fail if the assembly is not what tools/asm generates
 	sh scripts/asmgen.sh check
+
+bits: ## compare the bits of every kernel, here and on an emulated arm64
+	sh scripts/bits.sh
 
 bench: ## run the benchmarks, print them and write build/bench.json
 	$(GO) run ./testutil/bench

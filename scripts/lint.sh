@@ -20,6 +20,7 @@ bash -n .ci/run 2>/dev/null || { command -v bash >/dev/null && bad=1; }
 
 echo "lint: go vet"
 go vet ./... || bad=1
+GOARCH=arm64 go vet ./rl/kernel || bad=1
 go -C tools vet ./... || bad=1
 
 echo "lint: staticcheck"
