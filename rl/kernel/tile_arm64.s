@@ -10,20 +10,20 @@
 // R4, R5 those of A, R6 the bytes to their next element; R7 is B, R9 its stride,
 // R10 the number of rows, R11 is k and R12 add.
 #define START \
-	MOVD c+0(FP), R0     \
-	MOVD ldc+8(FP), R8   \
-	ADD  R8<<2, R0, R1   \
-	ADD  R8<<2, R1, R2   \
-	MOVD a+16(FP), R3    \
-	MOVD row+24(FP), R8  \
-	ADD  R8<<2, R3, R4   \
-	ADD  R8<<2, R4, R5   \
-	MOVD step+32(FP), R6 \
-	LSL  $2, R6          \
-	MOVD b+40(FP), R7    \
-	MOVD ldb+48(FP), R9  \
+	MOVD c+0(FP), R0      \
+	MOVD ldc+8(FP), R8    \
+	ADD  R8<<2, R0, R1    \
+	ADD  R8<<2, R1, R2    \
+	MOVD a+16(FP), R3     \
+	MOVD row+24(FP), R8   \
+	ADD  R8<<2, R3, R4    \
+	ADD  R8<<2, R4, R5    \
+	MOVD step+32(FP), R6  \
+	LSL  $2, R6           \
+	MOVD b+40(FP), R7     \
+	MOVD ldb+48(FP), R9   \
 	MOVD rows+56(FP), R10 \
-	MOVD k+64(FP), R11   \
+	MOVD k+64(FP), R11    \
 	MOVD add+72(FP), R12
 
 #define ZEROROW(c0, c1, c2, c3, c4, c5, c6, c7) \
@@ -157,57 +157,57 @@ TEXT ·fullTileBF16NEON(SB), NOSPLIT, $0-80
 	BEQ   two
 
 three:
-	FMOVS (R3), F29
-	FMOVS (R4), F30
-	FMOVS (R5), F31
+	FMOVS  (R3), F29
+	FMOVS  (R4), F30
+	FMOVS  (R5), F31
 	VLD1.P 32(R7), [V24.S4, V25.S4]
 	WIDEN
 	FMLA4X4(29, 4, 5, 0, 1)
 	FMLA4X4(30, 12, 13, 8, 9)
 	FMLA4X4(31, 20, 21, 16, 17)
-	VLD1 (R7), [V24.S4, V25.S4]
+	VLD1   (R7), [V24.S4, V25.S4]
 	WIDEN
 	FMLA4X4(29, 6, 7, 2, 3)
 	FMLA4X4(30, 14, 15, 10, 11)
 	FMLA4X4(31, 22, 23, 18, 19)
-	ADD   R9, R7
-	ADD   R6, R3
-	ADD   R6, R4
-	ADD   R6, R5
-	SUBS  $1, R11, R11
-	BNE   three
-	B     store
+	ADD    R9, R7
+	ADD    R6, R3
+	ADD    R6, R4
+	ADD    R6, R5
+	SUBS   $1, R11, R11
+	BNE    three
+	B      store
 
 two:
-	FMOVS (R3), F29
-	FMOVS (R4), F30
+	FMOVS  (R3), F29
+	FMOVS  (R4), F30
 	VLD1.P 32(R7), [V24.S4, V25.S4]
 	WIDEN
 	FMLA4X4(29, 4, 5, 0, 1)
 	FMLA4X4(30, 12, 13, 8, 9)
-	VLD1 (R7), [V24.S4, V25.S4]
+	VLD1   (R7), [V24.S4, V25.S4]
 	WIDEN
 	FMLA4X4(29, 6, 7, 2, 3)
 	FMLA4X4(30, 14, 15, 10, 11)
-	ADD   R9, R7
-	ADD   R6, R3
-	ADD   R6, R4
-	SUBS  $1, R11, R11
-	BNE   two
-	B     store
+	ADD    R9, R7
+	ADD    R6, R3
+	ADD    R6, R4
+	SUBS   $1, R11, R11
+	BNE    two
+	B      store
 
 one:
-	FMOVS (R3), F29
+	FMOVS  (R3), F29
 	VLD1.P 32(R7), [V24.S4, V25.S4]
 	WIDEN
 	FMLA4X4(29, 4, 5, 0, 1)
-	VLD1 (R7), [V24.S4, V25.S4]
+	VLD1   (R7), [V24.S4, V25.S4]
 	WIDEN
 	FMLA4X4(29, 6, 7, 2, 3)
-	ADD   R9, R7
-	ADD   R6, R3
-	SUBS  $1, R11, R11
-	BNE   one
+	ADD    R9, R7
+	ADD    R6, R3
+	SUBS   $1, R11, R11
+	BNE    one
 
 store:
 	STORE
