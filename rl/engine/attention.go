@@ -27,7 +27,7 @@ func (p *pass) attention(l int, rows []row, a *acts, keep bool) {
 	p.norm(a.h, a.inv, a.x, w.attnNorm)
 	p.product(a.qkv, width, a.h, h, w.qkv, n)
 	p.job.layer, p.job.rows, p.job.acts, p.job.keep = l, rows, a, keep
-	p.crew.run(n, (*rotateTask)(p))
+	p.byRows(n, (*rotateTask)(p))
 	if keep {
 		a.stride = keptStride(rows)
 		grow(&a.probs, n*c.NumAttentionHeads*a.stride)
@@ -37,23 +37,24 @@ func (p *pass) attention(l int, rows []row, a *acts, keep bool) {
 	p.k.Add(a.mid[:n*h], a.x, a.proj)
 }
 
-// rotateTask adds the bias to a row of q, k and v, rotates q and k, and stores k
+// rotateTask adds the bias to rows of q, k and v, rotates q and k, and stores k
 // and v.
 type rotateTask pass
 
 func (t *rotateTask) part(_, i int) {
-	c, w, r := t.c, &t.m.ops.layers[t.job.layer], t.job.rows[i]
-	hd, qd, kd := c.HeadDim, c.qDim(), c.kvDim()
+	c, w, j := t.c, &t.m.ops.layers[t.job.layer], &t.job
+	qd, kd := c.qDim(), c.kvDim()
 	width := qd + 2*kd
-	qkv := t.job.acts.qkv[i*width : (i+1)*width]
-	if w.bias != nil {
-		t.k.Add(qkv, qkv, w.bias)
+	lo, hi := j.part(i, len(j.rows))
+	for i, r := range j.rows[lo:hi] {
+		qkv := j.acts.qkv[(lo+i)*width : (lo+i+1)*width]
+		if w.bias != nil {
+			t.k.Add(qkv, qkv, w.bias)
+		}
+		cos, sin := t.m.rope.rows(r.pos)
+		t.k.RotateHeads(qkv[:qd+kd], cos, sin)
+		r.cache.put(j.layer, r.pos, qkv[qd:qd+kd], qkv[qd+kd:])
 	}
-	cos, sin := t.m.rope.rows(r.pos)
-	for at := 0; at < qd+kd; at += hd {
-		t.k.Rotate(qkv[at:at+hd/2], qkv[at+hd/2:at+hd], cos, sin)
-	}
-	r.cache.put(t.job.layer, r.pos, qkv[qd:qd+kd], qkv[qd+kd:])
 }
 
 // attendTask is attend for one tile and one key-value head.
@@ -108,10 +109,11 @@ func (p *pass) attend(s *scratch, l int, rows []row, t tile, kv int, a *acts, ke
 		}
 	}
 	scale := kernel.InverseSqrt(hd)
-	for i := range n {
+	if n == 1 {
+		p.k.SoftmaxRows(scores, stride, group, t.pos+1, 0, scale)
+	} else {
 		for g := range group {
-			at := i*rowStride + g*stride
-			p.k.Softmax(scores[at:at+t.pos+i+1], scale)
+			p.k.SoftmaxRows(scores[g*stride:], rowStride, n, t.pos+1, 1, scale)
 		}
 	}
 	for page := range last + 1 {

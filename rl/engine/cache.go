@@ -17,17 +17,25 @@ type page struct {
 }
 
 // pagePool hands out pages of one model, at most limit of them at a time (0: any
-// number). Safe for concurrent use.
+// number). Safe for concurrent use. Memory of pages that came back is used again,
+// unless the garbage collector was faster.
 type pagePool struct {
 	cfg   Config
 	limit int
 
 	mu   sync.Mutex
 	used int
-	free []*page
+	free sync.Pool // of *page
 }
 
 func newPagePool(c Config, limit int) *pagePool { return &pagePool{cfg: c, limit: limit} }
+
+// inUse is the number of pages in use.
+func (pp *pagePool) inUse() int {
+	pp.mu.Lock()
+	defer pp.mu.Unlock()
+	return pp.used
+}
 
 // pageFloats is the size of a page.
 func pageFloats(c Config) int {
@@ -47,12 +55,12 @@ func (pp *pagePool) take(n int) []*page {
 	pp.used += n
 	out := make([]*page, n)
 	for i := range out {
-		if last := len(pp.free) - 1; last >= 0 {
-			out[i], pp.free = pp.free[last], pp.free[:last]
-		} else {
-			out[i] = &page{data: make([]float32, pageFloats(pp.cfg))}
+		p, _ := pp.free.Get().(*page)
+		if p == nil {
+			p = &page{data: make([]float32, pageFloats(pp.cfg))}
 		}
-		out[i].refs = 1
+		p.refs = 1
+		out[i] = p
 	}
 	return out
 }
@@ -74,26 +82,49 @@ func (pp *pagePool) newCache(positions int) *cache {
 	return &cache{pool: pp, dim: pp.cfg.HeadDim, heads: pp.cfg.NumKeyValueHeads, pages: pages}
 }
 
+// share returns a cache of the first filled positions of kv, in the same pages.
+// It keeps them when kv is released, and is not written to.
+func (kv *cache) share(filled int) *cache { return kv.with(pagesFor(filled), nil) }
+
 // fork returns a cache for so many positions that begins with the first filled
-// ones of kv; whole pages are shared, the rest of them is copied. It is nil if
-// the pool is exhausted.
+// ones of kv, or nil if the pool is exhausted. Whole pages are shared; the rest
+// comes by inherit, once it has been computed.
 func (kv *cache) fork(filled, positions int) *cache {
 	shared := filled / pagePositions
 	own := kv.pool.take(pagesFor(positions) - shared)
 	if own == nil {
 		return nil
 	}
-	n := &cache{pool: kv.pool, dim: kv.dim, heads: kv.heads}
+	return kv.with(shared, own)
+}
+
+// with returns a cache of the first pages of kv and some of its own.
+func (kv *cache) with(shared int, own []*page) *cache {
 	kv.pool.mu.Lock()
+	defer kv.pool.mu.Unlock()
+	n := &cache{pool: kv.pool, dim: kv.dim, heads: kv.heads, pages: make([]*page, 0, shared+len(own))}
 	for _, p := range kv.pages[:shared] {
 		p.refs++
+		n.pages = append(n.pages, p)
 	}
-	kv.pool.mu.Unlock()
-	n.pages = append(append(n.pages, kv.pages[:shared]...), own...)
-	if filled%pagePositions != 0 {
-		copy(n.pages[shared].data, kv.pages[shared].data)
-	}
+	n.pages = append(n.pages, own...)
 	return n
+}
+
+// inherit copies to a fork those of the first filled positions of kv that are not
+// in shared pages. Later positions are not touched: kv's page may be at work.
+func (kv *cache) inherit(from *cache, filled int) {
+	at, n := filled/pagePositions, filled%pagePositions
+	if n == 0 || kv.pages[at] == from.pages[at] { // from was shared by kv
+		return
+	}
+	dst, src := kv.pages[at].data, from.pages[at].data
+	for block := kv.dim * pagePositions; len(dst) > 0; dst, src = dst[2*block:], src[2*block:] {
+		for d := 0; d < block; d += pagePositions {
+			copy(dst[d:d+n], src[d:d+n])
+		}
+		copy(dst[block:block+n*kv.dim], src[block:])
+	}
 }
 
 // release gives the pages back; the cache must not be used any more.
@@ -104,7 +135,7 @@ func (kv *cache) release() {
 	for _, p := range kv.pages {
 		if p.refs--; p.refs == 0 {
 			pp.used--
-			pp.free = append(pp.free, p)
+			pp.free.Put(p)
 		}
 	}
 	kv.pages = nil

@@ -15,10 +15,11 @@ type crew struct {
 	workers []*worker
 	turn    sync.Mutex // one operation at a time
 
-	task task
-	n    int
-	next atomic.Int64 // the next part to take
-	left atomic.Int64 // workers that are not done with this operation
+	task   task
+	n      int
+	next   atomic.Int64        // the next part to take
+	left   atomic.Int64        // workers that are not done with this operation
+	raised atomic.Pointer[any] // a panic of this operation
 }
 
 // task does one of n parts of an operation; worker is below crew.size().
@@ -34,8 +35,12 @@ type worker struct {
 // spins is how often a worker looks for work before it sleeps, some 20 µs.
 const spins = 10000
 
-// newCrew starts threads-1 goroutines, which end when stop is called.
+// newCrew starts threads-1 goroutines, which end when stop is called. A crew of
+// one is nil: the caller does everything.
 func newCrew(threads int) *crew {
+	if threads < 2 {
+		return nil
+	}
 	c := &crew{workers: make([]*worker, threads-1)}
 	for i := range c.workers {
 		c.workers[i] = &worker{wake: make(chan struct{}, 1)}
@@ -52,7 +57,8 @@ func (c *crew) size() int {
 	return len(c.workers) + 1
 }
 
-// run does all n parts of t and returns when they are done.
+// run does all n parts of t and returns when they are done. A panic of a part is
+// raised again here, on the caller's goroutine, when the others have stopped.
 func (c *crew) run(n int, t task) {
 	if c == nil || n < 2 || len(c.workers) == 0 {
 		for i := range n {
@@ -78,11 +84,19 @@ func (c *crew) run(n int, t task) {
 		}
 	}
 	c.task = nil
+	if p := c.raised.Swap(nil); p != nil {
+		panic(*p)
+	}
 }
 
 // work takes parts until there are none.
 func (c *crew) work(worker int) {
-	for {
+	defer func() {
+		if p := recover(); p != nil {
+			c.raised.CompareAndSwap(nil, &p)
+		}
+	}()
+	for c.raised.Load() == nil {
 		i := int(c.next.Add(1)) - 1
 		if i >= c.n {
 			return

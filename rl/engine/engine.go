@@ -2,8 +2,9 @@ package engine
 
 import (
 	"fmt"
-	"github.com/galahad-network/galahad/rl/kernel"
 	"runtime"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
 
 // Options configures an Engine or a Trainer. But for Kernel, no option changes any
@@ -33,26 +34,23 @@ func (o Options) kernel() kernel.Kernel {
 }
 
 // Engine runs an immutable Model: Generate samples completions, Replay checks
-// them. It is safe for concurrent use; each call uses up to Options.Threads
-// goroutines of its own.
+// them. It is safe for concurrent use; calls that overlap share its threads. No
+// goroutine outlives the calls, so an Engine needs no closing.
 type Engine struct {
-	model   *Model
-	threads int
-	kernel  kernel.Kernel
+	run    *runner
+	server *Server // the decoder of Generate
 }
 
 // New returns an engine for m. It panics if the processor's floating-point mode
 // breaks the rules of docs/numerics.md (see CheckArithmetic): no result of such
 // a machine could be trusted.
 func New(m *Model, opt Options) *Engine {
-	if err := CheckArithmetic(); err != nil {
-		panic(err)
-	}
-	return &Engine{model: m, threads: opt.threads(), kernel: opt.kernel()}
+	run := newRunner(m, opt)
+	return &Engine{run: run, server: newServer(run, ServerOptions{})}
 }
 
 // Model returns the weights that the engine runs.
-func (e *Engine) Model() *Model { return e.model }
+func (e *Engine) Model() *Model { return e.run.model }
 
 // Sampling says how a token is drawn from the logits (docs/numerics.md, section
 // on sampling).

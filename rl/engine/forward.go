@@ -75,19 +75,19 @@ type pass struct {
 	tiles  []tile
 	own    []scratch // of each worker
 	job    job       // the operation under way
-
-	sampler sampler
 }
 
 // scratch is the memory of one worker.
 type scratch struct {
-	scores []float32 // of one tile: [rows, heads in a group, positions in whole pages]
+	scores  []float32 // of one tile: [rows, heads in a group, positions in whole pages]
+	sampler sampler
 }
 
 // job holds the arguments of the operation that a crew shares out; a task is the
 // pass itself under another type, so that handing it over allocates nothing.
 type job struct {
 	layer int
+	each  int // rows in a part, where an operation is split by rows
 	rows  []row
 	acts  *acts
 	keep  bool
@@ -97,8 +97,30 @@ type job struct {
 
 // newPass returns a pass of m with kernel k; crew may be nil.
 func newPass(m *Model, k kernel.Kernel, crew *crew) *pass {
-	return &pass{m: m, c: m.cfg, k: k, crew: crew, own: make([]scratch, crew.size())}
+	p := &pass{m: m, c: m.cfg, k: k}
+	p.join(crew)
+	return p
 }
+
+// join makes p share out its operations to a crew from now on.
+func (p *pass) join(crew *crew) {
+	p.crew = crew
+	for len(p.own) < crew.size() {
+		p.own = append(p.own, scratch{sampler: sampler{k: p.k}})
+	}
+}
+
+// byRows shares out an operation on n rows: part i is rows i*each.. of it.
+func (p *pass) byRows(n int, t task) {
+	p.job.each = max(1, (n+4*p.crew.size()-1)/(4*p.crew.size()))
+	if p.crew == nil {
+		p.job.each = n
+	}
+	p.crew.run((n+p.job.each-1)/max(1, p.job.each), t)
+}
+
+// part is the range of rows of part i, of n rows in all.
+func (j *job) part(i, n int) (lo, hi int) { return i * j.each, min((i+1)*j.each, n) }
 
 // run computes the final hidden states of all rows into p.hidden. With a tape of
 // one acts per layer it keeps what the backward pass needs.
@@ -135,7 +157,7 @@ func (p *pass) head(hidden []float32) {
 // norm is RMSNorm: y = (x * inv) * weight with inv = 1 / sqrt(mean(x²) + eps).
 func (p *pass) norm(y, inv, x, weight []float32) {
 	p.job.norm = normJob{y, inv, x, weight}
-	p.crew.run(len(inv), (*normTask)(p))
+	p.byRows(len(inv), (*normTask)(p))
 }
 
 type normJob struct{ y, inv, x, weight []float32 }
@@ -144,10 +166,8 @@ type normTask pass
 
 func (t *normTask) part(_, i int) {
 	h, j := t.c.HiddenSize, &t.job.norm
-	x := j.x[i*h : (i+1)*h]
-	mean := float32(t.k.Dot(x, x) * kernel.Inverse(h))
-	j.inv[i] = 1 / kernel.Sqrt(mean+t.c.RMSNormEps)
-	t.k.ScaleProduct(j.y[i*h:(i+1)*h], x, j.inv[i], j.weight)
+	lo, hi := t.job.part(i, len(j.inv))
+	t.k.NormRows(j.y[lo*h:hi*h], j.inv[lo:hi], j.x[lo*h:hi*h], j.weight, t.c.RMSNormEps)
 }
 
 // mlp is the second half of a layer: p.out = mid + down(silu(gate(n)) * up(n)),
@@ -158,7 +178,7 @@ func (p *pass) mlp(l, n int, a *acts) {
 	p.norm(a.midH, a.midInv, a.mid, w.mlpNorm)
 	p.product(a.gateUp, 2*m, a.midH, h, w.gateUp, n)
 	p.job.acts = a
-	p.crew.run(n, (*gluTask)(p))
+	p.byRows(n, (*gluTask)(p))
 	p.product(a.proj, h, a.act, m, w.down, n)
 	p.k.Add(p.out[:n*h], a.mid, a.proj)
 }
@@ -167,6 +187,6 @@ type gluTask pass
 
 func (t *gluTask) part(_, i int) {
 	m, a := t.c.IntermediateSize, t.job.acts
-	gateUp := a.gateUp[i*2*m : (i+1)*2*m]
-	t.k.SwiGLU(a.act[i*m:(i+1)*m], gateUp[:m], gateUp[m:])
+	lo, hi := t.job.part(i, len(a.act)/m)
+	t.k.SwiGLURows(a.act[lo*m:hi*m], a.gateUp[lo*2*m:hi*2*m], m)
 }

@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
-	"sort"
 
 	"github.com/galahad-network/galahad/rl/kernel"
 )
@@ -44,10 +43,12 @@ func (s *Sampling) validate(vocab int) error {
 
 // sampler draws tokens from logits; it owns scratch memory.
 type sampler struct {
+	k     kernel.Kernel
 	z     []float32 // logits over temperature
 	e     []float32 // exp(z - max)
-	order []int32   // ids by z descending, then id ascending
-	kept  []bool
+	order []uint64  // the tokens that are left, see rank
+	spare []uint64
+	count [sortPasses][sortBuckets]uint32
 }
 
 // draw is the outcome at one position.
@@ -70,23 +71,11 @@ func (s *sampler) logProb(d draw, token int32) float32 {
 func (s *sampler) normalize(logits []float32, temperature float32) draw {
 	grow(&s.z, len(logits))
 	grow(&s.e, len(logits))
-	finite := true
-	for i, x := range logits {
-		if temperature != 0 {
-			x /= temperature
-		}
-		s.z[i] = x
-		finite = finite && kernel.IsFinite(x)
-	}
-	if !finite {
+	top, sum, ok := s.k.Weigh(s.z, s.e, logits, temperature)
+	if !ok {
 		return draw{invalid: true}
 	}
-	d := draw{top: kern.Max(s.z)}
-	for i, z := range s.z {
-		s.e[i] = kernel.Exp(z - d.top)
-	}
-	d.logSum = kernel.Log(kern.Sum(s.e))
-	return d
+	return draw{top: top, logSum: kernel.Log(sum)}
 }
 
 // draw picks the token that u forces.
@@ -94,81 +83,82 @@ func (s *sampler) draw(logits []float32, set *Sampling, u float64) draw {
 	n := len(logits)
 	temperature := math.Float32frombits(set.TemperatureBits)
 	d := s.normalize(logits, temperature)
-	if d.invalid {
-		d.token = slices.Min(set.EndTokens)
-		return d
-	}
 	switch {
+	case d.invalid:
+		d.token = slices.Min(set.EndTokens)
 	case temperature == 0:
-		for i, z := range s.z {
-			if z == d.top { // the lowest id; -0 equals +0
-				d.token = int32(i)
-				break
-			}
-		}
+		d.token = int32(slices.Index(s.z, d.top)) // the lowest id; -0 equals +0
 	case (set.TopK == 0 || set.TopK >= n) && set.TopPMillionths == 1000000:
-		d.token = s.pick(u, nil)
+		d.token = s.pick(u)
 	default:
-		d.token = s.pick(u, s.truncate(set))
+		d.token = s.pickOf(s.truncate(set), u)
 	}
 	return d
 }
 
-// truncate returns which ids survive top-k and then top-p.
-func (s *sampler) truncate(set *Sampling) []bool {
-	n := len(s.z)
-	s.order = s.order[:0]
-	for i := range n {
-		s.order = append(s.order, int32(i))
+// pick returns the first id whose cumulative weight exceeds u times the total.
+func (s *sampler) pick(u float64) int32 {
+	var total float64
+	for _, e := range s.e {
+		total += float64(e)
 	}
-	sort.SliceStable(s.order, func(a, b int) bool { return s.z[s.order[a]] > s.z[s.order[b]] })
-	keep := s.order
-	if set.TopK > 0 && set.TopK < n {
-		keep = keep[:set.TopK]
+	bound := u * total
+	var cumulative float64
+	for i, e := range s.e {
+		cumulative += float64(e)
+		if cumulative > bound {
+			return int32(i)
+		}
+	}
+	return 0 // unreachable: the last cumulative is total >= 1, and u < 1
+}
+
+// pickOf is pick among the given ids, ascending.
+func (s *sampler) pickOf(ids []uint64, u float64) int32 {
+	var total float64
+	for _, id := range ids {
+		total += float64(s.e[id])
+	}
+	bound := u * total
+	var cumulative float64
+	for _, id := range ids {
+		cumulative += float64(s.e[id])
+		if cumulative > bound {
+			return int32(id)
+		}
+	}
+	return 0 // unreachable, like pick's
+}
+
+// truncate returns the ids that survive top-k and then top-p, ascending.
+func (s *sampler) truncate(set *Sampling) []uint64 {
+	keep := slices.Grow(s.order[:0], len(s.z))
+	if k := set.TopK; k > 0 && k < len(s.z) {
+		keep = s.largest(keep, k)
+	} else {
+		for id, z := range s.z {
+			keep = append(keep, rank(z, id))
+		}
+		keep = s.sort(keep, 32)
 	}
 	if set.TopPMillionths < 1000000 {
 		var total, reached float64
-		for _, id := range keep {
-			total += float64(s.e[id])
+		for _, r := range keep {
+			total += float64(s.e[uint32(r)])
 		}
 		enough := float64(set.TopPMillionths) * total
-		for i, id := range keep {
-			reached += float64(s.e[id])
+		for i, r := range keep {
+			reached += float64(s.e[uint32(r)])
 			if reached*1e6 >= enough {
 				keep = keep[:i+1]
 				break
 			}
 		}
 	}
-	if cap(s.kept) < n {
-		s.kept = make([]bool, n)
+	for i, r := range keep {
+		keep[i] = r & math.MaxUint32
 	}
-	s.kept = s.kept[:n]
-	clear(s.kept)
-	for _, id := range keep {
-		s.kept[id] = true
-	}
-	return s.kept
-}
-
-// pick returns the first id, ascending, whose cumulative weight exceeds u times
-// the total; kept nil means all ids.
-func (s *sampler) pick(u float64, kept []bool) int32 {
-	var total float64
-	for i, e := range s.e {
-		if kept == nil || kept[i] {
-			total += float64(e)
-		}
-	}
-	bound := u * total
-	var cumulative float64
-	for i, e := range s.e {
-		if kept == nil || kept[i] {
-			cumulative += float64(e)
-			if cumulative > bound {
-				return int32(i)
-			}
-		}
-	}
-	return 0 // unreachable: the last cumulative is total >= 1, and u < 1
+	keep = s.sort(keep, 0)
+	s.order = keep
+	return keep
 }

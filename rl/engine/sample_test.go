@@ -72,7 +72,7 @@ func slowDraw(logits []float32, set Sampling, u float64) int32 {
 
 func TestDrawFollowsTheRule(t *testing.T) {
 	r := newRand(t)
-	var s sampler
+	s := sampler{k: kern}
 	for range 20000 {
 		n := 1 + r.IntN(40)
 		logits := make([]float32, n)
@@ -109,7 +109,7 @@ func TestDrawFollowsTheRule(t *testing.T) {
 // 31 degrees of freedom, a bound that chance exceeds once in 10^6 runs).
 func TestDrawFollowsTheDistribution(t *testing.T) {
 	logits, set := randomFloats(4, 32), plainSampling(1)
-	var s sampler
+	s := sampler{k: kern}
 	stream := newUniforms([32]byte{42})
 	const n = 100000
 	counts := make([]float64, 32)
@@ -133,7 +133,7 @@ func TestGreedyTakesTheLowestOfEquals(t *testing.T) {
 	zero, minus := float32(0), float32(math.Copysign(0, -1))
 	set := plainSampling(1)
 	set.TemperatureBits = 0
-	var s sampler
+	s := sampler{k: kern}
 	for _, logits := range [][]float32{{-1, minus, zero}, {-1, zero, minus}} {
 		if got := s.draw(logits, &set, 0.99).token; got != 1 {
 			t.Errorf("%v: token %d, want 1", logits, got)
