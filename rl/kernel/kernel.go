@@ -9,6 +9,9 @@
 //	math.go        exp and log; reduce.go: reductions
 //	packed.go      the layout of weights
 //	go*.go         the portable implementation, which is the reference of all others
+//	rows.go        operations over many rows, for kernels without their own
+//	*_amd64.go     AVX2 and AVX-512; tools/asm writes the assembly
+//	*_arm64.go     NEON
 package kernel
 
 import (
