@@ -3,7 +3,7 @@
 #include "textflag.h"
 
 // func tileF32AVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tileF32AVX2(SB), NOSPLIT, $0-96
 	MOVQ ldc+8(FP), R8
 	SHLQ $0x02, R8
@@ -49,16 +49,19 @@ upto2:
 	JMP  rows2
 
 rows1:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add1
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	JMP    begin1
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add1
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin1
 
 add1:
 	CMPQ    n+72(FP), $0x20
@@ -92,6 +95,8 @@ loop1:
 	VMOVUPS      32(AX), Y5
 	VMOVUPS      64(AX), Y6
 	VMOVUPS      96(AX), Y7
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Y8
 	VFMADD231PS  Y4, Y8, Y0
 	VFMADD231PS  Y5, Y8, Y1
@@ -128,20 +133,26 @@ store1done:
 	JMP  next
 
 rows2:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add2
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin2
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add2
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin2
 
 add2:
 	CMPQ    n+72(FP), $0x20
@@ -189,6 +200,8 @@ loop2:
 	VMOVUPS      32(AX), Y9
 	VMOVUPS      64(AX), Y10
 	VMOVUPS      96(AX), Y11
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y1
@@ -247,20 +260,29 @@ rows3:
 	XORQ R14, R14
 
 pass3:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add3
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	JMP    begin3
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add3
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin3
 
 add3:
 	CMPQ    n+72(FP), $0x20
@@ -360,22 +382,34 @@ rows4:
 	XORQ R14, R14
 
 pass4:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add4
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin4
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add4
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin4
 
 add4:
 	CMPQ    n+72(FP), $0x20
@@ -494,24 +528,39 @@ rows5:
 	XORQ R14, R14
 
 pass5:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add5
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	JMP    begin5
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add5
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin5
 
 add5:
 	CMPQ    n+72(FP), $0x20
@@ -649,26 +698,44 @@ rows6:
 	XORQ R14, R14
 
 pass6:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add6
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	JMP    begin6
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add6
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin6
 
 add6:
 	CMPQ    n+72(FP), $0x20
@@ -901,7 +968,7 @@ DATA columnMasks<>+252(SB)/4, $0x00000000
 GLOBL columnMasks<>(SB), RODATA|NOPTR, $256
 
 // func tileBF16AVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
-// Requires: AVX, AVX2, FMA3
+// Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBF16AVX2(SB), NOSPLIT, $0-96
 	MOVQ ldc+8(FP), R8
 	SHLQ $0x02, R8
@@ -947,16 +1014,19 @@ upto2:
 	JMP  rows2
 
 rows1:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add1
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	JMP    begin1
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add1
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin1
 
 add1:
 	CMPQ    n+72(FP), $0x20
@@ -992,6 +1062,7 @@ loop1:
 	VMOVUPS      32(AX), Y5
 	VPAND        upperHalves<>+0(SB), Y5, Y7
 	VPSLLD       $0x10, Y5, Y5
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Y8
 	VFMADD231PS  Y4, Y8, Y0
 	VFMADD231PS  Y5, Y8, Y1
@@ -1028,20 +1099,26 @@ store1done:
 	JMP  next
 
 rows2:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add2
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin2
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add2
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin2
 
 add2:
 	CMPQ    n+72(FP), $0x20
@@ -1091,6 +1168,7 @@ loop2:
 	VMOVUPS      32(AX), Y9
 	VPAND        upperHalves<>+0(SB), Y9, Y11
 	VPSLLD       $0x10, Y9, Y9
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Y12
 	VFMADD231PS  Y8, Y12, Y0
 	VFMADD231PS  Y9, Y12, Y1
@@ -1149,20 +1227,29 @@ rows3:
 	XORQ R14, R14
 
 pass3:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add3
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	JMP    begin3
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add3
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin3
 
 add3:
 	CMPQ    n+72(FP), $0x20
@@ -1205,6 +1292,7 @@ loop3:
 	VMOVUPS      (AX), Y6
 	VPAND        upperHalves<>+0(SB), Y6, Y7
 	VPSLLD       $0x10, Y6, Y6
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Y8
 	VFMADD231PS  Y6, Y8, Y0
 	VFMADD231PS  Y7, Y8, Y1
@@ -1263,22 +1351,34 @@ rows4:
 	XORQ R14, R14
 
 pass4:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add4
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin4
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add4
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin4
 
 add4:
 	CMPQ    n+72(FP), $0x20
@@ -1329,6 +1429,7 @@ loop4:
 	VMOVUPS      (AX), Y8
 	VPAND        upperHalves<>+0(SB), Y8, Y9
 	VPSLLD       $0x10, Y8, Y8
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Y10
 	VFMADD231PS  Y8, Y10, Y0
 	VFMADD231PS  Y9, Y10, Y1
@@ -1398,24 +1499,39 @@ rows5:
 	XORQ R14, R14
 
 pass5:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add5
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	JMP    begin5
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add5
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin5
 
 add5:
 	CMPQ    n+72(FP), $0x20
@@ -1474,6 +1590,7 @@ loop5:
 	VMOVUPS      (AX), Y10
 	VPAND        upperHalves<>+0(SB), Y10, Y11
 	VPSLLD       $0x10, Y10, Y10
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Y12
 	VFMADD231PS  Y10, Y12, Y0
 	VFMADD231PS  Y11, Y12, Y1
@@ -1554,26 +1671,44 @@ rows6:
 	XORQ R14, R14
 
 pass6:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add6
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	VXORPS Y8, Y8, Y8
-	VXORPS Y9, Y9, Y9
-	VXORPS Y10, Y10, Y10
-	VXORPS Y11, Y11, Y11
-	JMP    begin6
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add6
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	VXORPS     Y8, Y8, Y8
+	VXORPS     Y9, Y9, Y9
+	VXORPS     Y10, Y10, Y10
+	VXORPS     Y11, Y11, Y11
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin6
 
 add6:
 	CMPQ    n+72(FP), $0x20
@@ -1640,6 +1775,7 @@ loop6:
 	VMOVUPS      (AX), Y12
 	VPAND        upperHalves<>+0(SB), Y12, Y13
 	VPSLLD       $0x10, Y12, Y12
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Y14
 	VFMADD231PS  Y12, Y14, Y0
 	VFMADD231PS  Y13, Y14, Y1
@@ -1751,7 +1887,7 @@ DATA upperHalves<>+28(SB)/4, $0xffff0000
 GLOBL upperHalves<>(SB), RODATA|NOPTR, $32
 
 // func tilePartAVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·tilePartAVX2(SB), NOSPLIT, $0-96
 	MOVQ ldc+8(FP), R8
 	SHLQ $0x02, R8
@@ -1790,16 +1926,19 @@ rows1:
 	XORQ R14, R14
 
 pass1:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add1
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	JMP    begin1
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add1
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin1
 
 add1:
 	CMPQ    n+72(FP), $0x20
@@ -1863,18 +2002,24 @@ rows2:
 	XORQ R14, R14
 
 pass2:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add2
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	JMP    begin2
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add2
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin2
 
 add2:
 	CMPQ    n+72(FP), $0x20
@@ -1957,20 +2102,29 @@ rows3:
 	XORQ R14, R14
 
 pass3:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add3
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	JMP    begin3
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add3
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin3
 
 add3:
 	CMPQ    n+72(FP), $0x20
@@ -2072,22 +2226,34 @@ rows4:
 	XORQ R14, R14
 
 pass4:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	ADDQ   R14, DI
-	ADDQ   R14, AX
-	CMPQ   add+88(FP), $0x00
-	JNE    add4
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    begin4
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	ADDQ       R14, DI
+	ADDQ       R14, AX
+	CMPQ       add+88(FP), $0x00
+	JNE        add4
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin4
 
 add4:
 	CMPQ    n+72(FP), $0x20
@@ -2279,7 +2445,7 @@ loop:
 	RET
 
 // func tileF32AVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
-// Requires: AVX, AVX512BW, AVX512F
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·tileF32AVX512(SB), NOSPLIT, $0-96
 	MOVQ  ldc+8(FP), R8
 	SHLQ  $0x02, R8
@@ -2359,14 +2525,17 @@ upto2:
 	JMP  rows2
 
 rows1:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	JMP    begin1
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin1
 
 add1:
 	CMPQ    n+72(FP), $0x20
@@ -2390,6 +2559,8 @@ begin1:
 loop1:
 	VMOVUPS      (AX), Z2
 	VMOVUPS      64(AX), Z3
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
@@ -2416,16 +2587,22 @@ store1done:
 	JMP  next
 
 rows2:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    begin2
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin2
 
 add2:
 	CMPQ    n+72(FP), $0x20
@@ -2455,6 +2632,8 @@ begin2:
 loop2:
 	VMOVUPS      (AX), Z4
 	VMOVUPS      64(AX), Z5
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
@@ -2490,18 +2669,27 @@ store2done:
 	JMP  next
 
 rows3:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add3
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	JMP    begin3
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add3
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin3
 
 add3:
 	CMPQ    n+72(FP), $0x20
@@ -2537,6 +2725,8 @@ begin3:
 loop3:
 	VMOVUPS      (AX), Z6
 	VMOVUPS      64(AX), Z7
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -2581,20 +2771,32 @@ store3done:
 	JMP  next
 
 rows4:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add4
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    begin4
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add4
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin4
 
 add4:
 	CMPQ    n+72(FP), $0x20
@@ -2636,6 +2838,8 @@ begin4:
 loop4:
 	VMOVUPS      (AX), Z8
 	VMOVUPS      64(AX), Z9
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -2689,22 +2893,37 @@ store4done:
 	JMP  next
 
 rows5:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add5
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	JMP    begin5
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add5
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin5
 
 add5:
 	CMPQ    n+72(FP), $0x20
@@ -2752,6 +2971,8 @@ begin5:
 loop5:
 	VMOVUPS      (AX), Z10
 	VMOVUPS      64(AX), Z11
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -2814,24 +3035,42 @@ store5done:
 	JMP  next
 
 rows6:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add6
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	JMP    begin6
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add6
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin6
 
 add6:
 	CMPQ    n+72(FP), $0x20
@@ -2885,6 +3124,8 @@ begin6:
 loop6:
 	VMOVUPS      (AX), Z12
 	VMOVUPS      64(AX), Z13
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -2956,26 +3197,47 @@ store6done:
 	JMP  next
 
 rows7:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add7
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	JMP    begin7
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add7
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin7
 
 add7:
 	CMPQ    n+72(FP), $0x20
@@ -3035,6 +3297,8 @@ begin7:
 loop7:
 	VMOVUPS      (AX), Z14
 	VMOVUPS      64(AX), Z15
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -3115,30 +3379,54 @@ store7done:
 	JMP  next
 
 rows8:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin8
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin8
 
 add8:
 	CMPQ    n+72(FP), $0x20
@@ -3204,6 +3492,8 @@ begin8:
 loop8:
 	VMOVUPS      (AX), Z16
 	VMOVUPS      64(AX), Z17
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -3294,32 +3584,59 @@ store8done:
 	JMP  next
 
 rows9:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add9
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	JMP    begin9
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin9
 
 add9:
 	CMPQ    n+72(FP), $0x20
@@ -3391,6 +3708,8 @@ begin9:
 loop9:
 	VMOVUPS      (AX), Z18
 	VMOVUPS      64(AX), Z19
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
@@ -3490,34 +3809,64 @@ store9done:
 	JMP  next
 
 rows10:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add10
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	JMP    begin10
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin10
 
 add10:
 	CMPQ    n+72(FP), $0x20
@@ -3595,6 +3944,8 @@ begin10:
 loop10:
 	VMOVUPS      (AX), Z20
 	VMOVUPS      64(AX), Z21
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -3703,36 +4054,69 @@ store10done:
 	JMP  next
 
 rows11:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add11
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	JMP    begin11
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin11
 
 add11:
 	CMPQ    n+72(FP), $0x20
@@ -3816,6 +4200,8 @@ begin11:
 loop11:
 	VMOVUPS      (AX), Z22
 	VMOVUPS      64(AX), Z23
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -3933,38 +4319,74 @@ store11done:
 	JMP  next
 
 rows12:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add12
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin12
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add12
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin12
 
 add12:
 	CMPQ    n+72(FP), $0x20
@@ -4054,6 +4476,8 @@ begin12:
 loop12:
 	VMOVUPS      (AX), Z24
 	VMOVUPS      64(AX), Z25
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
@@ -4180,40 +4604,79 @@ store12done:
 	JMP  next
 
 rows13:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add13
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	JMP    begin13
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add13
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin13
 
 add13:
 	CMPQ    n+72(FP), $0x20
@@ -4309,6 +4772,8 @@ begin13:
 loop13:
 	VMOVUPS      (AX), Z26
 	VMOVUPS      64(AX), Z27
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
@@ -4444,42 +4909,84 @@ store13done:
 	JMP  next
 
 rows14:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add14
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	VPXORD Z26, Z26, Z26
-	VPXORD Z27, Z27, Z27
-	JMP    begin14
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add14
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin14
 
 add14:
 	CMPQ    n+72(FP), $0x20
@@ -4581,6 +5088,8 @@ begin14:
 loop14:
 	VMOVUPS      (AX), Z28
 	VMOVUPS      64(AX), Z29
+	PREFETCHT0   8192(AX)
+	PREFETCHT0   8256(AX)
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
@@ -4738,7 +5247,7 @@ done:
 	RET
 
 // func tileBF16AVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
-// Requires: AVX, AVX512BW, AVX512F
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·tileBF16AVX512(SB), NOSPLIT, $0-96
 	MOVQ  ldc+8(FP), R8
 	SHLQ  $0x02, R8
@@ -4818,14 +5327,17 @@ upto2:
 	JMP  rows2
 
 rows1:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	JMP    begin1
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin1
 
 add1:
 	CMPQ    n+72(FP), $0x20
@@ -4849,6 +5361,7 @@ begin1:
 loop1:
 	VPSLLD       $0x10, (AX), Z2
 	VMOVDQU16.Z  (AX), K3, Z3
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z4
 	VFMADD231PS  Z2, Z4, Z0
 	VFMADD231PS  Z3, Z4, Z1
@@ -4875,16 +5388,22 @@ store1done:
 	JMP  next
 
 rows2:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    begin2
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin2
 
 add2:
 	CMPQ    n+72(FP), $0x20
@@ -4914,6 +5433,7 @@ begin2:
 loop2:
 	VPSLLD       $0x10, (AX), Z4
 	VMOVDQU16.Z  (AX), K3, Z5
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  Z4, Z6, Z0
 	VFMADD231PS  Z5, Z6, Z1
@@ -4949,18 +5469,27 @@ store2done:
 	JMP  next
 
 rows3:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add3
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	JMP    begin3
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add3
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin3
 
 add3:
 	CMPQ    n+72(FP), $0x20
@@ -4996,6 +5525,7 @@ begin3:
 loop3:
 	VPSLLD       $0x10, (AX), Z6
 	VMOVDQU16.Z  (AX), K3, Z7
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z8
 	VFMADD231PS  Z6, Z8, Z0
 	VFMADD231PS  Z7, Z8, Z1
@@ -5040,20 +5570,32 @@ store3done:
 	JMP  next
 
 rows4:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add4
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    begin4
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add4
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin4
 
 add4:
 	CMPQ    n+72(FP), $0x20
@@ -5095,6 +5637,7 @@ begin4:
 loop4:
 	VPSLLD       $0x10, (AX), Z8
 	VMOVDQU16.Z  (AX), K3, Z9
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z10
 	VFMADD231PS  Z8, Z10, Z0
 	VFMADD231PS  Z9, Z10, Z1
@@ -5148,22 +5691,37 @@ store4done:
 	JMP  next
 
 rows5:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add5
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	JMP    begin5
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add5
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin5
 
 add5:
 	CMPQ    n+72(FP), $0x20
@@ -5211,6 +5769,7 @@ begin5:
 loop5:
 	VPSLLD       $0x10, (AX), Z10
 	VMOVDQU16.Z  (AX), K3, Z11
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z12
 	VFMADD231PS  Z10, Z12, Z0
 	VFMADD231PS  Z11, Z12, Z1
@@ -5273,24 +5832,42 @@ store5done:
 	JMP  next
 
 rows6:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add6
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	JMP    begin6
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add6
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin6
 
 add6:
 	CMPQ    n+72(FP), $0x20
@@ -5344,6 +5921,7 @@ begin6:
 loop6:
 	VPSLLD       $0x10, (AX), Z12
 	VMOVDQU16.Z  (AX), K3, Z13
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z14
 	VFMADD231PS  Z12, Z14, Z0
 	VFMADD231PS  Z13, Z14, Z1
@@ -5415,26 +5993,47 @@ store6done:
 	JMP  next
 
 rows7:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add7
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	JMP    begin7
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add7
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin7
 
 add7:
 	CMPQ    n+72(FP), $0x20
@@ -5494,6 +6093,7 @@ begin7:
 loop7:
 	VPSLLD       $0x10, (AX), Z14
 	VMOVDQU16.Z  (AX), K3, Z15
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z16
 	VFMADD231PS  Z14, Z16, Z0
 	VFMADD231PS  Z15, Z16, Z1
@@ -5574,30 +6174,54 @@ store7done:
 	JMP  next
 
 rows8:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin8
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin8
 
 add8:
 	CMPQ    n+72(FP), $0x20
@@ -5663,6 +6287,7 @@ begin8:
 loop8:
 	VPSLLD       $0x10, (AX), Z16
 	VMOVDQU16.Z  (AX), K3, Z17
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z18
 	VFMADD231PS  Z16, Z18, Z0
 	VFMADD231PS  Z17, Z18, Z1
@@ -5753,32 +6378,59 @@ store8done:
 	JMP  next
 
 rows9:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add9
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	JMP    begin9
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin9
 
 add9:
 	CMPQ    n+72(FP), $0x20
@@ -5850,6 +6502,7 @@ begin9:
 loop9:
 	VPSLLD       $0x10, (AX), Z18
 	VMOVDQU16.Z  (AX), K3, Z19
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z20
 	VFMADD231PS  Z18, Z20, Z0
 	VFMADD231PS  Z19, Z20, Z1
@@ -5949,34 +6602,64 @@ store9done:
 	JMP  next
 
 rows10:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add10
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	JMP    begin10
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin10
 
 add10:
 	CMPQ    n+72(FP), $0x20
@@ -6054,6 +6737,7 @@ begin10:
 loop10:
 	VPSLLD       $0x10, (AX), Z20
 	VMOVDQU16.Z  (AX), K3, Z21
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z22
 	VFMADD231PS  Z20, Z22, Z0
 	VFMADD231PS  Z21, Z22, Z1
@@ -6162,36 +6846,69 @@ store10done:
 	JMP  next
 
 rows11:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add11
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	JMP    begin11
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin11
 
 add11:
 	CMPQ    n+72(FP), $0x20
@@ -6275,6 +6992,7 @@ begin11:
 loop11:
 	VPSLLD       $0x10, (AX), Z22
 	VMOVDQU16.Z  (AX), K3, Z23
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z24
 	VFMADD231PS  Z22, Z24, Z0
 	VFMADD231PS  Z23, Z24, Z1
@@ -6392,38 +7110,74 @@ store11done:
 	JMP  next
 
 rows12:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add12
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin12
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add12
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin12
 
 add12:
 	CMPQ    n+72(FP), $0x20
@@ -6513,6 +7267,7 @@ begin12:
 loop12:
 	VPSLLD       $0x10, (AX), Z24
 	VMOVDQU16.Z  (AX), K3, Z25
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z26
 	VFMADD231PS  Z24, Z26, Z0
 	VFMADD231PS  Z25, Z26, Z1
@@ -6639,40 +7394,79 @@ store12done:
 	JMP  next
 
 rows13:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add13
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	JMP    begin13
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add13
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin13
 
 add13:
 	CMPQ    n+72(FP), $0x20
@@ -6768,6 +7562,7 @@ begin13:
 loop13:
 	VPSLLD       $0x10, (AX), Z26
 	VMOVDQU16.Z  (AX), K3, Z27
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z28
 	VFMADD231PS  Z26, Z28, Z0
 	VFMADD231PS  Z27, Z28, Z1
@@ -6903,42 +7698,84 @@ store13done:
 	JMP  next
 
 rows14:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add14
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	VPXORD Z26, Z26, Z26
-	VPXORD Z27, Z27, Z27
-	JMP    begin14
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add14
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin14
 
 add14:
 	CMPQ    n+72(FP), $0x20
@@ -7040,6 +7877,7 @@ begin14:
 loop14:
 	VPSLLD       $0x10, (AX), Z28
 	VMOVDQU16.Z  (AX), K3, Z29
+	PREFETCHT0   8192(AX)
 	VBROADCASTSS (SI), Z30
 	VFMADD231PS  Z28, Z30, Z0
 	VFMADD231PS  Z29, Z30, Z1
@@ -7197,7 +8035,7 @@ done:
 	RET
 
 // func tilePartAVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
-// Requires: AVX, AVX512BW, AVX512F
+// Requires: AVX, AVX512BW, AVX512F, MMX+
 TEXT ·tilePartAVX512(SB), NOSPLIT, $0-96
 	MOVQ  ldc+8(FP), R8
 	SHLQ  $0x02, R8
@@ -7277,14 +8115,17 @@ upto2:
 	JMP  rows2
 
 rows1:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add1
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	JMP    begin1
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin1
 
 add1:
 	CMPQ    n+72(FP), $0x20
@@ -7334,16 +8175,22 @@ store1done:
 	JMP  next
 
 rows2:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add2
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    begin2
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin2
 
 add2:
 	CMPQ    n+72(FP), $0x20
@@ -7408,18 +8255,27 @@ store2done:
 	JMP  next
 
 rows3:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add3
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	JMP    begin3
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add3
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin3
 
 add3:
 	CMPQ    n+72(FP), $0x20
@@ -7499,20 +8355,32 @@ store3done:
 	JMP  next
 
 rows4:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add4
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	JMP    begin4
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add4
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin4
 
 add4:
 	CMPQ    n+72(FP), $0x20
@@ -7607,22 +8475,37 @@ store4done:
 	JMP  next
 
 rows5:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add5
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	JMP    begin5
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add5
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin5
 
 add5:
 	CMPQ    n+72(FP), $0x20
@@ -7732,24 +8615,42 @@ store5done:
 	JMP  next
 
 rows6:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add6
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	JMP    begin6
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add6
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin6
 
 add6:
 	CMPQ    n+72(FP), $0x20
@@ -7874,26 +8775,47 @@ store6done:
 	JMP  next
 
 rows7:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	CMPQ   add+88(FP), $0x00
-	JNE    add7
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	JMP    begin7
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add7
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin7
 
 add7:
 	CMPQ    n+72(FP), $0x20
@@ -8033,30 +8955,54 @@ store7done:
 	JMP  next
 
 rows8:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add8
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	JMP    begin8
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin8
 
 add8:
 	CMPQ    n+72(FP), $0x20
@@ -8212,32 +9158,59 @@ store8done:
 	JMP  next
 
 rows9:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add9
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	JMP    begin9
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin9
 
 add9:
 	CMPQ    n+72(FP), $0x20
@@ -8408,34 +9381,64 @@ store9done:
 	JMP  next
 
 rows10:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add10
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	JMP    begin10
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin10
 
 add10:
 	CMPQ    n+72(FP), $0x20
@@ -8621,36 +9624,69 @@ store10done:
 	JMP  next
 
 rows11:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add11
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	JMP    begin11
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin11
 
 add11:
 	CMPQ    n+72(FP), $0x20
@@ -8851,38 +9887,74 @@ store11done:
 	JMP  next
 
 rows12:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add12
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	JMP    begin12
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add12
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin12
 
 add12:
 	CMPQ    n+72(FP), $0x20
@@ -9098,40 +10170,79 @@ store12done:
 	JMP  next
 
 rows13:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add13
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	JMP    begin13
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add13
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin13
 
 add13:
 	CMPQ    n+72(FP), $0x20
@@ -9362,42 +10473,84 @@ store13done:
 	JMP  next
 
 rows14:
-	MOVQ   a+16(FP), SI
-	MOVQ   b+40(FP), AX
-	MOVQ   c+0(FP), DI
-	LEAQ   (SI)(R9*8), BX
-	SUBQ   R9, BX
-	CMPQ   add+88(FP), $0x00
-	JNE    add14
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	VPXORD Z4, Z4, Z4
-	VPXORD Z5, Z5, Z5
-	VPXORD Z6, Z6, Z6
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-	VPXORD Z11, Z11, Z11
-	VPXORD Z12, Z12, Z12
-	VPXORD Z13, Z13, Z13
-	VPXORD Z14, Z14, Z14
-	VPXORD Z15, Z15, Z15
-	VPXORD Z16, Z16, Z16
-	VPXORD Z17, Z17, Z17
-	VPXORD Z18, Z18, Z18
-	VPXORD Z19, Z19, Z19
-	VPXORD Z20, Z20, Z20
-	VPXORD Z21, Z21, Z21
-	VPXORD Z22, Z22, Z22
-	VPXORD Z23, Z23, Z23
-	VPXORD Z24, Z24, Z24
-	VPXORD Z25, Z25, Z25
-	VPXORD Z26, Z26, Z26
-	VPXORD Z27, Z27, Z27
-	JMP    begin14
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add14
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	VPXORD     Z24, Z24, Z24
+	VPXORD     Z25, Z25, Z25
+	VPXORD     Z26, Z26, Z26
+	VPXORD     Z27, Z27, Z27
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	PREFETCHT0 64(DX)
+	JMP        begin14
 
 add14:
 	CMPQ    n+72(FP), $0x20

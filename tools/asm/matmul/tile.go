@@ -52,6 +52,10 @@ func aRow(i int) Mem {
 	}
 }
 
+// ahead is how many bytes before they are used weights are fetched: at one row, a
+// step is so short that it takes many for memory to answer.
+const ahead = 8192
+
 // shape is a tile: rows, and where its vectors of columns begin, in bytes from
 // the first column of C; again for each of the passes, shifted by so many bytes.
 type shape struct {
@@ -93,9 +97,6 @@ func (u *unit) tile(s source) {
 	Doc(fmt.Sprintf("tile%s%s computes n <= 32 columns of m rows of C, at most rows (1 to %d) at a time, and adds to C", s.name, u.name, u.rowsOf(s)),
 		"where add is not 0. B has "+s.doc+". All strides are in words of 4 bytes.")
 	load := func(name string, to Register) { MOVQ(param(name), to) }
-	for name, to := range map[string]Register{} {
-		load(name, to)
-	}
 	for _, l := range []struct {
 		name string
 		to   Register
@@ -183,6 +184,15 @@ func (u *unit) block(t shape, s source) {
 	for _, r := range u.registers[:t.rows*vectors] {
 		u.zero(r)
 	}
+	// What will be stored at the end had better be there by then.
+	MOVQ(cAt, temp)
+	for i := range t.rows {
+		PREFETCHT0(Mem{Base: temp})
+		PREFETCHT0(Mem{Base: temp, Disp: 64})
+		if i < t.rows-1 {
+			ADDQ(ldc, temp)
+		}
+	}
 	JMP(LabelRef(name("begin")))
 	Label(name("add"))
 	u.eachOfC(t, name("load"), func(i, v int, at Mem, masked bool) {
@@ -259,6 +269,12 @@ func (u *unit) eachOfC(t shape, name string, do func(i, v int, at Mem, masked bo
 func (u *unit) step(t shape, s source, sum func(i, v int) Register, free, partMasks []Register) {
 	b, free := free[:len(t.at)], free[len(t.at):]
 	u.loadB(t, s, b, partMasks)
+	if s.bf16 || !s.part && t.passes == 1 {
+		PREFETCHT0(Mem{Base: bAt, Disp: ahead})
+	}
+	if !s.bf16 && !s.part && t.passes == 1 {
+		PREFETCHT0(Mem{Base: bAt, Disp: ahead + 64})
+	}
 	for i := range t.rows {
 		a := free[i%min(2, len(free))]
 		VBROADCASTSS(aRow(i), a)
