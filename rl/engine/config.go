@@ -135,7 +135,9 @@ func (c Config) Parameters() int64 {
 
 // CacheBytes is the memory that the keys and values of one sequence of so many
 // positions take while it is decoded.
-func (c Config) CacheBytes(positions int) int64 { return 4 * int64(pagesFor(positions)) * int64(pageFloats(c)) }
+func (c Config) CacheBytes(positions int) int64 {
+	return 4 * int64(pagesFor(positions)) * int64(pageFloats(c))
+}
 
 // hasBias says whether q, k and v have biases.
 func (c Config) hasBias() bool { return c.Architecture == Qwen2 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/galahad-network/galahad/rl/kernel"
@@ -169,5 +170,41 @@ func TestExamineReadsHeadersOnly(t *testing.T) {
 	}
 	if n := c.CacheBytes(33); n != 2*int64(32*4*c.NumHiddenLayers*2*c.kvDim()) {
 		t.Errorf("%d bytes for the keys and values of 33 positions", n)
+	}
+}
+
+// TestLargeTensorsLoadInParts: parts that are read side by side give what the
+// whole does, also where two tensors meet within a panel, and the first element
+// that is not finite is named.
+func TestLargeTensorsLoadInParts(t *testing.T) {
+	c := tinyConfigs["tied with bias"]
+	c.VocabSize, c.HiddenSize, c.IntermediateSize = 3001, 64, 1500
+	m := randomModel(t, c, 11)
+	for _, dtype := range []DType{BF16, F32} {
+		text := encode(t, m, dtype)
+		back, err := LoadBytes(c.JSON(), text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(encode(t, back, dtype), text) {
+			t.Errorf("%s: other weights", dtype)
+		}
+		l := newLoader(c, 0)
+		l.files = int64(len(text))
+		if err := l.add(bytes.NewReader(text), l.files, "", nil); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(l.parts(back.ops.places(c))); n < len(l.specs)+4 {
+			t.Errorf("%d parts of %d tensors: nothing is cut", n, len(l.specs))
+		}
+		embed := l.sources[0]
+		for _, element := range []int64{191000, 70001, 70000} {
+			at := embed.base + embed.entry.begin + element*dtype.bytes() + dtype.bytes() - 2
+			text[at], text[at+1] = 0x80, 0x7f // the upper half of an infinity
+			_, err := LoadBytes(c.JSON(), text)
+			if want := fmt.Sprintf("tensor %q: element %d is not finite", embedName, element); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %s", dtype, err, want)
+			}
+		}
 	}
 }

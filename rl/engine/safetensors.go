@@ -196,31 +196,56 @@ func readTensor(r io.ReaderAt, base int64, e fileTensor, dst []float32) error {
 	return readElements(r, base, e, 0, dst)
 }
 
-// pieces are the buffers of readElements. A loader calls it for every few rows:
+// pieces are the buffers of eachPiece. A loader calls it for every few rows:
 // fresh ones would be garbage of the size of the model.
 var pieces = sync.Pool{New: func() any { return new([1 << 16]byte) }}
 
 // readElements is readTensor for the elements from.. that dst has room for. It
 // reads in pieces, so that dst is the only memory that grows with the tensor.
 func readElements(r io.ReaderAt, base int64, e fileTensor, from int, dst []float32) error {
+	return eachPiece(r, base, e, from, len(dst), func(at int, piece []byte) error {
+		part := dst[at : at+len(piece)/int(e.dtype.bytes())]
+		e.dtype.decode(part, piece)
+		for i, x := range part {
+			if !kernel.IsFinite(x) {
+				return &TensorError{e.name, fmt.Sprintf("element %d is not finite", from+at+i)}
+			}
+		}
+		return nil
+	})
+}
+
+// readBits is readElements for a tensor in BF16, which stays as it is.
+func readBits(r io.ReaderAt, base int64, e fileTensor, from int, dst []uint16) error {
+	return eachPiece(r, base, e, from, len(dst), func(at int, piece []byte) error {
+		for i := range len(piece) / 2 {
+			x := binary.LittleEndian.Uint16(piece[2*i:])
+			if x&0x7f80 == 0x7f80 {
+				return &TensorError{e.name, fmt.Sprintf("element %d is not finite", from+at+i)}
+			}
+			dst[at+i] = x
+		}
+		return nil
+	})
+}
+
+// eachPiece reads n elements of a tensor, from.., in pieces; f gets each with the
+// number of elements before it.
+func eachPiece(r io.ReaderAt, base int64, e fileTensor, from, n int, f func(at int, piece []byte) error) error {
 	buf := pieces.Get().(*[1 << 16]byte)
 	defer pieces.Put(buf)
 	width := int(e.dtype.bytes())
-	at := base + e.begin + int64(from)*int64(width)
-	for done := 0; done < len(dst); {
-		n := min(len(dst)-done, len(buf)/width)
-		piece := buf[:n*width]
-		if _, err := r.ReadAt(piece, at); err != nil {
+	offset := base + e.begin + int64(from)*int64(width)
+	for at := 0; at < n; {
+		piece := buf[:min(n-at, len(buf)/width)*width]
+		if _, err := r.ReadAt(piece, offset); err != nil {
 			return &TensorError{e.name, "cannot be read: " + err.Error()}
 		}
-		e.dtype.decode(dst[done:done+n], piece)
-		for i, x := range dst[done : done+n] {
-			if !kernel.IsFinite(x) {
-				return &TensorError{e.name, fmt.Sprintf("element %d is not finite", from+done+i)}
-			}
+		if err := f(at, piece); err != nil {
+			return err
 		}
-		at += int64(len(piece))
-		done += n
+		offset += int64(len(piece))
+		at += len(piece) / width
 	}
 	return nil
 }

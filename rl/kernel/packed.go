@@ -58,6 +58,12 @@ func (p *Packed) SetColumns(at int, src []float32) {
 // SetColumnsBF16 is SetColumns for the bits of bfloat16 numbers; B is bfloat16.
 func (p *Packed) SetColumnsBF16(at int, src []uint16) {
 	for j := at; len(src) > 0; j++ {
+		if whole := Panel * p.K; j%Panel == 0 && len(src) >= whole {
+			p.setPanelBF16(j/Panel, src[:whole])
+			src = src[whole:]
+			j += Panel - 1
+			continue
+		}
 		base, shift := p.word(j)
 		keep := ^(uint32(0xffff) << shift)
 		for t, x := range src[:p.K] {
@@ -67,6 +73,23 @@ func (p *Packed) SetColumnsBF16(at int, src []uint16) {
 		src = src[p.K:]
 	}
 	runtime.KeepAlive(p)
+}
+
+// setPanelBF16 stores a whole panel, for which no word has to be read: a few
+// elements of each column at a time, so that what is written stays near.
+func (p *Packed) setPanelBF16(panel int, src []uint16) {
+	const half, near = Panel / 2, 32
+	dst := p.BF16[panel*p.K*half : (panel+1)*p.K*half]
+	for t := 0; t < p.K; t += near {
+		n := min(near, p.K-t)
+		for lane := range half {
+			low, high := src[lane*p.K+t:][:n], src[(lane+half)*p.K+t:][:n]
+			out := dst[t*half+lane:]
+			for i, x := range low {
+				out[i*half] = uint32(x) | uint32(high[i])<<16
+			}
+		}
+	}
 }
 
 // word is where column j begins, and its place in a word.
