@@ -10,7 +10,8 @@
 // The rules that define the bits are in docs/numerics.md; the file names follow
 // the graph:
 //
-//	config.go, safetensors.go, model.go   what a checkpoint is, strictly parsed
+//	config*.go, safetensors*.go, weightfile*.go, load.go
+//	                                      what a checkpoint is, strictly parsed
 //	kernels.go, reduce.go, math.go        float32 with single rounding, exp, log
 //	rope.go, forward.go, attention.go     the forward pass, one path for prefill and decode
 //	sample.go, generate.go, replay.go     forced sampling, and checking it
