@@ -45,7 +45,7 @@ func tileBF16NEON(c *float32, ldc int, a *float32, row, step int, b *float32, ld
 func tileNEON(bf16 bool, c *float32, ldc int, a *float32, row, step int, b *float32, ldb, m, rows, n, k, add int) {
 	var whole [tileRows * Panel]float32
 	for i := 0; i < m; i += rows {
-		ci, ai, mi := word(c, i*ldc), word(a, i*row), min(rows, m-i)
+		ci, ai, mi := wordAfter(c, i*ldc), wordAfter(a, i*row), min(rows, m-i)
 		to, ld := ci, ldc
 		if n < Panel {
 			to, ld = &whole[0], Panel
@@ -56,7 +56,7 @@ func tileNEON(bf16 bool, c *float32, ldc int, a *float32, row, step int, b *floa
 		switch {
 		case k == 0:
 			for j := 0; j < mi && add == 0; j++ {
-				clear(unsafe.Slice(word(to, j*ld), n))
+				clear(unsafe.Slice(wordAfter(to, j*ld), n))
 			}
 		case bf16:
 			fullTileBF16NEON(to, ld, ai, row, step, b, ldb, mi, k, add)
@@ -64,26 +64,27 @@ func tileNEON(bf16 bool, c *float32, ldc int, a *float32, row, step int, b *floa
 			fullTileF32NEON(to, ld, ai, row, step, b, ldb, mi, k, add)
 		}
 		for j := 0; j < mi && n < Panel; j++ {
-			copy(unsafe.Slice(word(ci, j*ldc), n), whole[j*Panel:])
+			copy(unsafe.Slice(wordAfter(ci, j*ldc), n), whole[j*Panel:])
 		}
 	}
 }
 
-// tilePartNEON pads B's rows of less than 32 columns, some at a time.
+// tilePartNEON pads B's rows of less than 32 columns, some at a time; from the
+// second time on, the chains continue.
 func tilePartNEON(c *float32, ldc int, a *float32, row, step int, b *float32, ldb, m, rows, n, k, add int) {
 	var panel [partK * Panel]float32
 	for t := 0; t < max(k, 1); t += partK {
 		kt := min(partK, k-t)
-		copyRowsNEON(&panel[0], Panel, word(b, t*ldb), ldb, kt, n)
-		tileNEON(false, c, ldc, word(a, t*step), row, step, &panel[0], Panel, m, rows, n, kt, add+t)
+		copyRowsNEON(&panel[0], Panel, wordAfter(b, t*ldb), ldb, kt, n)
+		tileNEON(false, c, ldc, wordAfter(a, t*step), row, step, &panel[0], Panel, m, rows, n, kt, add+t)
 	}
 }
 
 // copyRowsNEON copies rows of n words to rows of 32; the rest of those is zero.
 func copyRowsNEON(dst *float32, to int, src *float32, from, rows, n int) {
 	for i := range rows {
-		row := unsafe.Slice(word(dst, i*to), Panel)
-		clear(row[copy(row, unsafe.Slice(word(src, i*from), n)):])
+		row := unsafe.Slice(wordAfter(dst, i*to), Panel)
+		clear(row[copy(row, unsafe.Slice(wordAfter(src, i*from), n)):])
 	}
 }
 
@@ -91,6 +92,3 @@ func copyRowsNEON(dst *float32, to int, src *float32, from, rows, n int) {
 //
 //go:noescape
 func widenRowsNEON(dst *float32, src *uint32, rows int)
-
-// word is the float32 that is i further on than p.
-func word(p *float32, i int) *float32 { return (*float32)(unsafe.Add(unsafe.Pointer(p), 4*i)) }

@@ -7,7 +7,7 @@ package kernel
 //	matmul_arm64.go  matrix products, tile_arm64.s their inner loops
 //	vector_arm64.go  operations over vectors and reductions
 //	neon_arm64.h     instructions that Go's assembler lacks, and exp
-type neon struct{ goKernel }
+type neon struct{}
 
 func (neon) Name() string { return "neon" }
 

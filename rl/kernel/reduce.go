@@ -44,6 +44,17 @@ func (goKernel) Max(a []float32) float32 {
 	return m
 }
 
+// firstZero returns the first zero of a, for the sign that it has: a vector unit
+// finds a maximum, but of zeros not the first.
+func firstZero(a []float32) float32 {
+	for _, x := range a {
+		if x == 0 {
+			return x
+		}
+	}
+	return 0 // not reached: the maximum was a zero
+}
+
 // Sqrt is the IEEE square root: rounding the float64 root again is harmless,
 // because float64 has more than twice the bits of float32 plus two.
 func Sqrt(x float32) float32 { return float32(math.Sqrt(float64(x))) }

@@ -41,21 +41,16 @@ func (neon) Sum(a []float32) float32 {
 	return combine(&p)
 }
 
-func (k neon) Max(a []float32) float32 {
+func (neon) Max(a []float32) float32 {
 	n := len(a) &^ 15
-	m := k.goKernel.Max(a[n:])
+	m := goKernel{}.Max(a[n:])
 	if n > 0 {
 		var p [16]float32
 		maxNEON(&p, &a[0], n)
-		m = max(m, k.goKernel.Max(p[:])) // neither is a NaN
+		m = max(m, goKernel{}.Max(p[:])) // neither is a NaN
 	}
-	if m != 0 {
-		return m
-	}
-	for _, x := range a { // the first zero has the sign that is asked for
-		if x == 0 {
-			return x
-		}
+	if m == 0 {
+		return firstZero(a)
 	}
 	return m
 }
@@ -65,10 +60,10 @@ func (k neon) Max(a []float32) float32 {
 //go:noescape
 func largestNEON(a *float32, n int) uint32
 
-func (k neon) Finite(a []float32) bool {
+func (neon) Finite(a []float32) bool {
 	n := whole(len(a))
 	if n > 0 && largestNEON(&a[0], n) >= infBits<<1 {
 		return false
 	}
-	return k.goKernel.Finite(a[n:])
+	return goKernel{}.Finite(a[n:])
 }

@@ -97,13 +97,3 @@ func (avx512) AdamW(w, m, v, grad []float32, step *AdamWStep) bool {
 
 // first is the address of a slice's elements.
 func first(a []float32) *float32 { return unsafe.SliceData(a) }
-
-// firstZero returns the first zero of a, for the sign that it has.
-func firstZero(a []float32) float32 {
-	for _, x := range a {
-		if x == 0 {
-			return x
-		}
-	}
-	return 0 // not reached: the maximum was a zero
-}
