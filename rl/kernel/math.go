@@ -141,4 +141,5 @@ func Log(x float32) float32 {
 	return y + float32(yl+FMA(float32(e), ln2Lo, rl))
 }
 
+// IsFinite says that x is neither infinite nor NaN.
 func IsFinite(x float32) bool { return float32(x-x) == 0 }
