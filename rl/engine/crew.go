@@ -158,7 +158,7 @@ func (p *pass) product(c []float32, ldc int, a []float32, lda int, b *kernel.Pac
 	}
 	// Parts of whole groups of four panels, about four for each worker, so that a
 	// worker that is held up does not hold up all.
-	panels := (b.Panels()/(4*p.crew.size()) + 3) &^ 3
+	panels := max(4, (b.Panels()/(4*p.crew.size())+3)&^3)
 	p.job.mul = productTask{p.k, c, a, ldc, lda, b, m, panels}
 	p.crew.run((b.Panels()+panels-1)/panels, &p.job.mul)
 }

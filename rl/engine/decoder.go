@@ -29,6 +29,7 @@ func (d *decoder) serve() {
 		defer s.mu.Unlock()
 		d.fail(raised)
 		s.decoders--
+		s.start() // for a call that came since there was nothing left to do
 		s.changed.Broadcast()
 	}()
 	for d.ready() {
@@ -43,6 +44,10 @@ func (d *decoder) ready() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.drawn += uint64(len(d.draws))
+	for _, p := range d.prompts {
+		s.computed += uint64(p.pending)
+		p.pending = 0
+	}
 	d.draws = d.draws[:0]
 	for {
 		d.leave()
@@ -131,7 +136,6 @@ func (d *decoder) fail(raised any) {
 		s.leave(ln)
 	}
 	s.forget()
-	s.start()
 }
 
 // step computes the next token of each lane whose prompt is done, and a piece of
