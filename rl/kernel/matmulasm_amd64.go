@@ -20,6 +20,20 @@ func tileBF16AVX2(c *float32, ldc int, a *float32, row int, step int, b *float32
 //go:noescape
 func tilePartAVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
 
+// rowF32AVX2 computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where
+// add is not 0. B has rows of 32 float32; its panels are panel apart.
+// All strides are in words of 4 bytes.
+//
+//go:noescape
+func rowF32AVX2(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
+
+// rowBF16AVX2 computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where
+// add is not 0. B has rows of 32 bfloat16 in 16 words, as Packed has them; its panels are panel apart.
+// All strides are in words of 4 bytes.
+//
+//go:noescape
+func rowBF16AVX2(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
+
 // copyRowsAVX2 copies rows >= 1 rows of n <= 32 words, from apart, to rows of 32 that are to
 // apart; the rest of those becomes zero. Strides are in words of 4 bytes.
 //
@@ -48,6 +62,20 @@ func tileBF16AVX512(c *float32, ldc int, a *float32, row int, step int, b *float
 //
 //go:noescape
 func tilePartAVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
+
+// rowF32AVX512 computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where
+// add is not 0. B has rows of 32 float32; its panels are panel apart.
+// All strides are in words of 4 bytes.
+//
+//go:noescape
+func rowF32AVX512(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
+
+// rowBF16AVX512 computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where
+// add is not 0. B has rows of 32 bfloat16 in 16 words, as Packed has them; its panels are panel apart.
+// All strides are in words of 4 bytes.
+//
+//go:noescape
+func rowBF16AVX512(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
 
 // copyRowsAVX512 copies rows >= 1 rows of n <= 32 words, from apart, to rows of 32 that are to
 // apart; the rest of those becomes zero. Strides are in words of 4 bytes.

@@ -44,10 +44,7 @@ func (u *unit) widen() {
 	MOVQ(param("dst"), dst)
 	MOVQ(param("src"), src)
 	MOVQ(param("rows"), rows)
-	if u.opmasks() {
-		MOVL(U32(0xaaaaaaaa), EAX)
-		KMOVD(EAX, K3)
-	}
+	u.prepareUpper(RAX)
 	const half = panel / 2 * word
 	Label("loop")
 	for at := 0; at < half; at += u.bytes() {
@@ -57,8 +54,7 @@ func (u *unit) widen() {
 		VMOVUPS(upper, Mem{Base: dst, Disp: half + at})
 	}
 	ADDQ(U8(half), src)
-	ADDQ(U8(panel*word/2), dst)
-	ADDQ(U8(panel*word/2), dst)
+	ADDQ(U32(panel*word), dst)
 	DECQ(rows)
 	JNE(LabelRef("loop"))
 	VZEROUPPER()

@@ -12,6 +12,8 @@ func main() {
 		for _, s := range []source{fromF32, fromBF16, fromPart} {
 			u.tile(s)
 		}
+		u.row(fromF32)
+		u.row(fromBF16)
 		u.copyRows()
 		u.widen()
 	}

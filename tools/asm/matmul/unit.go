@@ -56,8 +56,15 @@ func (u *unit) prepareMasks(n Mem, at GPPhysical) {
 	KMOVW(at.As32(), K1)
 	SHRL(U8(16), at.As32())
 	KMOVW(at.As32(), K2)
-	MOVL(U32(0xaaaaaaaa), at.As32())
-	KMOVD(at.As32(), K3)
+	u.prepareUpper(at)
+}
+
+// prepareUpper makes the mask that widenWords needs; it loses temp.
+func (u *unit) prepareUpper(temp GPPhysical) {
+	if u.opmasks() {
+		MOVL(U32(0xaaaaaaaa), temp.As32())
+		KMOVD(temp.As32(), K3)
+	}
 }
 
 // load reads the lanes that exist of a vector of columns beginning offset bytes

@@ -1,0 +1,119 @@
+package main
+
+import (
+	. "github.com/mmcloughlin/avo/build"
+	. "github.com/mmcloughlin/avo/operand"
+	. "github.com/mmcloughlin/avo/reg"
+)
+
+// More registers of a row.
+var (
+	nextPair, panelBytes = R12, R13
+	bAt2                 = aAt7
+)
+
+// row writes the function that computes one row of C, two panels at a time: the
+// chains of one alone would leave the multipliers waiting for each other.
+func (u *unit) row(s source) {
+	name := "row" + s.name + u.name
+	TEXT(name, NOSPLIT, "func(c, a *float32, step int, b *float32, panel, ldb, pairs, k, add int)")
+	Pragma("noescape")
+	Doc(name+" computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where",
+		"add is not 0. B has "+s.doc+"; its panels are panel apart.",
+		"All strides are in words of 4 bytes.")
+	for _, l := range []struct {
+		name  string
+		to    Register
+		words bool
+	}{{"c", cAt, false}, {"step", step, true}, {"b", nextPair, false}, {"panel", panelBytes, true}, {"ldb", ldb, true}} {
+		MOVQ(param(l.name), l.to)
+		if l.words {
+			SHLQ(U8(2), l.to)
+		}
+	}
+	if s.bf16 {
+		u.prepareUpper(count)
+	}
+	MOVQ(param("pairs"), temp)
+	IMULQ(panelBytes, temp)
+	CMPQ(temp, U32(nearBytes/2))
+	JGT(LabelRef("farpair"))
+	for _, far := range []bool{false, true} {
+		u.pairs(s, far)
+	}
+	Label("done")
+	VZEROUPPER()
+	RET()
+}
+
+// nearBytes is how much of B is taken to come from a cache so near that fetching
+// ahead costs more than it saves.
+const nearBytes = 1 << 20
+
+// pairs writes the loop over pairs of panels.
+func (u *unit) pairs(s source, far bool) {
+	name := func(what string) string {
+		if far {
+			return "far" + what
+		}
+		return "near" + what
+	}
+	vectors := panel / u.lanes // of a panel
+	sums := u.registers[:2*vectors]
+	lower, upper, a := u.registers[2*vectors], u.registers[2*vectors+1], u.registers[2*vectors+2]
+
+	Label(name("pair"))
+	MOVQ(param("a"), aAt)
+	MOVQ(param("k"), count)
+	MOVQ(nextPair, bAt)
+	LEAQ(Mem{Base: nextPair}.Idx(panelBytes, 1), bAt2)
+	CMPQ(param("add"), U8(0))
+	JNE(LabelRef(name("add")))
+	for _, r := range sums {
+		u.zero(r)
+	}
+	JMP(LabelRef(name("loop")))
+	Label(name("add"))
+	for i, r := range sums {
+		VMOVUPS(Mem{Base: cAt, Disp: i * u.bytes()}, r)
+	}
+
+	Label(name("loop"))
+	VBROADCASTSS(Mem{Base: aAt}, a)
+	for i, at := range []Register{bAt, bAt2} {
+		sums := sums[i*vectors:][:vectors]
+		if !s.bf16 {
+			for v, sum := range sums {
+				VFMADD231PS(Mem{Base: at, Disp: v * u.bytes()}, a, sum)
+			}
+			continue
+		}
+		for v := range vectors / 2 {
+			u.widenWords(Mem{Base: at, Disp: v * u.bytes()}, lower, upper)
+			VFMADD231PS(lower, a, sums[v])
+			VFMADD231PS(upper, a, sums[v+vectors/2])
+		}
+	}
+	if far {
+		for _, at := range []Register{bAt, bAt2} {
+			PREFETCHT0(Mem{Base: at, Disp: ahead})
+			if !s.bf16 {
+				PREFETCHT0(Mem{Base: at, Disp: ahead + 64})
+			}
+		}
+	}
+	ADDQ(step, aAt)
+	ADDQ(ldb, bAt)
+	ADDQ(ldb, bAt2)
+	DECQ(count)
+	JNE(LabelRef(name("loop")))
+
+	for i, r := range sums {
+		VMOVUPS(r, Mem{Base: cAt, Disp: i * u.bytes()})
+	}
+	ADDQ(U32(2*panel*word), cAt)
+	LEAQ(Mem{Base: nextPair}.Idx(panelBytes, 2), nextPair)
+	DECQ(param("pairs"))
+	JNE(LabelRef(name("pair")))
+	JMP(LabelRef("done"))
+}
