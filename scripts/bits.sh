@@ -29,6 +29,17 @@ tests() {
 
 row() { printf '%-14s | %-7s | %-7s | %s\n' "$@"; }
 
+# kernels ARCH: rl/kernel's tests, which are of every kernel that the processor
+# has. One of them starts its own binary and one measures memory: not emulated.
+kernels() {
+	if tests go "$1" kernel -test.short ${emulator:+-test.skip '^(TestKernelByName|TestLargeOperands)'}; then
+		k=equal
+	else
+		fail kernel
+		k=FAILED
+	fi
+}
+
 # path ARCH KERNEL: one row of the table.
 path() {
 	start=$(date +%s)
@@ -36,9 +47,12 @@ path() {
 		row "$1 $2" skipped skipped 'this processor has not got it'
 		return
 	fi
-	# Of rl/kernel's tests, one starts its own binary and one measures memory: not emulated.
-	if tests "$2" "$1" kernel -test.short ${emulator:+-test.skip '^(TestKernelByName|TestLargeOperands)'}; then k=equal; else fail kernel; k=FAILED; fi
-	if tests "$2" "$1" engine ${emulator:+-test.short} -test.run '^TestGolden' -test.skip ARM64; then e=equal; else fail engine; e=FAILED; fi
+	if tests "$2" "$1" engine ${emulator:+-test.short} -test.run '^TestGolden' -test.skip ARM64; then
+		e=equal
+	else
+		fail engine
+		e=FAILED
+	fi
 	row "$1 $2" $k $e "$(($(date +%s) - start)) s${emulator:+, emulated}"
 }
 
@@ -51,14 +65,15 @@ fail() {
 emulator=
 host=$(go env GOHOSTARCH)
 build "$host"
-row path kernel engine time
-row -------------- ------- ------- ----
 case $host in
-amd64) kernels="go avx2 avx512" ;;
-arm64) kernels="go neon" ;;
-*) kernels=go ;;
+amd64) names="go avx2 avx512" ;;
+arm64) names="go neon" ;;
+*) names=go ;;
 esac
-for kernel in $kernels; do path "$host" "$kernel"; done
+kernels "$host"
+row path kernel engine "engine's time"
+row -------------- ------- ------- -------------
+for kernel in $names; do path "$host" "$kernel"; done
 
 [ "$host" != arm64 ] || exit $bad
 emulator=$(command -v qemu-aarch64 || command -v qemu-aarch64-static)
@@ -68,5 +83,6 @@ if [ -z "$emulator" ]; then
 	exit $bad
 fi
 build arm64
+kernels arm64
 for kernel in go neon; do path arm64 "$kernel"; done
 exit $bad

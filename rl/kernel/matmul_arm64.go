@@ -12,7 +12,7 @@ const partK = 64
 var tilesNEON = &tiles{
 	rows: tileRows, partRows: tileRows,
 	f32: tileF32NEON, bf16: tileBF16NEON, part: tilePartNEON,
-	copyRows: copyRowsNEON, widenRows: widenRowsNEON,
+	copyRows: copyRowsNEON,
 }
 
 func (neon) Mul(c []float32, ldc int, a []float32, row, step int, b []float32, ldb int, m, n, k int, add bool) {
@@ -87,8 +87,3 @@ func copyRowsNEON(dst *float32, to int, src *float32, from, rows, n int) {
 		clear(row[copy(row, unsafe.Slice(wordAfter(src, i*from), n)):])
 	}
 }
-
-// widenRowsNEON widens rows of a bfloat16 panel, at least one.
-//
-//go:noescape
-func widenRowsNEON(dst *float32, src *uint32, rows int)

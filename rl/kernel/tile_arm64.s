@@ -211,27 +211,3 @@ one:
 
 store:
 	STORE
-
-// func widenRowsNEON(dst *float32, src *uint32, rows int)
-TEXT ·widenRowsNEON(SB), NOSPLIT, $0-24
-	MOVD dst+0(FP), R0
-	MOVD src+8(FP), R7
-	MOVD rows+16(FP), R11
-	ADD  $64, R0, R1
-	MOVW $0xffff0000, R8
-	VDUP R8, V28.S4
-	LSL  $1, R11 // half rows
-
-loop:
-	VLD1.P 32(R7), [V24.S4, V25.S4]
-	WIDEN
-	VST1.P [V26.S4, V27.S4], 32(R0)
-	VST1.P [V24.S4, V25.S4], 32(R1)
-	TBZ    $0, R11, next
-	ADD    $64, R0
-	ADD    $64, R1
-
-next:
-	SUBS $1, R11, R11
-	BNE  loop
-	RET
