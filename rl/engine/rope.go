@@ -147,30 +147,6 @@ func (t *ropeTable) compute(n int) *ropeBlock {
 	return block
 }
 
-// rotate applies the rotation of pos to one head vector (x[i], x[i+d/2]).
-func (t *ropeTable) rotate(x []float32, pos int) {
-	h := t.half
-	cos, sin := t.rows(pos)
-	lo, hi := x[:h], x[h:2*h]
-	for i, c := range cos {
-		s, a, b := sin[i], lo[i], hi[i]
-		lo[i] = float32(a*c) - float32(b*s)
-		hi[i] = float32(b*c) + float32(a*s)
-	}
-}
-
-// rotateBack applies the transpose of rotate: the gradient through it.
-func (t *ropeTable) rotateBack(x []float32, pos int) {
-	h := t.half
-	cos, sin := t.rows(pos)
-	lo, hi := x[:h], x[h:2*h]
-	for i, c := range cos {
-		s, a, b := sin[i], lo[i], hi[i]
-		lo[i] = float32(a*c) + float32(b*s)
-		hi[i] = float32(b*c) - float32(a*s)
-	}
-}
-
 // canonical replaces every NaN by the one with bits 0x7fc00000: the sign and
 // payload of a computed NaN differ between x86 and arm.
 func canonical(x []float32) {
