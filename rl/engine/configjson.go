@@ -339,6 +339,9 @@ func shorten(text []byte) string {
 	return string(text)
 }
 
+// maxDepth bounds the nesting of JSON, which costs memory; real files have 3.
+const maxDepth = 32
+
 // noDuplicateKeys reports a JSON object, at any depth, that has a key twice.
 // encoding/json would silently keep the last one, so that two readers of one
 // file could see two different values.
@@ -357,6 +360,9 @@ func noDuplicateKeys(data []byte) error {
 		}
 		switch t := tok.(type) {
 		case json.Delim:
+			if len(stack) == maxDepth {
+				return fmt.Errorf("nested more than %d deep", maxDepth)
+			}
 			switch t {
 			case '{':
 				stack = append(stack, frame{map[string]bool{}, true})

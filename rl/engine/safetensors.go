@@ -57,9 +57,9 @@ func (e *FileError) Error() string {
 	return fmt.Sprintf("engine: checkpoint file %s: %s", e.File, e.Reason)
 }
 
-// maxHeaderBytes bounds a safetensors header; a model with 10,000 tensors has
-// about 1 MiB.
-const maxHeaderBytes = 16 << 20
+// maxHeaderBytes bounds a safetensors header, and an index; a model with 10,000
+// tensors has about 1 MiB.
+const maxHeaderBytes = 8 << 20
 
 // maxRank bounds the number of dimensions of a tensor.
 const maxRank = 8

@@ -52,7 +52,7 @@ func TestHostileWeightsAreRefused(t *testing.T) {
 		{"seven bytes", "", good[:7]},
 		{"header longer than the file", "", file(header, nil)[:20]},
 		{"header of 2^63 bytes", "", append(binary.LittleEndian.AppendUint64(nil, 1<<63), good...)},
-		{"header of 17 MiB", "", append(binary.LittleEndian.AppendUint64(nil, 17<<20), good...)},
+		{"header of 9 MiB", "", append(binary.LittleEndian.AppendUint64(nil, 9<<20), good...)},
 		{"not an object", "", file("[]", nil)},
 		{"not JSON", "", file("{"+strings.Repeat("[", 5000), nil)},
 		{"data after the JSON", "", file(header+"{}", data)},
@@ -120,6 +120,7 @@ func TestHostileSizesTakeNoMemory(t *testing.T) {
 		{"wide, and a long header", wide, file(norm(12)+long, make([]byte, 48))},
 		{"deep", deep, file(norm(12), make([]byte, 48))},
 		{"a huge embedding", rows, file(fmt.Sprintf(`{"%s":{"dtype":"BF16","shape":[%d,%d],"data_offsets":[0,%d]}}%s`, embedName, maxWidth, maxWidth, int64(2)<<40, long), nil)},
+		{"a header of nothing but nesting", good, file(strings.Repeat(`{"":`, 200<<10), nil)},
 		{"a header that is not there", good, binary.LittleEndian.AppendUint64(nil, maxHeaderBytes)},
 	} {
 		var before, after runtime.MemStats
