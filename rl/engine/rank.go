@@ -11,10 +11,9 @@ import (
 // rank is less for the token that comes first: z, finite, is in the upper half
 // and the id in the lower.
 func rank(z float32, id int) uint64 {
-	bits := math.Float32bits(z + 0) // adding +0 makes -0 equal to it
-	if bits>>31 == 0 {
-		bits ^= math.MaxInt32 // the larger first; of negative numbers the bits do that
-	}
+	bits := math.Float32bits(z + 0)       // adding +0 makes -0 equal to it
+	negative := uint32(int32(bits) >> 31) // all ones or none
+	bits ^= math.MaxInt32 &^ negative     // the larger first; of negative numbers the bits do that
 	return uint64(bits)<<32 | uint64(id)
 }
 

@@ -105,6 +105,52 @@ func TestDrawFollowsTheRule(t *testing.T) {
 	}
 }
 
+// TestDrawFromLargeVocabularies holds truncation to the rule where it sorts by
+// radix: many ties, zeros of both signs, and weights that vanish.
+func TestDrawFromLargeVocabularies(t *testing.T) {
+	r := newRand(t)
+	s := sampler{k: kern}
+	for range 120 {
+		n := sortFew/2 + r.IntN(20*sortFew)
+		logits := make([]float32, n)
+		spread := []float64{0.01, 3, 100}[r.IntN(3)]
+		for i := range logits {
+			logits[i] = float32(r.NormFloat64() * spread)
+			if r.IntN(3) == 0 {
+				logits[i] = float32(r.IntN(5)-2) * float32(math.Copysign(1, float64(r.IntN(2))-0.5)) // -0, too
+			}
+		}
+		set := Sampling{TemperatureBits: math.Float32bits(1), TopPMillionths: 1000000 - r.Uint32N(2)*r.Uint32N(1000000), MaxNew: 1, EndTokens: []int32{0}}
+		if r.IntN(2) == 0 {
+			set.TopK = 1 + r.IntN([]int{5, 300, n}[r.IntN(3)])
+		}
+		for range 3 {
+			u := float64(r.Uint64()>>11) * 0x1p-53
+			if got, want := s.draw(logits, &set, u).token, slowDraw(logits, set, u); got != want {
+				t.Fatalf("%d logits, spread %v, %+v, u=%v: token %d, want %d", n, spread, set, u, got, want)
+			}
+		}
+	}
+}
+
+// BenchmarkDraw takes a token from a vocabulary as large as Qwen2.5's.
+func BenchmarkDraw(b *testing.B) {
+	logits := randomFloats(5, 151936)
+	for name, set := range map[string]Sampling{
+		"full":  {TopPMillionths: 1000000},
+		"top-p": {TopPMillionths: 900000},
+		"top-k": {TopPMillionths: 1000000, TopK: 50},
+	} {
+		b.Run(name, func(b *testing.B) {
+			s := sampler{k: kern}
+			set.TemperatureBits = math.Float32bits(0.7)
+			for b.Loop() {
+				s.draw(logits, &set, 0.5)
+			}
+		})
+	}
+}
+
 // TestDrawFollowsTheDistribution counts draws against the softmax (chi-squared,
 // 31 degrees of freedom, a bound that chance exceeds once in 10^6 runs).
 func TestDrawFollowsTheDistribution(t *testing.T) {
