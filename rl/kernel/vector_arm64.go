@@ -4,6 +4,8 @@ package kernel
 // reductions. What is left over, the portable kernel does.
 
 // expTable holds the constants of exp in the order in which EXPCONSTANTS loads them.
+//
+//lint:ignore U1000 the assembly reads it
 var expTable = [14]float32{log2e, magic, ln2Hi, ln2Lo, expC6, expC5, expC4, expC3, expC2, 1, expMin, expMax, posInf, nan32}
 
 // whole is the part of n elements that the assembly takes.
