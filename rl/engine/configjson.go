@@ -360,7 +360,7 @@ func noDuplicateKeys(data []byte) error {
 		}
 		switch t := tok.(type) {
 		case json.Delim:
-			if len(stack) == maxDepth {
+			if (t == '{' || t == '[') && len(stack) == maxDepth {
 				return fmt.Errorf("nested more than %d deep", maxDepth)
 			}
 			switch t {
