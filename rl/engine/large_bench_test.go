@@ -95,69 +95,85 @@ func readAll(operands [][]byte, threads int) (bytes int) {
 	return bytes
 }
 
+// multiplyAdds does about n multiply-adds with the default kernel's vector unit,
+// shared out over so many threads, and returns how many; 0 if that has no loop.
+func multiplyAdds(n, threads int) int {
+	done := make([]int, threads)
+	var wg sync.WaitGroup
+	for t := range done {
+		wg.Go(func() { done[t] = peak.MulAdds(kern.Name(), n/threads) })
+	}
+	wg.Wait()
+	sum := 0
+	for _, d := range done {
+		sum += d
+	}
+	return sum
+}
+
 // BenchmarkLarge runs the shapes of Qwen2.5-0.5B in bfloat16 on two threads:
 // prefill of 256 tokens, decode of 1 and of 32 sequences at temperature 1, and, in
-// turn with them, a bare read of the weights. The best of each over all turns
-// counts, since others use the machine too.
+// turn with them, a bare read of the weights and bare multiply-adds. The best turn
+// of each counts, since others use the machine too.
 func BenchmarkLarge(b *testing.B) {
-	const threads, prefill = 2, 256
+	const threads, prefill, steps = 2, 256, 16
 	m := randomBF16(qwenHalfBillion)
 	e, operands := New(m, Options{Threads: threads}), m.operandBytes()
-	prompt := make([]int32, prefill)
-	for i := range prompt {
-		prompt[i] = int32(1000 + 37*i)
-	}
-	// Each returns how much it did; best is the most per second.
-	decode := func(batch, tokens int) func() int {
-		return func() int {
-			out, err := e.Generate(b.Context(), oneTokenPrompts(batch, tokens))
-			require.NoError(b, err)
-			n := 0
-			for _, c := range out {
-				n += len(c.Tokens)
-			}
-			return n
-		}
-	}
-	// As many reads as decode steps, so that both are as likely to be disturbed.
-	const steps = 16
-	read := func() int {
-		n := 0
-		for range steps {
-			n += readAll(operands, threads)
-		}
-		return n
-	}
-	measured := []struct {
-		do   func() int
-		best float64
-	}{
-		{do: decode(1, steps)}, {do: read}, {do: decode(32, steps/2)}, {do: decode(1, steps)}, {do: read},
-		{do: func() int {
-			_, err := e.Replay(b.Context(), []ReplayRequest{{Prompt: prompt, Completion: []int32{5}, Sampling: plainSampling(1)}})
-			require.NoError(b, err)
-			return prefill
-		}},
-	}
-	for b.Loop() {
-		for i := range measured {
-			x := &measured[i]
-			start := time.Now()
-			n := x.do()
-			x.best = max(x.best, float64(n)/time.Since(start).Seconds())
-		}
-	}
-	one, many := max(measured[0].best, measured[3].best), measured[2].best
-	bandwidth := max(measured[1].best, measured[4].best)
 	size := 0
 	for _, p := range operands {
 		size += len(p)
 	}
-	b.ReportMetric(measured[5].best, "prefill-tokens/s")
-	b.ReportMetric(one, "decode-b1-tokens/s")
-	b.ReportMetric(many, "decode-b32-tokens/s")
-	b.ReportMetric(bandwidth/1e9, "read-GB/s")
-	b.ReportMetric(one*float64(size)/bandwidth, "decode_b1_of_bandwidth")
-	b.ReportMetric(many/one, "decode_b32_over_b1")
+	prompt := make([]int32, prefill)
+	for i := range prompt {
+		prompt[i] = int32(1000 + 37*i)
+	}
+	decode := func(batch, tokens int) (n int) {
+		out, err := e.Generate(b.Context(), oneTokenPrompts(batch, tokens))
+		require.NoError(b, err)
+		for _, c := range out {
+			n += len(c.Tokens)
+		}
+		return n
+	}
+	// Each returns how much it did. They take turns of a second, about, so that all
+	// are as likely to be disturbed.
+	work := map[string]func() int{
+		"read": func() (n int) {
+			for range 2 * steps {
+				n += readAll(operands, threads)
+			}
+			return n
+		},
+		"b1":  func() int { return decode(1, steps) },
+		"b32": func() int { return decode(32, steps/2) },
+		"prefill": func() int {
+			_, err := e.Replay(b.Context(), []ReplayRequest{{Prompt: prompt, Completion: []int32{5}, Sampling: plainSampling(1)}})
+			require.NoError(b, err)
+			return prefill
+		},
+		"multiply": func() int { return multiplyAdds(1e11, threads) },
+	}
+	best := map[string]float64{} // a second
+	for b.Loop() {
+		for _, name := range []string{"b1", "read", "b32", "multiply", "prefill", "multiply", "b1", "read"} {
+			start := time.Now()
+			n := work[name]()
+			best[name] = max(best[name], float64(n)/time.Since(start).Seconds())
+		}
+	}
+	b.ReportMetric(best["prefill"], "prefill-tokens/s")
+	b.ReportMetric(best["b1"], "decode-b1-tokens/s")
+	b.ReportMetric(best["b32"], "decode-b32-tokens/s")
+	b.ReportMetric(best["read"]/1e9, "read-GB/s")
+	b.ReportMetric(best["b1"]*float64(size)/best["read"], "decode_b1_of_bandwidth")
+	b.ReportMetric(best["b32"]/best["b1"], "decode_b32_over_b1")
+	if best["multiply"] > 0 {
+		// A token takes a multiply-add for each weight of a matrix. Prefill needs no
+		// output matrix, but for the last position.
+		c := qwenHalfBillion
+		inLayers := float64(m.Parameters() - c.VocabSize*c.HiddenSize)
+		b.ReportMetric(best["prefill"]*inLayers/best["multiply"], "prefill_of_peak")
+		b.ReportMetric(best["b32"]*float64(m.Parameters())/best["multiply"], "decode_b32_of_peak")
+	}
 	b.ReportMetric(0, "ns/op")
 }
