@@ -30,6 +30,7 @@ generate() {
 
 mode=${1:-write}
 generate matmul rl/kernel matmul
+generate matmul rl/kernel reorder -reorder
 generate vector rl/kernel vector
 generate peak rl/kernel/peak peak
 if [ "$bad" = 1 ]; then

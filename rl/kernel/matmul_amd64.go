@@ -4,14 +4,14 @@ var tilesAVX2 = &tiles{
 	rows: 6, partRows: 4,
 	f32: tileF32AVX2, bf16: tileBF16AVX2, part: tilePartAVX2,
 	rowF32: rowF32AVX2, rowBF16: rowBF16AVX2,
-	copyRows: copyRowsAVX2, widenRows: widenRowsAVX2,
+	copyRows: copyRowsAVX2,
 }
 
 var tilesAVX512 = &tiles{
 	rows: 14, partRows: 14,
 	f32: tileF32AVX512, bf16: tileBF16AVX512, part: tilePartAVX512,
 	rowF32: rowF32AVX512, rowBF16: rowBF16AVX512,
-	copyRows: copyRowsAVX512, widenRows: widenRowsAVX512,
+	copyRows: copyRowsAVX512,
 }
 
 func (avx2) Mul(c []float32, ldc int, a []float32, row, step int, b []float32, ldb int, m, n, k int, add bool) {

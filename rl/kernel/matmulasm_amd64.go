@@ -40,11 +40,6 @@ func rowBF16AVX2(c *float32, a *float32, step int, b *float32, panel int, ldb in
 //go:noescape
 func copyRowsAVX2(dst *float32, to int, src *float32, from int, rows int, n int)
 
-// widenRowsAVX2 widens rows >= 1 rows of a bfloat16 panel.
-//
-//go:noescape
-func widenRowsAVX2(dst *float32, src *uint32, rows int)
-
 // tileF32AVX512 computes n <= 32 columns of m rows of C, at most rows (1 to 14) at a time, and adds to C
 // where add is not 0. B has rows of 32 float32. All strides are in words of 4 bytes.
 //
@@ -82,8 +77,3 @@ func rowBF16AVX512(c *float32, a *float32, step int, b *float32, panel int, ldb 
 //
 //go:noescape
 func copyRowsAVX512(dst *float32, to int, src *float32, from int, rows int, n int)
-
-// widenRowsAVX512 widens rows >= 1 rows of a bfloat16 panel.
-//
-//go:noescape
-func widenRowsAVX512(dst *float32, src *uint32, rows int)

@@ -21,9 +21,8 @@ type tiles struct {
 	// panels of one row of C, with k >= 1.
 	rowF32, rowBF16 func(c, a *float32, step int, b *float32, panel, ldb, pairs, k, add int)
 	// copyRows copies rows of n words, from apart, to rows of Panel words, to
-	// apart, and zeroes what they have more. widenRows widens a bfloat16 panel.
-	copyRows  func(dst *float32, to int, src *float32, from, rows, n int)
-	widenRows func(dst *float32, src *uint32, rows int)
+	// apart, and zeroes what they have more.
+	copyRows func(dst *float32, to int, src *float32, from, rows, n int)
 }
 
 // Some products copy what they read many times.

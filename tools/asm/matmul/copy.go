@@ -8,9 +8,10 @@ import (
 
 // copyRows writes the function that gathers rows of a matrix into a panel.
 func (u *unit) copyRows() {
-	TEXT("copyRows"+u.name, NOSPLIT, "func(dst *float32, to int, src *float32, from, rows, n int)")
+	name := named("copyRows", u.name)
+	TEXT(name, NOSPLIT, "func(dst *float32, to int, src *float32, from, rows, n int)")
 	Pragma("noescape")
-	Doc("copyRows"+u.name+" copies rows >= 1 rows of n <= 32 words, from apart, to rows of 32 that are to",
+	Doc(name+" copies rows >= 1 rows of n <= 32 words, from apart, to rows of 32 that are to",
 		"apart; the rest of those becomes zero. Strides are in words of 4 bytes.")
 	dst, to, src, from, rows := RDI, R8, RSI, R9, RDX
 	MOVQ(param("dst"), dst)
@@ -29,32 +30,6 @@ func (u *unit) copyRows() {
 	}
 	ADDQ(from, src)
 	ADDQ(to, dst)
-	DECQ(rows)
-	JNE(LabelRef("loop"))
-	VZEROUPPER()
-	RET()
-}
-
-// widen writes the function that widens rows of a bfloat16 panel.
-func (u *unit) widen() {
-	TEXT("widenRows"+u.name, NOSPLIT, "func(dst *float32, src *uint32, rows int)")
-	Pragma("noescape")
-	Doc("widenRows" + u.name + " widens rows >= 1 rows of a bfloat16 panel.")
-	dst, src, rows := RDI, RSI, RDX
-	MOVQ(param("dst"), dst)
-	MOVQ(param("src"), src)
-	MOVQ(param("rows"), rows)
-	u.prepareUpper(RAX)
-	const half = panel / 2 * word
-	Label("loop")
-	for at := 0; at < half; at += u.bytes() {
-		lower, upper := u.registers[0], u.registers[1]
-		u.widenWords(Mem{Base: src, Disp: at}, lower, upper)
-		VMOVUPS(lower, Mem{Base: dst, Disp: at})
-		VMOVUPS(upper, Mem{Base: dst, Disp: half + at})
-	}
-	ADDQ(U8(half), src)
-	ADDQ(U32(panel*word), dst)
 	DECQ(rows)
 	JNE(LabelRef("loop"))
 	VZEROUPPER()

@@ -2,12 +2,25 @@
 // element one chain of fused multiply-adds over ascending k, for AVX2 with FMA
 // and for AVX-512.
 //
-// scripts/asmgen.sh runs it.
+// With -reorder, chains are split in two where registers allow: a variant that
+// breaks the rule of one chain, for measuring what the rule costs.
+// scripts/asmgen.sh runs both.
 package main
 
-import . "github.com/mmcloughlin/avo/build"
+import (
+	"flag"
+	"strings"
+
+	. "github.com/mmcloughlin/avo/build"
+)
+
+var reorder = flag.Bool("reorder", false, "split chains; the output has the build tag reorder")
 
 func main() {
+	flag.Parse()
+	if *reorder {
+		ConstraintExpr("reorder")
+	}
 	for _, u := range []*unit{avx2, avx512} {
 		for _, s := range []source{fromF32, fromBF16, fromPart} {
 			u.tile(s)
@@ -15,7 +28,15 @@ func main() {
 		u.row(fromF32)
 		u.row(fromBF16)
 		u.copyRows()
-		u.widen()
 	}
 	Generate()
+}
+
+// named is the name of a function.
+func named(parts ...string) string {
+	name := strings.Join(parts, "")
+	if *reorder {
+		return "free" + strings.ToUpper(name[:1]) + name[1:]
+	}
+	return name
 }

@@ -15,7 +15,7 @@ var (
 // row writes the function that computes one row of C, two panels at a time: the
 // chains of one alone would leave the multipliers waiting for each other.
 func (u *unit) row(s source) {
-	name := "row" + s.name + u.name
+	name := named("row", s.name, u.name)
 	TEXT(name, NOSPLIT, "func(c, a *float32, step int, b *float32, panel, ldb, pairs, k, add int)")
 	Pragma("noescape")
 	Doc(name+" computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where",
@@ -50,6 +50,10 @@ func (u *unit) row(s source) {
 // ahead costs more than it saves.
 const nearBytes = 1 << 20
 
+// rowAhead is how many bytes before they are used each of the two panels is
+// fetched. Measured.
+const rowAhead = 8192
+
 // pairs writes the loop over pairs of panels.
 func (u *unit) pairs(s source, far bool) {
 	name := func(what string) string {
@@ -60,7 +64,6 @@ func (u *unit) pairs(s source, far bool) {
 	}
 	vectors := panel / u.lanes // of a panel
 	sums := u.registers[:2*vectors]
-	lower, upper, a := u.registers[2*vectors], u.registers[2*vectors+1], u.registers[2*vectors+2]
 
 	Label(name("pair"))
 	MOVQ(param("a"), aAt)
@@ -79,6 +82,46 @@ func (u *unit) pairs(s source, far bool) {
 	}
 
 	Label(name("loop"))
+	if odd := u.registers[len(sums)+3:]; *reorder && len(odd) >= len(sums) {
+		odd = odd[:len(sums)]
+		for _, r := range odd {
+			u.zero(r)
+		}
+		Label(name("two"))
+		CMPQ(count, U8(1))
+		JE(LabelRef(name("last")))
+		u.pairStep(s, far, sums)
+		u.pairStep(s, far, odd)
+		SUBQ(U8(2), count)
+		JNE(LabelRef(name("two")))
+		JMP(LabelRef(name("join")))
+		Label(name("last"))
+		u.pairStep(s, far, sums)
+		Label(name("join"))
+		for i, r := range odd {
+			VADDPS(r, sums[i], sums[i])
+		}
+	} else {
+		u.pairStep(s, far, sums)
+		DECQ(count)
+		JNE(LabelRef(name("loop")))
+	}
+
+	for i, r := range sums {
+		VMOVUPS(r, Mem{Base: cAt, Disp: i * u.bytes()})
+	}
+	ADDQ(U32(2*panel*word), cAt)
+	LEAQ(Mem{Base: nextPair}.Idx(panelBytes, 2), nextPair)
+	DECQ(param("pairs"))
+	JNE(LabelRef(name("pair")))
+	JMP(LabelRef("done"))
+}
+
+// pairStep adds one step of k to the sums of two panels.
+func (u *unit) pairStep(s source, far bool, sums []Register) {
+	vectors := len(sums) / 2
+	free := u.registers[len(sums):] // whichever sums these are
+	lower, upper, a := free[0], free[1], free[2]
 	VBROADCASTSS(Mem{Base: aAt}, a)
 	for i, at := range []Register{bAt, bAt2} {
 		sums := sums[i*vectors:][:vectors]
@@ -96,24 +139,13 @@ func (u *unit) pairs(s source, far bool) {
 	}
 	if far {
 		for _, at := range []Register{bAt, bAt2} {
-			PREFETCHT0(Mem{Base: at, Disp: ahead})
+			PREFETCHT0(Mem{Base: at, Disp: rowAhead})
 			if !s.bf16 {
-				PREFETCHT0(Mem{Base: at, Disp: ahead + 64})
+				PREFETCHT0(Mem{Base: at, Disp: rowAhead + 64})
 			}
 		}
 	}
 	ADDQ(step, aAt)
 	ADDQ(ldb, bAt)
 	ADDQ(ldb, bAt2)
-	DECQ(count)
-	JNE(LabelRef(name("loop")))
-
-	for i, r := range sums {
-		VMOVUPS(r, Mem{Base: cAt, Disp: i * u.bytes()})
-	}
-	ADDQ(U32(2*panel*word), cAt)
-	LEAQ(Mem{Base: nextPair}.Idx(panelBytes, 2), nextPair)
-	DECQ(param("pairs"))
-	JNE(LabelRef(name("pair")))
-	JMP(LabelRef("done"))
 }

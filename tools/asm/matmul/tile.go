@@ -52,9 +52,9 @@ func aRow(i int) Mem {
 	}
 }
 
-// ahead is how many bytes before they are used weights are fetched: at one row, a
-// step is so short that it takes many for memory to answer.
-const ahead = 8192
+// ahead is how many bytes before they are used tiles fetch weights. With few rows
+// a step is so short that it takes many of them for memory to answer. Measured.
+const ahead = 16384
 
 // shape is a tile: rows, and where its vectors of columns begin, in bytes from
 // the first column of C; again for each of the passes, shifted by so many bytes.
@@ -74,7 +74,7 @@ func (u *unit) shape(rows int, s source) shape {
 		return shape{rows: rows, at: []int{0, 64}, passes: 1}
 	case s.part:
 		return shape{rows: rows, at: []int{0, 32}, passes: 2, shift: 64}
-	case rows <= 2:
+	case rows <= 3: // for fewer sums would wait for each other
 		return shape{rows: rows, at: []int{0, 32, 64, 96}, passes: 1}
 	default:
 		return shape{rows: rows, at: []int{0, 64}, passes: 2, shift: 32}
@@ -92,9 +92,10 @@ func (u *unit) rowsOf(s source) int {
 
 // tile writes the function that computes up to 32 columns of C.
 func (u *unit) tile(s source) {
-	TEXT("tile"+s.name+u.name, NOSPLIT, "func(c *float32, ldc int, a *float32, row, step int, b *float32, ldb, m, rows, n, k, add int)")
+	name := named("tile", s.name, u.name)
+	TEXT(name, NOSPLIT, "func(c *float32, ldc int, a *float32, row, step int, b *float32, ldb, m, rows, n, k, add int)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("tile%s%s computes n <= 32 columns of m rows of C, at most rows (1 to %d) at a time, and adds to C", s.name, u.name, u.rowsOf(s)),
+	Doc(fmt.Sprintf("%s computes n <= 32 columns of m rows of C, at most rows (1 to %d) at a time, and adds to C", name, u.rowsOf(s)),
 		"where add is not 0. B has "+s.doc+". All strides are in words of 4 bytes.")
 	load := func(name string, to Register) { MOVQ(param(name), to) }
 	for _, l := range []struct {
@@ -215,14 +216,13 @@ func (u *unit) block(t shape, s source) {
 		}
 	}
 	Label(name("loop"))
-	u.step(t, s, sum, free, partMasks)
-	ADDQ(step, aAt)
-	if t.rows > 7 {
-		ADDQ(step, aAt7)
+	if sums := t.rows * vectors; *reorder && !s.part && len(free) > sums+vectors {
+		u.splitLoop(t, s, sum, free[:sums], free[sums:], name)
+	} else {
+		u.step(t, s, sum, free, partMasks)
+		DECQ(count)
+		JNE(LabelRef(name("loop")))
 	}
-	ADDQ(ldb, bAt)
-	DECQ(count)
-	JNE(LabelRef(name("loop")))
 
 	Label(name("end"))
 	u.eachOfC(t, name("store"), func(i, v int, at Mem, masked bool) {
@@ -265,39 +265,89 @@ func (u *unit) eachOfC(t shape, name string, do func(i, v int, at Mem, masked bo
 	Label(name + "done")
 }
 
-// step adds one step of k to all sums.
-func (u *unit) step(t shape, s source, sum func(i, v int) Register, free, partMasks []Register) {
-	b, free := free[:len(t.at)], free[len(t.at):]
-	u.loadB(t, s, b, partMasks)
-	if s.bf16 || !s.part && t.passes == 1 {
-		PREFETCHT0(Mem{Base: bAt, Disp: ahead})
+// splitLoop is the loop of a block that may add in any order: steps alternate
+// between two sums for each element, so that neither waits for the other.
+func (u *unit) splitLoop(t shape, s source, sum func(i, v int) Register, odd, free []Register, name func(string) string) {
+	vectors := len(t.at)
+	for _, r := range odd {
+		u.zero(r)
 	}
-	if !s.bf16 && !s.part && t.passes == 1 {
-		PREFETCHT0(Mem{Base: bAt, Disp: ahead + 64})
-	}
+	Label(name("two"))
+	CMPQ(count, U8(1))
+	JE(LabelRef(name("last")))
+	u.step(t, s, sum, free, nil)
+	u.step(t, s, func(i, v int) Register { return odd[i*vectors+v] }, free, nil)
+	SUBQ(U8(2), count)
+	JNE(LabelRef(name("two")))
+	JMP(LabelRef(name("join")))
+	Label(name("last"))
+	u.step(t, s, sum, free, nil)
+	Label(name("join"))
 	for i := range t.rows {
-		a := free[i%min(2, len(free))]
-		VBROADCASTSS(aRow(i), a)
-		for v := range t.at {
-			VFMADD231PS(b[v], a, sum(i, v))
+		for v := range vectors {
+			VADDPS(odd[i*vectors+v], sum(i, v), sum(i, v))
 		}
 	}
 }
 
-// loadB loads the vectors of a row of B, widened.
-func (u *unit) loadB(t shape, s source, b, partMasks []Register) {
-	for v, at := range t.at {
-		from := Mem{Base: bAt, Disp: at}
+// step adds one step of k to all sums.
+func (u *unit) step(t shape, s source, sum func(i, v int) Register, free, partMasks []Register) {
+	if s.bf16 || !s.part && t.passes == 1 {
+		PREFETCHT1(Mem{Base: bAt, Disp: ahead})
+	}
+	if !s.bf16 && !s.part && t.passes == 1 {
+		PREFETCHT1(Mem{Base: bAt, Disp: ahead + 64})
+	}
+	for _, vectors := range t.groups(len(free)) {
+		b, free := free[:len(vectors)], free[len(vectors):]
+		u.loadB(t, s, vectors, b, partMasks)
+		for i := range t.rows {
+			a := free[i%min(2, len(free))]
+			VBROADCASTSS(aRow(i), a)
+			for n, v := range vectors {
+				VFMADD231PS(b[n], a, sum(i, v))
+			}
+		}
+	}
+	ADDQ(step, aAt)
+	if t.rows > 7 {
+		ADDQ(step, aAt7)
+	}
+	ADDQ(ldb, bAt)
+}
+
+// groups is which vectors of a row of B are loaded at a time, if so many registers
+// are free: all, or one from the first half of the columns and its partner from
+// the second, whose bfloat16 come in the same words.
+func (t shape) groups(free int) [][]int {
+	var all []int
+	var pairs [][]int
+	for v := range t.at {
+		all = append(all, v)
+		if v < len(t.at)/2 {
+			pairs = append(pairs, []int{v, v + len(t.at)/2})
+		}
+	}
+	if free > len(all) {
+		return [][]int{all}
+	}
+	return pairs
+}
+
+// loadB loads vectors of a row of B, widened.
+func (u *unit) loadB(t shape, s source, vectors []int, b, partMasks []Register) {
+	for n, v := range vectors {
+		from := Mem{Base: bAt, Disp: t.at[v]}
 		switch {
-		case s.bf16 && v < len(t.at)/2:
-			u.widenWords(Mem{Base: bAt, Disp: at}, b[v], b[v+len(t.at)/2])
+		case s.bf16 && n < len(vectors)/2:
+			u.widenWords(from, b[n], b[n+len(vectors)/2])
 		case s.bf16:
 		case s.part && u.opmasks():
-			VMOVUPS_Z(from, opmask(at), b[v])
+			VMOVUPS_Z(from, opmask(t.at[v]), b[n])
 		case s.part:
-			VMASKMOVPS(from, partMasks[v], b[v])
+			VMASKMOVPS(from, partMasks[v], b[n])
 		default:
-			VMOVUPS(from, b[v])
+			VMOVUPS(from, b[n])
 		}
 	}
 }
