@@ -16,8 +16,8 @@
 //
 // The first four are kernels (see Kernel) that run the given model; the others
 // run another model (see Quantize) exactly. All are deterministic: like the exact
-// engine's, their bits do not depend on threads and batches. Training and the draw
-// of a token from the logits are as in the exact engine.
+// engine's, their bits do not depend on threads and batches. The perturbation is of
+// the forward pass: the draw of a token from its logits is the exact one.
 //
 // How far they are from the exact engine on the shipped model, at the 4,082
 // positions of a miner's window (go test ./testutil/perturb -run Near -v): the
