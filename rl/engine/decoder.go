@@ -23,15 +23,7 @@ func (d *decoder) serve() {
 	s := d.s
 	d.p = s.run.begin()
 	defer s.run.end(d.p)
-	defer func() {
-		raised := recover()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		d.fail(raised)
-		s.decoders--
-		s.start() // for a call that came since there was nothing left to do
-		s.changed.Broadcast()
-	}()
+	defer func() { d.stop(recover()) }()
 	for d.ready() {
 		d.step()
 	}
@@ -123,10 +115,12 @@ func (d *decoder) join() {
 	}
 }
 
-// fail ends what a stopped decoder leaves behind, which is nothing unless it
-// panicked: those who called get that panic. The server is locked.
-func (d *decoder) fail(raised any) {
+// stop ends what a decoder leaves behind, which is nothing unless it panicked:
+// those who called get that panic.
+func (d *decoder) stop(raised any) {
 	s := d.s
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, p := range d.prompts {
 		p.raised = raised
 		s.drop(p)
@@ -136,6 +130,9 @@ func (d *decoder) fail(raised any) {
 		s.leave(ln)
 	}
 	s.forget()
+	s.decoders--
+	s.start() // for a call that came since there was nothing left to do
+	s.changed.Broadcast()
 }
 
 // step computes the next token of each lane whose prompt is done, and a piece of

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/galahad-network/galahad/rl/kernel"
@@ -60,22 +61,23 @@ func TestReplayFindsWhatWasSampled(t *testing.T) {
 	}
 }
 
-// countingKernel counts the rows of RMSNorm.
+// countingKernel counts the rows of RMSNorm, and notes the most at a time.
 type countingKernel struct {
 	kernel.Kernel
-	rows *int
+	rows, most *int
 }
 
 func (k countingKernel) NormRows(y, inv, x, weight []float32, eps float32) {
 	*k.rows += len(inv)
+	*k.most = max(*k.most, len(inv))
 	k.Kernel.NormRows(y, inv, x, weight, eps)
 }
 
 // TestReplayComputesEqualPromptsOnce counts the rows that a group's replay runs.
 func TestReplayComputesEqualPromptsOnce(t *testing.T) {
 	m := randomModel(t, wideConfig(), 7)
-	rows := 0
-	e := New(m, Options{Threads: 1, Kernel: countingKernel{kern, &rows}})
+	rows, most := 0, 0
+	e := New(m, Options{Threads: 1, Kernel: countingKernel{kern, &rows, &most}})
 	var replays []ReplayRequest
 	for range 5 {
 		replays = append(replays, ReplayRequest{Prompt: make([]int32, 40), Completion: make([]int32, 11), Sampling: plainSampling(11)})
@@ -88,12 +90,37 @@ func TestReplayComputesEqualPromptsOnce(t *testing.T) {
 	}
 }
 
+// TestActivationsDoNotGrowWithTheSequence, nor with their number: rows come in
+// pieces, in Generate and in Replay.
+func TestActivationsDoNotGrowWithTheSequence(t *testing.T) {
+	m := randomModel(t, wideConfig(), 7)
+	rows, most := 0, 0
+	e := New(m, Options{Threads: 1, Kernel: countingKernel{kern, &rows, &most}})
+	var reqs []Request
+	var replays []ReplayRequest
+	for i := range 9 {
+		prompt := make([]int32, 290+i)
+		reqs = append(reqs, Request{Prompt: prompt, Sampling: plainSampling(2)})
+		replays = append(replays, ReplayRequest{Prompt: prompt[:2+i], Completion: make([]int32, 500-8*i), Sampling: plainSampling(500)})
+	}
+	if _, err := e.Generate(context.Background(), reqs); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Replay(context.Background(), replays); err != nil {
+		t.Fatal(err)
+	}
+	if most > pieceRows {
+		t.Errorf("%d rows at a time, want at most %d", most, pieceRows)
+	}
+}
+
 // TestReplayHandsPanicsToItsCaller, from whatever goroutine they come.
 func TestReplayHandsPanicsToItsCaller(t *testing.T) {
 	m := randomModel(t, wideConfig(), 7)
 	for _, wide := range []bool{false, true} {
-		armed := true
-		e := testEngine(m, Options{Threads: 3, Kernel: panicKernel{kern, &armed}}, wide)
+		armed := new(atomic.Bool)
+		armed.Store(true)
+		e := testEngine(m, Options{Threads: 3, Kernel: panicKernel{kern, armed}}, wide)
 		replays := make([]ReplayRequest, 20)
 		for i := range replays {
 			replays[i] = ReplayRequest{Prompt: []int32{int32(i), 2, 3}, Completion: make([]int32, 11), Sampling: plainSampling(11)}
@@ -107,7 +134,7 @@ func TestReplayHandsPanicsToItsCaller(t *testing.T) {
 			_, err := e.Replay(context.Background(), replays)
 			t.Errorf("no panic, error %v", err)
 		}()
-		armed = false
+		armed.Store(false)
 		if _, err := e.Replay(context.Background(), replays); err != nil {
 			t.Errorf("after a panic: %v", err)
 		}

@@ -133,6 +133,24 @@ func TestDrawFromLargeVocabularies(t *testing.T) {
 	}
 }
 
+// TestRankIsTheOrderOfTruncation: z descending, then id ascending, -0 equal to +0.
+func TestRankIsTheOrderOfTruncation(t *testing.T) {
+	r := newRand(t)
+	z := []float32{0, float32(math.Copysign(0, -1)), math.SmallestNonzeroFloat32, -math.SmallestNonzeroFloat32, math.MaxFloat32, -math.MaxFloat32, 1, -1}
+	for len(z) < 200 {
+		if x := math.Float32frombits(r.Uint32()); kernel.IsFinite(x) {
+			z = append(z, x)
+		}
+	}
+	for i, a := range z {
+		for j, b := range z {
+			if got, want := rank(a, i) < rank(b, j), a > b || a == b && i < j; got != want {
+				t.Errorf("%v of id %d before %v of id %d: %v", a, i, b, j, got)
+			}
+		}
+	}
+}
+
 // BenchmarkDraw takes a token from a vocabulary as large as Qwen2.5's.
 func BenchmarkDraw(b *testing.B) {
 	logits := randomFloats(5, 151936)
