@@ -2473,28 +2473,24 @@ done:
 	RET
 
 // func rowF32AVX2(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3
 TEXT ·rowF32AVX2(SB), NOSPLIT, $0-72
-	MOVQ  c+0(FP), DI
-	MOVQ  step+16(FP), R10
-	SHLQ  $0x02, R10
-	MOVQ  b+24(FP), R12
-	MOVQ  panel+32(FP), R13
-	SHLQ  $0x02, R13
-	MOVQ  ldb+40(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  pairs+48(FP), DX
-	IMULQ R13, DX
-	CMPQ  DX, $0x00080000
-	JGT   farpair
+	MOVQ c+0(FP), DI
+	MOVQ step+16(FP), R10
+	SHLQ $0x02, R10
+	MOVQ b+24(FP), R12
+	MOVQ panel+32(FP), R13
+	SHLQ $0x02, R13
+	MOVQ ldb+40(FP), R11
+	SHLQ $0x02, R11
 
-nearpair:
+pair:
 	MOVQ   a+8(FP), SI
 	MOVQ   k+56(FP), CX
 	MOVQ   R12, AX
 	LEAQ   (R12)(R13*1), BX
 	CMPQ   add+64(FP), $0x00
-	JNE    nearadd
+	JNE    add
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2503,9 +2499,9 @@ nearpair:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    nearloop
+	JMP    loop
 
-nearadd:
+add:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 	VMOVUPS 64(DI), Y2
@@ -2515,7 +2511,7 @@ nearadd:
 	VMOVUPS 192(DI), Y6
 	VMOVUPS 224(DI), Y7
 
-nearloop:
+loop:
 	VBROADCASTSS (SI), Y10
 	VFMADD231PS  (AX), Y10, Y0
 	VFMADD231PS  32(AX), Y10, Y1
@@ -2529,7 +2525,7 @@ nearloop:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 	DECQ         CX
-	JNE          nearloop
+	JNE          loop
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
 	VMOVUPS      Y2, 64(DI)
@@ -2541,95 +2537,29 @@ nearloop:
 	ADDQ         $0x00000100, DI
 	LEAQ         (R12)(R13*2), R12
 	DECQ         pairs+48(FP)
-	JNE          nearpair
-	JMP          done
-
-farpair:
-	MOVQ   a+8(FP), SI
-	MOVQ   k+56(FP), CX
-	MOVQ   R12, AX
-	LEAQ   (R12)(R13*1), BX
-	CMPQ   add+64(FP), $0x00
-	JNE    faradd
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    farloop
-
-faradd:
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
-
-farloop:
-	VBROADCASTSS (SI), Y10
-	VFMADD231PS  (AX), Y10, Y0
-	VFMADD231PS  32(AX), Y10, Y1
-	VFMADD231PS  64(AX), Y10, Y2
-	VFMADD231PS  96(AX), Y10, Y3
-	VFMADD231PS  (BX), Y10, Y4
-	VFMADD231PS  32(BX), Y10, Y5
-	VFMADD231PS  64(BX), Y10, Y6
-	VFMADD231PS  96(BX), Y10, Y7
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8256(AX)
-	PREFETCHT0   8192(BX)
-	PREFETCHT0   8256(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	DECQ         CX
-	JNE          farloop
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	VMOVUPS      Y2, 64(DI)
-	VMOVUPS      Y3, 96(DI)
-	VMOVUPS      Y4, 128(DI)
-	VMOVUPS      Y5, 160(DI)
-	VMOVUPS      Y6, 192(DI)
-	VMOVUPS      Y7, 224(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (R12)(R13*2), R12
-	DECQ         pairs+48(FP)
-	JNE          farpair
-
-done:
+	JNE          pair
 	VZEROUPPER
 	RET
 
 // func rowBF16AVX2(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3
 TEXT ·rowBF16AVX2(SB), NOSPLIT, $0-72
-	MOVQ  c+0(FP), DI
-	MOVQ  step+16(FP), R10
-	SHLQ  $0x02, R10
-	MOVQ  b+24(FP), R12
-	MOVQ  panel+32(FP), R13
-	SHLQ  $0x02, R13
-	MOVQ  ldb+40(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  pairs+48(FP), DX
-	IMULQ R13, DX
-	CMPQ  DX, $0x00080000
-	JGT   farpair
+	MOVQ c+0(FP), DI
+	MOVQ step+16(FP), R10
+	SHLQ $0x02, R10
+	MOVQ b+24(FP), R12
+	MOVQ panel+32(FP), R13
+	SHLQ $0x02, R13
+	MOVQ ldb+40(FP), R11
+	SHLQ $0x02, R11
 
-nearpair:
+pair:
 	MOVQ   a+8(FP), SI
 	MOVQ   k+56(FP), CX
 	MOVQ   R12, AX
 	LEAQ   (R12)(R13*1), BX
 	CMPQ   add+64(FP), $0x00
-	JNE    nearadd
+	JNE    add
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2638,9 +2568,9 @@ nearpair:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    nearloop
+	JMP    loop
 
-nearadd:
+add:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 	VMOVUPS 64(DI), Y2
@@ -2650,7 +2580,7 @@ nearadd:
 	VMOVUPS 192(DI), Y6
 	VMOVUPS 224(DI), Y7
 
-nearloop:
+loop:
 	VBROADCASTSS (SI), Y10
 	VMOVUPS      (AX), Y8
 	VPAND        upperHalves<>+0(SB), Y8, Y9
@@ -2676,7 +2606,7 @@ nearloop:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 	DECQ         CX
-	JNE          nearloop
+	JNE          loop
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
 	VMOVUPS      Y2, 64(DI)
@@ -2688,79 +2618,7 @@ nearloop:
 	ADDQ         $0x00000100, DI
 	LEAQ         (R12)(R13*2), R12
 	DECQ         pairs+48(FP)
-	JNE          nearpair
-	JMP          done
-
-farpair:
-	MOVQ   a+8(FP), SI
-	MOVQ   k+56(FP), CX
-	MOVQ   R12, AX
-	LEAQ   (R12)(R13*1), BX
-	CMPQ   add+64(FP), $0x00
-	JNE    faradd
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    farloop
-
-faradd:
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
-
-farloop:
-	VBROADCASTSS (SI), Y10
-	VMOVUPS      (AX), Y8
-	VPAND        upperHalves<>+0(SB), Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y2
-	VMOVUPS      32(AX), Y8
-	VPAND        upperHalves<>+0(SB), Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y3
-	VMOVUPS      (BX), Y8
-	VPAND        upperHalves<>+0(SB), Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(BX), Y8
-	VPAND        upperHalves<>+0(SB), Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y8, Y10, Y5
-	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8192(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	DECQ         CX
-	JNE          farloop
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	VMOVUPS      Y2, 64(DI)
-	VMOVUPS      Y3, 96(DI)
-	VMOVUPS      Y4, 128(DI)
-	VMOVUPS      Y5, 160(DI)
-	VMOVUPS      Y6, 192(DI)
-	VMOVUPS      Y7, 224(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (R12)(R13*2), R12
-	DECQ         pairs+48(FP)
-	JNE          farpair
-
-done:
+	JNE          pair
 	VZEROUPPER
 	RET
 
@@ -11164,41 +11022,37 @@ done:
 	RET
 
 // func rowF32AVX512(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·rowF32AVX512(SB), NOSPLIT, $0-72
-	MOVQ  c+0(FP), DI
-	MOVQ  step+16(FP), R10
-	SHLQ  $0x02, R10
-	MOVQ  b+24(FP), R12
-	MOVQ  panel+32(FP), R13
-	SHLQ  $0x02, R13
-	MOVQ  ldb+40(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  pairs+48(FP), DX
-	IMULQ R13, DX
-	CMPQ  DX, $0x00080000
-	JGT   farpair
+	MOVQ c+0(FP), DI
+	MOVQ step+16(FP), R10
+	SHLQ $0x02, R10
+	MOVQ b+24(FP), R12
+	MOVQ panel+32(FP), R13
+	SHLQ $0x02, R13
+	MOVQ ldb+40(FP), R11
+	SHLQ $0x02, R11
 
-nearpair:
+pair:
 	MOVQ   a+8(FP), SI
 	MOVQ   k+56(FP), CX
 	MOVQ   R12, AX
 	LEAQ   (R12)(R13*1), BX
 	CMPQ   add+64(FP), $0x00
-	JNE    nearadd
+	JNE    add
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	JMP    nearloop
+	JMP    loop
 
-nearadd:
+add:
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 128(DI), Z2
 	VMOVUPS 192(DI), Z3
 
-nearloop:
+loop:
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  (AX), Z6, Z0
 	VFMADD231PS  64(AX), Z6, Z1
@@ -11208,7 +11062,7 @@ nearloop:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 	DECQ         CX
-	JNE          nearloop
+	JNE          loop
 	VMOVUPS      Z0, (DI)
 	VMOVUPS      Z1, 64(DI)
 	VMOVUPS      Z2, 128(DI)
@@ -11216,58 +11070,12 @@ nearloop:
 	ADDQ         $0x00000100, DI
 	LEAQ         (R12)(R13*2), R12
 	DECQ         pairs+48(FP)
-	JNE          nearpair
-	JMP          done
-
-farpair:
-	MOVQ   a+8(FP), SI
-	MOVQ   k+56(FP), CX
-	MOVQ   R12, AX
-	LEAQ   (R12)(R13*1), BX
-	CMPQ   add+64(FP), $0x00
-	JNE    faradd
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    farloop
-
-faradd:
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS 192(DI), Z3
-
-farloop:
-	VBROADCASTSS (SI), Z6
-	VFMADD231PS  (AX), Z6, Z0
-	VFMADD231PS  64(AX), Z6, Z1
-	VFMADD231PS  (BX), Z6, Z2
-	VFMADD231PS  64(BX), Z6, Z3
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8256(AX)
-	PREFETCHT0   8192(BX)
-	PREFETCHT0   8256(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	DECQ         CX
-	JNE          farloop
-	VMOVUPS      Z0, (DI)
-	VMOVUPS      Z1, 64(DI)
-	VMOVUPS      Z2, 128(DI)
-	VMOVUPS      Z3, 192(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (R12)(R13*2), R12
-	DECQ         pairs+48(FP)
-	JNE          farpair
-
-done:
+	JNE          pair
 	VZEROUPPER
 	RET
 
 // func rowBF16AVX512(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·rowBF16AVX512(SB), NOSPLIT, $0-72
 	MOVQ  c+0(FP), DI
 	MOVQ  step+16(FP), R10
@@ -11279,31 +11087,27 @@ TEXT ·rowBF16AVX512(SB), NOSPLIT, $0-72
 	SHLQ  $0x02, R11
 	MOVL  $0xaaaaaaaa, CX
 	KMOVD CX, K3
-	MOVQ  pairs+48(FP), DX
-	IMULQ R13, DX
-	CMPQ  DX, $0x00080000
-	JGT   farpair
 
-nearpair:
+pair:
 	MOVQ   a+8(FP), SI
 	MOVQ   k+56(FP), CX
 	MOVQ   R12, AX
 	LEAQ   (R12)(R13*1), BX
 	CMPQ   add+64(FP), $0x00
-	JNE    nearadd
+	JNE    add
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	JMP    nearloop
+	JMP    loop
 
-nearadd:
+add:
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 128(DI), Z2
 	VMOVUPS 192(DI), Z3
 
-nearloop:
+loop:
 	VBROADCASTSS (SI), Z6
 	VPSLLD       $0x10, (AX), Z4
 	VMOVDQU16.Z  (AX), K3, Z5
@@ -11317,7 +11121,7 @@ nearloop:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 	DECQ         CX
-	JNE          nearloop
+	JNE          loop
 	VMOVUPS      Z0, (DI)
 	VMOVUPS      Z1, 64(DI)
 	VMOVUPS      Z2, 128(DI)
@@ -11325,55 +11129,7 @@ nearloop:
 	ADDQ         $0x00000100, DI
 	LEAQ         (R12)(R13*2), R12
 	DECQ         pairs+48(FP)
-	JNE          nearpair
-	JMP          done
-
-farpair:
-	MOVQ   a+8(FP), SI
-	MOVQ   k+56(FP), CX
-	MOVQ   R12, AX
-	LEAQ   (R12)(R13*1), BX
-	CMPQ   add+64(FP), $0x00
-	JNE    faradd
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    farloop
-
-faradd:
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS 192(DI), Z3
-
-farloop:
-	VBROADCASTSS (SI), Z6
-	VPSLLD       $0x10, (AX), Z4
-	VMOVDQU16.Z  (AX), K3, Z5
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VPSLLD       $0x10, (BX), Z4
-	VMOVDQU16.Z  (BX), K3, Z5
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8192(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	DECQ         CX
-	JNE          farloop
-	VMOVUPS      Z0, (DI)
-	VMOVUPS      Z1, 64(DI)
-	VMOVUPS      Z2, 128(DI)
-	VMOVUPS      Z3, 192(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (R12)(R13*2), R12
-	DECQ         pairs+48(FP)
-	JNE          farpair
-
-done:
+	JNE          pair
 	VZEROUPPER
 	RET
 

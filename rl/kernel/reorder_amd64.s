@@ -2559,28 +2559,24 @@ done:
 	RET
 
 // func freeRowF32AVX2(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
-// Requires: AVX, FMA3, MMX+
+// Requires: AVX, FMA3
 TEXT ·freeRowF32AVX2(SB), NOSPLIT, $0-72
-	MOVQ  c+0(FP), DI
-	MOVQ  step+16(FP), R10
-	SHLQ  $0x02, R10
-	MOVQ  b+24(FP), R12
-	MOVQ  panel+32(FP), R13
-	SHLQ  $0x02, R13
-	MOVQ  ldb+40(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  pairs+48(FP), DX
-	IMULQ R13, DX
-	CMPQ  DX, $0x00080000
-	JGT   farpair
+	MOVQ c+0(FP), DI
+	MOVQ step+16(FP), R10
+	SHLQ $0x02, R10
+	MOVQ b+24(FP), R12
+	MOVQ panel+32(FP), R13
+	SHLQ $0x02, R13
+	MOVQ ldb+40(FP), R11
+	SHLQ $0x02, R11
 
-nearpair:
+pair:
 	MOVQ   a+8(FP), SI
 	MOVQ   k+56(FP), CX
 	MOVQ   R12, AX
 	LEAQ   (R12)(R13*1), BX
 	CMPQ   add+64(FP), $0x00
-	JNE    nearadd
+	JNE    add
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2589,9 +2585,9 @@ nearpair:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    nearloop
+	JMP    loop
 
-nearadd:
+add:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 	VMOVUPS 64(DI), Y2
@@ -2601,7 +2597,7 @@ nearadd:
 	VMOVUPS 192(DI), Y6
 	VMOVUPS 224(DI), Y7
 
-nearloop:
+loop:
 	VBROADCASTSS (SI), Y10
 	VFMADD231PS  (AX), Y10, Y0
 	VFMADD231PS  32(AX), Y10, Y1
@@ -2615,7 +2611,7 @@ nearloop:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 	DECQ         CX
-	JNE          nearloop
+	JNE          loop
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
 	VMOVUPS      Y2, 64(DI)
@@ -2627,95 +2623,29 @@ nearloop:
 	ADDQ         $0x00000100, DI
 	LEAQ         (R12)(R13*2), R12
 	DECQ         pairs+48(FP)
-	JNE          nearpair
-	JMP          done
-
-farpair:
-	MOVQ   a+8(FP), SI
-	MOVQ   k+56(FP), CX
-	MOVQ   R12, AX
-	LEAQ   (R12)(R13*1), BX
-	CMPQ   add+64(FP), $0x00
-	JNE    faradd
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    farloop
-
-faradd:
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
-
-farloop:
-	VBROADCASTSS (SI), Y10
-	VFMADD231PS  (AX), Y10, Y0
-	VFMADD231PS  32(AX), Y10, Y1
-	VFMADD231PS  64(AX), Y10, Y2
-	VFMADD231PS  96(AX), Y10, Y3
-	VFMADD231PS  (BX), Y10, Y4
-	VFMADD231PS  32(BX), Y10, Y5
-	VFMADD231PS  64(BX), Y10, Y6
-	VFMADD231PS  96(BX), Y10, Y7
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8256(AX)
-	PREFETCHT0   8192(BX)
-	PREFETCHT0   8256(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	DECQ         CX
-	JNE          farloop
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	VMOVUPS      Y2, 64(DI)
-	VMOVUPS      Y3, 96(DI)
-	VMOVUPS      Y4, 128(DI)
-	VMOVUPS      Y5, 160(DI)
-	VMOVUPS      Y6, 192(DI)
-	VMOVUPS      Y7, 224(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (R12)(R13*2), R12
-	DECQ         pairs+48(FP)
-	JNE          farpair
-
-done:
+	JNE          pair
 	VZEROUPPER
 	RET
 
 // func freeRowBF16AVX2(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
-// Requires: AVX, AVX2, FMA3, MMX+
+// Requires: AVX, AVX2, FMA3
 TEXT ·freeRowBF16AVX2(SB), NOSPLIT, $0-72
-	MOVQ  c+0(FP), DI
-	MOVQ  step+16(FP), R10
-	SHLQ  $0x02, R10
-	MOVQ  b+24(FP), R12
-	MOVQ  panel+32(FP), R13
-	SHLQ  $0x02, R13
-	MOVQ  ldb+40(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  pairs+48(FP), DX
-	IMULQ R13, DX
-	CMPQ  DX, $0x00080000
-	JGT   farpair
+	MOVQ c+0(FP), DI
+	MOVQ step+16(FP), R10
+	SHLQ $0x02, R10
+	MOVQ b+24(FP), R12
+	MOVQ panel+32(FP), R13
+	SHLQ $0x02, R13
+	MOVQ ldb+40(FP), R11
+	SHLQ $0x02, R11
 
-nearpair:
+pair:
 	MOVQ   a+8(FP), SI
 	MOVQ   k+56(FP), CX
 	MOVQ   R12, AX
 	LEAQ   (R12)(R13*1), BX
 	CMPQ   add+64(FP), $0x00
-	JNE    nearadd
+	JNE    add
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -2724,9 +2654,9 @@ nearpair:
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	JMP    nearloop
+	JMP    loop
 
-nearadd:
+add:
 	VMOVUPS (DI), Y0
 	VMOVUPS 32(DI), Y1
 	VMOVUPS 64(DI), Y2
@@ -2736,7 +2666,7 @@ nearadd:
 	VMOVUPS 192(DI), Y6
 	VMOVUPS 224(DI), Y7
 
-nearloop:
+loop:
 	VBROADCASTSS (SI), Y10
 	VMOVUPS      (AX), Y8
 	VPAND        upperHalves<>+0(SB), Y8, Y9
@@ -2762,7 +2692,7 @@ nearloop:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 	DECQ         CX
-	JNE          nearloop
+	JNE          loop
 	VMOVUPS      Y0, (DI)
 	VMOVUPS      Y1, 32(DI)
 	VMOVUPS      Y2, 64(DI)
@@ -2774,79 +2704,7 @@ nearloop:
 	ADDQ         $0x00000100, DI
 	LEAQ         (R12)(R13*2), R12
 	DECQ         pairs+48(FP)
-	JNE          nearpair
-	JMP          done
-
-farpair:
-	MOVQ   a+8(FP), SI
-	MOVQ   k+56(FP), CX
-	MOVQ   R12, AX
-	LEAQ   (R12)(R13*1), BX
-	CMPQ   add+64(FP), $0x00
-	JNE    faradd
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	JMP    farloop
-
-faradd:
-	VMOVUPS (DI), Y0
-	VMOVUPS 32(DI), Y1
-	VMOVUPS 64(DI), Y2
-	VMOVUPS 96(DI), Y3
-	VMOVUPS 128(DI), Y4
-	VMOVUPS 160(DI), Y5
-	VMOVUPS 192(DI), Y6
-	VMOVUPS 224(DI), Y7
-
-farloop:
-	VBROADCASTSS (SI), Y10
-	VMOVUPS      (AX), Y8
-	VPAND        upperHalves<>+0(SB), Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y8, Y10, Y0
-	VFMADD231PS  Y9, Y10, Y2
-	VMOVUPS      32(AX), Y8
-	VPAND        upperHalves<>+0(SB), Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y8, Y10, Y1
-	VFMADD231PS  Y9, Y10, Y3
-	VMOVUPS      (BX), Y8
-	VPAND        upperHalves<>+0(SB), Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y8, Y10, Y4
-	VFMADD231PS  Y9, Y10, Y6
-	VMOVUPS      32(BX), Y8
-	VPAND        upperHalves<>+0(SB), Y8, Y9
-	VPSLLD       $0x10, Y8, Y8
-	VFMADD231PS  Y8, Y10, Y5
-	VFMADD231PS  Y9, Y10, Y7
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8192(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	DECQ         CX
-	JNE          farloop
-	VMOVUPS      Y0, (DI)
-	VMOVUPS      Y1, 32(DI)
-	VMOVUPS      Y2, 64(DI)
-	VMOVUPS      Y3, 96(DI)
-	VMOVUPS      Y4, 128(DI)
-	VMOVUPS      Y5, 160(DI)
-	VMOVUPS      Y6, 192(DI)
-	VMOVUPS      Y7, 224(DI)
-	ADDQ         $0x00000100, DI
-	LEAQ         (R12)(R13*2), R12
-	DECQ         pairs+48(FP)
-	JNE          farpair
-
-done:
+	JNE          pair
 	VZEROUPPER
 	RET
 
@@ -12062,49 +11920,45 @@ done:
 	RET
 
 // func freeRowF32AVX512(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
-// Requires: AVX, AVX512F, MMX+
+// Requires: AVX, AVX512F
 TEXT ·freeRowF32AVX512(SB), NOSPLIT, $0-72
-	MOVQ  c+0(FP), DI
-	MOVQ  step+16(FP), R10
-	SHLQ  $0x02, R10
-	MOVQ  b+24(FP), R12
-	MOVQ  panel+32(FP), R13
-	SHLQ  $0x02, R13
-	MOVQ  ldb+40(FP), R11
-	SHLQ  $0x02, R11
-	MOVQ  pairs+48(FP), DX
-	IMULQ R13, DX
-	CMPQ  DX, $0x00080000
-	JGT   farpair
+	MOVQ c+0(FP), DI
+	MOVQ step+16(FP), R10
+	SHLQ $0x02, R10
+	MOVQ b+24(FP), R12
+	MOVQ panel+32(FP), R13
+	SHLQ $0x02, R13
+	MOVQ ldb+40(FP), R11
+	SHLQ $0x02, R11
 
-nearpair:
+pair:
 	MOVQ   a+8(FP), SI
 	MOVQ   k+56(FP), CX
 	MOVQ   R12, AX
 	LEAQ   (R12)(R13*1), BX
 	CMPQ   add+64(FP), $0x00
-	JNE    nearadd
+	JNE    add
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	JMP    nearloop
+	JMP    loop
 
-nearadd:
+add:
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 128(DI), Z2
 	VMOVUPS 192(DI), Z3
 
-nearloop:
+loop:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-neartwo:
+two:
 	CMPQ         CX, $0x01
-	JE           nearlast
+	JE           last
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  (AX), Z6, Z0
 	VFMADD231PS  64(AX), Z6, Z1
@@ -12122,10 +11976,10 @@ neartwo:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 	SUBQ         $0x02, CX
-	JNE          neartwo
-	JMP          nearjoin
+	JNE          two
+	JMP          join
 
-nearlast:
+last:
 	VBROADCASTSS (SI), Z6
 	VFMADD231PS  (AX), Z6, Z0
 	VFMADD231PS  64(AX), Z6, Z1
@@ -12135,7 +11989,7 @@ nearlast:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 
-nearjoin:
+join:
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z9, Z2, Z2
@@ -12147,99 +12001,12 @@ nearjoin:
 	ADDQ    $0x00000100, DI
 	LEAQ    (R12)(R13*2), R12
 	DECQ    pairs+48(FP)
-	JNE     nearpair
-	JMP     done
-
-farpair:
-	MOVQ   a+8(FP), SI
-	MOVQ   k+56(FP), CX
-	MOVQ   R12, AX
-	LEAQ   (R12)(R13*1), BX
-	CMPQ   add+64(FP), $0x00
-	JNE    faradd
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    farloop
-
-faradd:
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS 192(DI), Z3
-
-farloop:
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-
-fartwo:
-	CMPQ         CX, $0x01
-	JE           farlast
-	VBROADCASTSS (SI), Z6
-	VFMADD231PS  (AX), Z6, Z0
-	VFMADD231PS  64(AX), Z6, Z1
-	VFMADD231PS  (BX), Z6, Z2
-	VFMADD231PS  64(BX), Z6, Z3
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8256(AX)
-	PREFETCHT0   8192(BX)
-	PREFETCHT0   8256(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	VBROADCASTSS (SI), Z6
-	VFMADD231PS  (AX), Z6, Z7
-	VFMADD231PS  64(AX), Z6, Z8
-	VFMADD231PS  (BX), Z6, Z9
-	VFMADD231PS  64(BX), Z6, Z10
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8256(AX)
-	PREFETCHT0   8192(BX)
-	PREFETCHT0   8256(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	SUBQ         $0x02, CX
-	JNE          fartwo
-	JMP          farjoin
-
-farlast:
-	VBROADCASTSS (SI), Z6
-	VFMADD231PS  (AX), Z6, Z0
-	VFMADD231PS  64(AX), Z6, Z1
-	VFMADD231PS  (BX), Z6, Z2
-	VFMADD231PS  64(BX), Z6, Z3
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8256(AX)
-	PREFETCHT0   8192(BX)
-	PREFETCHT0   8256(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-
-farjoin:
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z8, Z1, Z1
-	VADDPS  Z9, Z2, Z2
-	VADDPS  Z10, Z3, Z3
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	ADDQ    $0x00000100, DI
-	LEAQ    (R12)(R13*2), R12
-	DECQ    pairs+48(FP)
-	JNE     farpair
-
-done:
+	JNE     pair
 	VZEROUPPER
 	RET
 
 // func freeRowBF16AVX512(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F
 TEXT ·freeRowBF16AVX512(SB), NOSPLIT, $0-72
 	MOVQ  c+0(FP), DI
 	MOVQ  step+16(FP), R10
@@ -12251,39 +12018,35 @@ TEXT ·freeRowBF16AVX512(SB), NOSPLIT, $0-72
 	SHLQ  $0x02, R11
 	MOVL  $0xaaaaaaaa, CX
 	KMOVD CX, K3
-	MOVQ  pairs+48(FP), DX
-	IMULQ R13, DX
-	CMPQ  DX, $0x00080000
-	JGT   farpair
 
-nearpair:
+pair:
 	MOVQ   a+8(FP), SI
 	MOVQ   k+56(FP), CX
 	MOVQ   R12, AX
 	LEAQ   (R12)(R13*1), BX
 	CMPQ   add+64(FP), $0x00
-	JNE    nearadd
+	JNE    add
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	JMP    nearloop
+	JMP    loop
 
-nearadd:
+add:
 	VMOVUPS (DI), Z0
 	VMOVUPS 64(DI), Z1
 	VMOVUPS 128(DI), Z2
 	VMOVUPS 192(DI), Z3
 
-nearloop:
+loop:
 	VPXORD Z7, Z7, Z7
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	VPXORD Z10, Z10, Z10
 
-neartwo:
+two:
 	CMPQ         CX, $0x01
-	JE           nearlast
+	JE           last
 	VBROADCASTSS (SI), Z6
 	VPSLLD       $0x10, (AX), Z4
 	VMOVDQU16.Z  (AX), K3, Z5
@@ -12309,10 +12072,10 @@ neartwo:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 	SUBQ         $0x02, CX
-	JNE          neartwo
-	JMP          nearjoin
+	JNE          two
+	JMP          join
 
-nearlast:
+last:
 	VBROADCASTSS (SI), Z6
 	VPSLLD       $0x10, (AX), Z4
 	VMOVDQU16.Z  (AX), K3, Z5
@@ -12326,7 +12089,7 @@ nearlast:
 	ADDQ         R11, AX
 	ADDQ         R11, BX
 
-nearjoin:
+join:
 	VADDPS  Z7, Z0, Z0
 	VADDPS  Z8, Z1, Z1
 	VADDPS  Z9, Z2, Z2
@@ -12338,100 +12101,7 @@ nearjoin:
 	ADDQ    $0x00000100, DI
 	LEAQ    (R12)(R13*2), R12
 	DECQ    pairs+48(FP)
-	JNE     nearpair
-	JMP     done
-
-farpair:
-	MOVQ   a+8(FP), SI
-	MOVQ   k+56(FP), CX
-	MOVQ   R12, AX
-	LEAQ   (R12)(R13*1), BX
-	CMPQ   add+64(FP), $0x00
-	JNE    faradd
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
-	JMP    farloop
-
-faradd:
-	VMOVUPS (DI), Z0
-	VMOVUPS 64(DI), Z1
-	VMOVUPS 128(DI), Z2
-	VMOVUPS 192(DI), Z3
-
-farloop:
-	VPXORD Z7, Z7, Z7
-	VPXORD Z8, Z8, Z8
-	VPXORD Z9, Z9, Z9
-	VPXORD Z10, Z10, Z10
-
-fartwo:
-	CMPQ         CX, $0x01
-	JE           farlast
-	VBROADCASTSS (SI), Z6
-	VPSLLD       $0x10, (AX), Z4
-	VMOVDQU16.Z  (AX), K3, Z5
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VPSLLD       $0x10, (BX), Z4
-	VMOVDQU16.Z  (BX), K3, Z5
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8192(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	VBROADCASTSS (SI), Z6
-	VPSLLD       $0x10, (AX), Z4
-	VMOVDQU16.Z  (AX), K3, Z5
-	VFMADD231PS  Z4, Z6, Z7
-	VFMADD231PS  Z5, Z6, Z8
-	VPSLLD       $0x10, (BX), Z4
-	VMOVDQU16.Z  (BX), K3, Z5
-	VFMADD231PS  Z4, Z6, Z9
-	VFMADD231PS  Z5, Z6, Z10
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8192(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-	SUBQ         $0x02, CX
-	JNE          fartwo
-	JMP          farjoin
-
-farlast:
-	VBROADCASTSS (SI), Z6
-	VPSLLD       $0x10, (AX), Z4
-	VMOVDQU16.Z  (AX), K3, Z5
-	VFMADD231PS  Z4, Z6, Z0
-	VFMADD231PS  Z5, Z6, Z1
-	VPSLLD       $0x10, (BX), Z4
-	VMOVDQU16.Z  (BX), K3, Z5
-	VFMADD231PS  Z4, Z6, Z2
-	VFMADD231PS  Z5, Z6, Z3
-	PREFETCHT0   8192(AX)
-	PREFETCHT0   8192(BX)
-	ADDQ         R10, SI
-	ADDQ         R11, AX
-	ADDQ         R11, BX
-
-farjoin:
-	VADDPS  Z7, Z0, Z0
-	VADDPS  Z8, Z1, Z1
-	VADDPS  Z9, Z2, Z2
-	VADDPS  Z10, Z3, Z3
-	VMOVUPS Z0, (DI)
-	VMOVUPS Z1, 64(DI)
-	VMOVUPS Z2, 128(DI)
-	VMOVUPS Z3, 192(DI)
-	ADDQ    $0x00000100, DI
-	LEAQ    (R12)(R13*2), R12
-	DECQ    pairs+48(FP)
-	JNE     farpair
-
-done:
+	JNE     pair
 	VZEROUPPER
 	RET
 

@@ -13,7 +13,8 @@ var (
 )
 
 // row writes the function that computes one row of C, two panels at a time: the
-// chains of one alone would leave the multipliers waiting for each other.
+// chains of one alone would leave the multipliers waiting for each other. Memory is
+// read in order by two streams, which it answers best without fetching ahead.
 func (u *unit) row(s source) {
 	name := named("row", s.name, u.name)
 	TEXT(name, NOSPLIT, "func(c, a *float32, step int, b *float32, panel, ldb, pairs, k, add int)")
@@ -34,77 +35,49 @@ func (u *unit) row(s source) {
 	if s.bf16 {
 		u.prepareUpper(count)
 	}
-	MOVQ(param("pairs"), temp)
-	IMULQ(panelBytes, temp)
-	CMPQ(temp, U32(nearBytes/2))
-	JGT(LabelRef("farpair"))
-	for _, far := range []bool{false, true} {
-		u.pairs(s, far)
-	}
-	Label("done")
-	VZEROUPPER()
-	RET()
-}
-
-// nearBytes is how much of B is taken to come from a cache so near that fetching
-// ahead costs more than it saves.
-const nearBytes = 1 << 20
-
-// rowAhead is how many bytes before they are used each of the two panels is
-// fetched. Measured.
-const rowAhead = 8192
-
-// pairs writes the loop over pairs of panels.
-func (u *unit) pairs(s source, far bool) {
-	name := func(what string) string {
-		if far {
-			return "far" + what
-		}
-		return "near" + what
-	}
 	vectors := panel / u.lanes // of a panel
 	sums := u.registers[:2*vectors]
 
-	Label(name("pair"))
+	Label("pair")
 	MOVQ(param("a"), aAt)
 	MOVQ(param("k"), count)
 	MOVQ(nextPair, bAt)
 	LEAQ(Mem{Base: nextPair}.Idx(panelBytes, 1), bAt2)
 	CMPQ(param("add"), U8(0))
-	JNE(LabelRef(name("add")))
+	JNE(LabelRef("add"))
 	for _, r := range sums {
 		u.zero(r)
 	}
-	JMP(LabelRef(name("loop")))
-	Label(name("add"))
+	JMP(LabelRef("loop"))
+	Label("add")
 	for i, r := range sums {
 		VMOVUPS(Mem{Base: cAt, Disp: i * u.bytes()}, r)
 	}
 
-	Label(name("loop"))
+	Label("loop")
 	if odd := u.registers[len(sums)+3:]; *reorder && len(odd) >= len(sums) {
 		odd = odd[:len(sums)]
 		for _, r := range odd {
 			u.zero(r)
 		}
-		Label(name("two"))
+		Label("two")
 		CMPQ(count, U8(1))
-		JE(LabelRef(name("last")))
-		u.pairStep(s, far, sums)
-		u.pairStep(s, far, odd)
+		JE(LabelRef("last"))
+		u.pairStep(s, sums)
+		u.pairStep(s, odd)
 		SUBQ(U8(2), count)
-		JNE(LabelRef(name("two")))
-		JMP(LabelRef(name("join")))
-		Label(name("last"))
-		u.pairStep(s, far, sums)
-		Label(name("join"))
+		JNE(LabelRef("two"))
+		JMP(LabelRef("join"))
+		Label("last")
+		u.pairStep(s, sums)
+		Label("join")
 		for i, r := range odd {
 			VADDPS(r, sums[i], sums[i])
 		}
 	} else {
-		u.pairStep(s, far, sums)
+		u.pairStep(s, sums)
 		DECQ(count)
-		JNE(LabelRef(name("loop")))
+		JNE(LabelRef("loop"))
 	}
 
 	for i, r := range sums {
@@ -113,12 +86,13 @@ func (u *unit) pairs(s source, far bool) {
 	ADDQ(U32(2*panel*word), cAt)
 	LEAQ(Mem{Base: nextPair}.Idx(panelBytes, 2), nextPair)
 	DECQ(param("pairs"))
-	JNE(LabelRef(name("pair")))
-	JMP(LabelRef("done"))
+	JNE(LabelRef("pair"))
+	VZEROUPPER()
+	RET()
 }
 
 // pairStep adds one step of k to the sums of two panels.
-func (u *unit) pairStep(s source, far bool, sums []Register) {
+func (u *unit) pairStep(s source, sums []Register) {
 	vectors := len(sums) / 2
 	free := u.registers[len(sums):] // whichever sums these are
 	lower, upper, a := free[0], free[1], free[2]
@@ -135,14 +109,6 @@ func (u *unit) pairStep(s source, far bool, sums []Register) {
 			u.widenWords(Mem{Base: at, Disp: v * u.bytes()}, lower, upper)
 			VFMADD231PS(lower, a, sums[v])
 			VFMADD231PS(upper, a, sums[v+vectors/2])
-		}
-	}
-	if far {
-		for _, at := range []Register{bAt, bAt2} {
-			PREFETCHT0(Mem{Base: at, Disp: rowAhead})
-			if !s.bf16 {
-				PREFETCHT0(Mem{Base: at, Disp: rowAhead + 64})
-			}
 		}
 	}
 	ADDQ(step, aAt)
