@@ -57,7 +57,7 @@ func freeBasePort(t testing.TB, n int) int {
 }
 
 // patientGenesis leaves time for eight miners, and for the other tests that share the machine.
-var patientGenesis = genesisOptions{mix: DefaultMix, commit: 10, audit: 16, reveal: 6}
+var patientGenesis = genesisOptions{mix: DefaultMix, commit: 20, audit: 32, reveal: 12}
 
 // testNetwork makes a network and runs up while all of it runs.
 func testNetwork(t testing.TB, o genesisOptions, cheats []string, up func(ctx context.Context, s *Supervisor, src *source) error) {

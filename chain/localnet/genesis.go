@@ -46,7 +46,7 @@ const (
 	// declaredGroups of each miner: three honest miners make recipe-sized windows of about 256 rollouts.
 	declaredGroups = 11
 	// blockTime is CometBFT's pause after each commit.
-	blockTime = 950 * time.Millisecond
+	blockTime = 450 * time.Millisecond
 )
 
 // genesisOptions are what a network's one run can be made with.
@@ -55,9 +55,9 @@ type genesisOptions struct {
 	commit, audit, reveal uint32 // stage lengths in blocks
 }
 
-// defaultGenesis has stages that two cores keep up with: AUDIT is longer than COMMIT because each of three graders
-// replays what three miners sampled, and a longer one would cost no window, as the next ones go on beside it.
-var defaultGenesis = genesisOptions{mix: DefaultMix, commit: 8, audit: 12, reveal: 4}
+// defaultGenesis has stages of a few seconds, which two busy cores keep up with: AUDIT is longer than COMMIT because each
+// of three graders replays what three miners sampled, and a longer one costs no window, as the next ones go on beside it.
+var defaultGenesis = genesisOptions{mix: DefaultMix, commit: 8, audit: 12, reveal: 5}
 
 // create makes the keys, the genesis and every node's configuration.
 func (n *Network) create(ctx context.Context, o genesisOptions) error {

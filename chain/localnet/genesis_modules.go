@@ -43,7 +43,7 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	var ch challenge.GenesisState
 	cdc.MustUnmarshalJSON(state[challenge.ModuleName], &ch)
 	ch.Params.Beacon = beaconParams
-	ch.Params.BlockTime = time.Second
+	ch.Params.BlockTime = 500 * time.Millisecond
 	ch.Params.MinGraderStake = params.GAL((graderStake + nodeStake) / 2)
 	ch.Runs = []challenge.Run{run}
 	state[challenge.ModuleName] = cdc.MustMarshalJSON(&ch)
