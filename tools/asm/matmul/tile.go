@@ -52,10 +52,6 @@ func aRow(i int) Mem {
 	}
 }
 
-// ahead is how many bytes before they are used tiles fetch weights. With few rows
-// a step is so short that it takes many of them for memory to answer. Measured.
-const ahead = 16384
-
 // shape is a tile: rows, and where its vectors of columns begin, in bytes from
 // the first column of C; again for each of the passes, shifted by so many bytes.
 type shape struct {
@@ -293,10 +289,10 @@ func (u *unit) splitLoop(t shape, s source, sum func(i, v int) Register, odd, fr
 // step adds one step of k to all sums.
 func (u *unit) step(t shape, s source, sum func(i, v int) Register, free, partMasks []Register) {
 	if s.bf16 || !s.part && t.passes == 1 {
-		PREFETCHT1(Mem{Base: bAt, Disp: ahead})
+		fetch(t.rows, 0)
 	}
 	if !s.bf16 && !s.part && t.passes == 1 {
-		PREFETCHT1(Mem{Base: bAt, Disp: ahead + 64})
+		fetch(t.rows, 64)
 	}
 	for _, vectors := range t.groups(len(free)) {
 		b, free := free[:len(vectors)], free[len(vectors):]
@@ -314,6 +310,17 @@ func (u *unit) step(t shape, s source, sum func(i, v int) Register, free, partMa
 		ADDQ(step, aAt7)
 	}
 	ADDQ(ldb, bAt)
+}
+
+// fetch has memory send the line that will be needed some steps later: soon and
+// to the first cache where steps are short, else early to the second. The
+// distances are measured.
+func fetch(rows, at int) {
+	if rows <= 2 {
+		PREFETCHT0(Mem{Base: bAt, Disp: at + 8<<10})
+	} else {
+		PREFETCHT1(Mem{Base: bAt, Disp: at + 32<<10})
+	}
 }
 
 // groups is which vectors of a row of B are loaded at a time, if so many registers
