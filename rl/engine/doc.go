@@ -7,14 +7,16 @@
 // single prefill and compares for equality, with no tolerance (Replay); and a
 // learner's step can be replayed bit for bit (Trainer).
 //
-// The rules that define the bits are in docs/numerics.md; the file names follow
-// the graph:
+// The rules that define the bits are in docs/numerics.md, and their arithmetic is
+// rl/kernel's; the file names follow the graph:
 //
 //	config*.go, safetensors*.go, weightfile*.go, load.go
 //	                                      what a checkpoint is, strictly parsed
-//	kernels.go, reduce.go, math.go        float32 with single rounding, exp, log
+//	weights.go, operands.go, cache.go     weights as files and as products read them; keys and values
 //	rope.go, forward.go, attention.go     the forward pass, one path for prefill and decode
-//	sample.go, generate.go, replay.go     forced sampling, and checking it
+//	crew.go, parallel.go, runner.go       the two ways to use threads
+//	sample.go, rank.go, replay.go         forced sampling, and checking it
+//	server.go, decoder.go, generate.go    many sequences side by side
 //	trainer.go, backward.go, attentionback.go, gradient.go, optimizer.go
 //	                                      gradients and AdamW
 //	state.go, init.go                     the trainer's state, and fresh weights
