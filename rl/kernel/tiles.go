@@ -25,6 +25,11 @@ type tiles struct {
 	copyRows func(dst *float32, to int, src *float32, from, rows, n int)
 }
 
+// near is up to how many words of B a row takes two panels at a time, which keeps
+// the processor busier. With more it waits for memory, which answers the one
+// stream of a tile better.
+const near = 1 << 18
+
 // Some products copy what they read many times.
 const (
 	// Copying a panel of B, blockK rows at a time, costs less than it saves if so
@@ -56,7 +61,7 @@ func (u *tiles) mul(c []float32, ldc int, a []float32, row, step int, b []float3
 		return
 	}
 	j, plus := 0, number(add)
-	if m == 1 && n >= 2*Panel && u.rowF32 != nil {
+	if m == 1 && n >= 2*Panel && n*k <= near && u.rowF32 != nil {
 		j = n &^ (2*Panel - 1)
 		u.rowF32(&c[0], &a[0], step, &b[0], Panel, ldb, j/(2*Panel), k, plus)
 	}
@@ -128,7 +133,7 @@ func (u *tiles) mulPackedPart(c []float32, ldc int, a []float32, row, step int, 
 		tile, pairs, ld = u.bf16, u.rowBF16, Panel/2
 	}
 	panel, j, plus := b.K*ld, from, number(add)
-	if n := to - from; m == 1 && n >= 2*Panel && pairs != nil {
+	if n := to - from; m == 1 && n >= 2*Panel && n*k*ld/Panel <= near && pairs != nil {
 		j += n &^ (2*Panel - 1)
 		pairs(&c[0], &a[0], step, wordAfter(at, from/Panel*panel), panel, ld, n/(2*Panel), k, plus)
 	}

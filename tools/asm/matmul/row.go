@@ -13,8 +13,7 @@ var (
 )
 
 // row writes the function that computes one row of C, two panels at a time: the
-// chains of one alone would leave the multipliers waiting for each other. Memory is
-// read in order by two streams, which it answers best without fetching ahead.
+// chains of one alone would leave the multipliers waiting for each other.
 func (u *unit) row(s source) {
 	name := named("row", s.name, u.name)
 	TEXT(name, NOSPLIT, "func(c, a *float32, step int, b *float32, panel, ldb, pairs, k, add int)")
