@@ -7,7 +7,7 @@ import {getLlama} from "node-llama-cpp";
 
 const [file, threads, turns] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];
 const vocab = 151936, hidden = 896, ffn = 4864, layers = 24, heads = 14, kvHeads = 2, headDim = 64, context = 32768;
-const prefill = 256, decode = 32;
+const prefill = 256, decode = 16;
 
 // writeModel writes a GGUF file, version 3: a header of metadata and tensors, then the tensors, each aligned to 32 bytes.
 function writeModel() {
