@@ -2,14 +2,14 @@ package kernel
 
 var tilesAVX2 = &tiles{
 	rows: 6, partRows: 4,
-	f32: tileF32AVX2, bf16: tileBF16AVX2, part: tilePartAVX2,
+	f32: tileF32AVX2, bf16: tileBF16AVX2, part: tilePartAVX2, half: tileHalfAVX2,
 	rowF32: rowF32AVX2, rowBF16: rowBF16AVX2,
 	copyRows: copyRowsAVX2,
 }
 
 var tilesAVX512 = &tiles{
 	rows: 14, partRows: 14,
-	f32: tileF32AVX512, bf16: tileBF16AVX512, part: tilePartAVX512,
+	f32: tileF32AVX512, bf16: tileBF16AVX512, part: tilePartAVX512, half: tileHalfAVX512,
 	rowF32: rowF32AVX512, rowBF16: rowBF16AVX512,
 	copyRows: copyRowsAVX512,
 }

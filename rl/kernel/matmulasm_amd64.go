@@ -20,6 +20,12 @@ func tileBF16AVX2(c *float32, ldc int, a *float32, row int, step int, b *float32
 //go:noescape
 func tilePartAVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
 
+// tileHalfAVX2 computes n <= 16 columns of m rows of C, at most rows (1 to 4) at a time, and adds to C
+// where add is not 0. B has rows of n float32. All strides are in words of 4 bytes.
+//
+//go:noescape
+func tileHalfAVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
+
 // rowF32AVX2 computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where
 // add is not 0. B has rows of 32 float32; its panels are panel apart.
 // All strides are in words of 4 bytes.
@@ -57,6 +63,12 @@ func tileBF16AVX512(c *float32, ldc int, a *float32, row int, step int, b *float
 //
 //go:noescape
 func tilePartAVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
+
+// tileHalfAVX512 computes n <= 16 columns of m rows of C, at most rows (1 to 14) at a time, and adds to C
+// where add is not 0. B has rows of n float32. All strides are in words of 4 bytes.
+//
+//go:noescape
+func tileHalfAVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
 
 // rowF32AVX512 computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where
 // add is not 0. B has rows of 32 float32; its panels are panel apart.

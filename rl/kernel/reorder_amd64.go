@@ -15,13 +15,13 @@ func freedKernels() map[string]Kernel {
 	return map[string]Kernel{
 		"avx2": freed{avx2{}, &tiles{
 			rows: 6, partRows: 4,
-			f32: freeTileF32AVX2, bf16: freeTileBF16AVX2, part: freeTilePartAVX2,
+			f32: freeTileF32AVX2, bf16: freeTileBF16AVX2, part: freeTilePartAVX2, half: freeTileHalfAVX2,
 			rowF32: freeRowF32AVX2, rowBF16: freeRowBF16AVX2,
 			copyRows: freeCopyRowsAVX2,
 		}},
 		"avx512": freed{avx512{}, &tiles{
 			rows: 14, partRows: 14,
-			f32: freeTileF32AVX512, bf16: freeTileBF16AVX512, part: freeTilePartAVX512,
+			f32: freeTileF32AVX512, bf16: freeTileBF16AVX512, part: freeTilePartAVX512, half: freeTileHalfAVX512,
 			rowF32: freeRowF32AVX512, rowBF16: freeRowBF16AVX512,
 			copyRows: freeCopyRowsAVX512,
 		}},

@@ -2558,6 +2558,453 @@ done:
 	VZEROUPPER
 	RET
 
+// func freeTileHalfAVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
+// Requires: AVX, FMA3, MMX+
+TEXT ·freeTileHalfAVX2(SB), NOSPLIT, $0-96
+	MOVQ ldc+8(FP), R8
+	SHLQ $0x02, R8
+	MOVQ row+24(FP), R9
+	SHLQ $0x02, R9
+	MOVQ step+32(FP), R10
+	SHLQ $0x02, R10
+	MOVQ ldb+48(FP), R11
+	SHLQ $0x02, R11
+	LEAQ (R9)(R9*2), R12
+	LEAQ (R9)(R9*4), R13
+	MOVQ n+72(FP), CX
+	LEAQ columnMasks<>+128(SB), R15
+	SHLQ $0x02, CX
+	SUBQ CX, R15
+
+block:
+	MOVQ m+56(FP), DX
+	CMPQ DX, rows+64(FP)
+	JLE  dispatch
+	MOVQ rows+64(FP), DX
+
+dispatch:
+	CMPQ DX, $0x02
+	JLE  upto2
+	CMPQ DX, $0x03
+	JE   rows3
+	JMP  rows4
+
+upto2:
+	CMPQ DX, $0x01
+	JE   rows1
+	JMP  rows2
+
+rows1:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add1
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	JMP        begin1
+
+add1:
+	CMPQ    n+72(FP), $0x10
+	JNE     load1masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	JMP     load1done
+
+load1masked:
+	MOVQ       DI, DX
+	VMOVUPS    (R15), Y2
+	VMASKMOVPS (DX), Y2, Y0
+	VMOVUPS    32(R15), Y2
+	VMASKMOVPS 32(DX), Y2, Y1
+
+load1done:
+begin1:
+	MOVQ    k+80(FP), CX
+	TESTQ   CX, CX
+	JLE     end1
+	VMOVUPS (R15), Y2
+	VMOVUPS 32(R15), Y3
+
+loop1:
+	VMASKMOVPS   (AX), Y2, Y4
+	VMASKMOVPS   32(AX), Y3, Y5
+	VBROADCASTSS (SI), Y6
+	VFMADD231PS  Y4, Y6, Y0
+	VFMADD231PS  Y5, Y6, Y1
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop1
+
+end1:
+	CMPQ    n+72(FP), $0x10
+	JNE     store1masked
+	MOVQ    DI, DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	JMP     store1done
+
+store1masked:
+	MOVQ       DI, DX
+	VMOVUPS    (R15), Y2
+	VMASKMOVPS Y0, Y2, (DX)
+	VMOVUPS    32(R15), Y2
+	VMASKMOVPS Y1, Y2, 32(DX)
+
+store1done:
+	MOVQ $0x00000001, DX
+	JMP  next
+
+rows2:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add2
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin2
+
+add2:
+	CMPQ    n+72(FP), $0x10
+	JNE     load2masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	JMP     load2done
+
+load2masked:
+	MOVQ       DI, DX
+	VMOVUPS    (R15), Y4
+	VMASKMOVPS (DX), Y4, Y0
+	VMOVUPS    32(R15), Y4
+	VMASKMOVPS 32(DX), Y4, Y1
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y4
+	VMASKMOVPS (DX), Y4, Y2
+	VMOVUPS    32(R15), Y4
+	VMASKMOVPS 32(DX), Y4, Y3
+
+load2done:
+begin2:
+	MOVQ    k+80(FP), CX
+	TESTQ   CX, CX
+	JLE     end2
+	VMOVUPS (R15), Y4
+	VMOVUPS 32(R15), Y5
+
+loop2:
+	VMASKMOVPS   (AX), Y4, Y6
+	VMASKMOVPS   32(AX), Y5, Y7
+	VBROADCASTSS (SI), Y8
+	VFMADD231PS  Y6, Y8, Y0
+	VFMADD231PS  Y7, Y8, Y1
+	VBROADCASTSS (SI)(R9*1), Y9
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y3
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop2
+
+end2:
+	CMPQ    n+72(FP), $0x10
+	JNE     store2masked
+	MOVQ    DI, DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	JMP     store2done
+
+store2masked:
+	MOVQ       DI, DX
+	VMOVUPS    (R15), Y4
+	VMASKMOVPS Y0, Y4, (DX)
+	VMOVUPS    32(R15), Y4
+	VMASKMOVPS Y1, Y4, 32(DX)
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y4
+	VMASKMOVPS Y2, Y4, (DX)
+	VMOVUPS    32(R15), Y4
+	VMASKMOVPS Y3, Y4, 32(DX)
+
+store2done:
+	MOVQ $0x00000002, DX
+	JMP  next
+
+rows3:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add3
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin3
+
+add3:
+	CMPQ    n+72(FP), $0x10
+	JNE     load3masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	JMP     load3done
+
+load3masked:
+	MOVQ       DI, DX
+	VMOVUPS    (R15), Y6
+	VMASKMOVPS (DX), Y6, Y0
+	VMOVUPS    32(R15), Y6
+	VMASKMOVPS 32(DX), Y6, Y1
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y6
+	VMASKMOVPS (DX), Y6, Y2
+	VMOVUPS    32(R15), Y6
+	VMASKMOVPS 32(DX), Y6, Y3
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y6
+	VMASKMOVPS (DX), Y6, Y4
+	VMOVUPS    32(R15), Y6
+	VMASKMOVPS 32(DX), Y6, Y5
+
+load3done:
+begin3:
+	MOVQ    k+80(FP), CX
+	TESTQ   CX, CX
+	JLE     end3
+	VMOVUPS (R15), Y6
+	VMOVUPS 32(R15), Y7
+
+loop3:
+	VMASKMOVPS   (AX), Y6, Y8
+	VMASKMOVPS   32(AX), Y7, Y9
+	VBROADCASTSS (SI), Y10
+	VFMADD231PS  Y8, Y10, Y0
+	VFMADD231PS  Y9, Y10, Y1
+	VBROADCASTSS (SI)(R9*1), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y3
+	VBROADCASTSS (SI)(R9*2), Y10
+	VFMADD231PS  Y8, Y10, Y4
+	VFMADD231PS  Y9, Y10, Y5
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop3
+
+end3:
+	CMPQ    n+72(FP), $0x10
+	JNE     store3masked
+	MOVQ    DI, DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	JMP     store3done
+
+store3masked:
+	MOVQ       DI, DX
+	VMOVUPS    (R15), Y6
+	VMASKMOVPS Y0, Y6, (DX)
+	VMOVUPS    32(R15), Y6
+	VMASKMOVPS Y1, Y6, 32(DX)
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y6
+	VMASKMOVPS Y2, Y6, (DX)
+	VMOVUPS    32(R15), Y6
+	VMASKMOVPS Y3, Y6, 32(DX)
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y6
+	VMASKMOVPS Y4, Y6, (DX)
+	VMOVUPS    32(R15), Y6
+	VMASKMOVPS Y5, Y6, 32(DX)
+
+store3done:
+	MOVQ $0x00000003, DX
+	JMP  next
+
+rows4:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add4
+	VXORPS     Y0, Y0, Y0
+	VXORPS     Y1, Y1, Y1
+	VXORPS     Y2, Y2, Y2
+	VXORPS     Y3, Y3, Y3
+	VXORPS     Y4, Y4, Y4
+	VXORPS     Y5, Y5, Y5
+	VXORPS     Y6, Y6, Y6
+	VXORPS     Y7, Y7, Y7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin4
+
+add4:
+	CMPQ    n+72(FP), $0x10
+	JNE     load4masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Y0
+	VMOVUPS 32(DX), Y1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Y2
+	VMOVUPS 32(DX), Y3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Y4
+	VMOVUPS 32(DX), Y5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Y6
+	VMOVUPS 32(DX), Y7
+	JMP     load4done
+
+load4masked:
+	MOVQ       DI, DX
+	VMOVUPS    (R15), Y8
+	VMASKMOVPS (DX), Y8, Y0
+	VMOVUPS    32(R15), Y8
+	VMASKMOVPS 32(DX), Y8, Y1
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y8
+	VMASKMOVPS (DX), Y8, Y2
+	VMOVUPS    32(R15), Y8
+	VMASKMOVPS 32(DX), Y8, Y3
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y8
+	VMASKMOVPS (DX), Y8, Y4
+	VMOVUPS    32(R15), Y8
+	VMASKMOVPS 32(DX), Y8, Y5
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y8
+	VMASKMOVPS (DX), Y8, Y6
+	VMOVUPS    32(R15), Y8
+	VMASKMOVPS 32(DX), Y8, Y7
+
+load4done:
+begin4:
+	MOVQ    k+80(FP), CX
+	TESTQ   CX, CX
+	JLE     end4
+	VMOVUPS (R15), Y8
+	VMOVUPS 32(R15), Y9
+
+loop4:
+	VMASKMOVPS   (AX), Y8, Y10
+	VMASKMOVPS   32(AX), Y9, Y11
+	VBROADCASTSS (SI), Y12
+	VFMADD231PS  Y10, Y12, Y0
+	VFMADD231PS  Y11, Y12, Y1
+	VBROADCASTSS (SI)(R9*1), Y13
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y3
+	VBROADCASTSS (SI)(R9*2), Y12
+	VFMADD231PS  Y10, Y12, Y4
+	VFMADD231PS  Y11, Y12, Y5
+	VBROADCASTSS (SI)(R12*1), Y13
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y7
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop4
+
+end4:
+	CMPQ    n+72(FP), $0x10
+	JNE     store4masked
+	MOVQ    DI, DX
+	VMOVUPS Y0, (DX)
+	VMOVUPS Y1, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y2, (DX)
+	VMOVUPS Y3, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y4, (DX)
+	VMOVUPS Y5, 32(DX)
+	ADDQ    R8, DX
+	VMOVUPS Y6, (DX)
+	VMOVUPS Y7, 32(DX)
+	JMP     store4done
+
+store4masked:
+	MOVQ       DI, DX
+	VMOVUPS    (R15), Y8
+	VMASKMOVPS Y0, Y8, (DX)
+	VMOVUPS    32(R15), Y8
+	VMASKMOVPS Y1, Y8, 32(DX)
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y8
+	VMASKMOVPS Y2, Y8, (DX)
+	VMOVUPS    32(R15), Y8
+	VMASKMOVPS Y3, Y8, 32(DX)
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y8
+	VMASKMOVPS Y4, Y8, (DX)
+	VMOVUPS    32(R15), Y8
+	VMASKMOVPS Y5, Y8, 32(DX)
+	ADDQ       R8, DX
+	VMOVUPS    (R15), Y8
+	VMASKMOVPS Y6, Y8, (DX)
+	VMOVUPS    32(R15), Y8
+	VMASKMOVPS Y7, Y8, 32(DX)
+
+store4done:
+	MOVQ $0x00000004, DX
+
+next:
+	SUBQ  DX, m+56(FP)
+	JLE   done
+	MOVQ  DX, CX
+	IMULQ R9, DX
+	ADDQ  DX, a+16(FP)
+	IMULQ R8, CX
+	ADDQ  CX, c+0(FP)
+	JMP   block
+
+done:
+	VZEROUPPER
+	RET
+
 // func freeRowF32AVX2(c *float32, a *float32, step int, b *float32, panel int, ldb int, pairs int, k int, add int)
 // Requires: AVX, FMA3
 TEXT ·freeRowF32AVX2(SB), NOSPLIT, $0-72
@@ -11901,6 +12348,2031 @@ store14masked:
 	ADDQ    R8, DX
 	VMOVUPS Z26, K1, (DX)
 	VMOVUPS Z27, K2, 64(DX)
+
+store14done:
+	MOVQ $0x0000000e, DX
+
+next:
+	SUBQ  DX, m+56(FP)
+	JLE   done
+	MOVQ  DX, CX
+	IMULQ R9, DX
+	ADDQ  DX, a+16(FP)
+	IMULQ R8, CX
+	ADDQ  CX, c+0(FP)
+	JMP   block
+
+done:
+	VZEROUPPER
+	RET
+
+// func freeTileHalfAVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
+// Requires: AVX, AVX512BW, AVX512F, MMX+
+TEXT ·freeTileHalfAVX512(SB), NOSPLIT, $0-96
+	MOVQ  ldc+8(FP), R8
+	SHLQ  $0x02, R8
+	MOVQ  row+24(FP), R9
+	SHLQ  $0x02, R9
+	MOVQ  step+32(FP), R10
+	SHLQ  $0x02, R10
+	MOVQ  ldb+48(FP), R11
+	SHLQ  $0x02, R11
+	LEAQ  (R9)(R9*2), R12
+	LEAQ  (R9)(R9*4), R13
+	MOVL  $-1, R15
+	MOVQ  n+72(FP), CX
+	NEGQ  CX
+	ADDQ  $0x20, CX
+	SHRL  CL, R15
+	KMOVW R15, K1
+	SHRL  $0x10, R15
+	KMOVW R15, K2
+	MOVL  $0xaaaaaaaa, R15
+	KMOVD R15, K3
+
+block:
+	MOVQ m+56(FP), DX
+	CMPQ DX, rows+64(FP)
+	JLE  dispatch
+	MOVQ rows+64(FP), DX
+
+dispatch:
+	CMPQ DX, $0x07
+	JLE  upto7
+	CMPQ DX, $0x0b
+	JLE  upto11
+	CMPQ DX, $0x0d
+	JLE  upto13
+	JMP  rows14
+
+upto13:
+	CMPQ DX, $0x0c
+	JE   rows12
+	JMP  rows13
+
+upto11:
+	CMPQ DX, $0x09
+	JLE  upto9
+	CMPQ DX, $0x0a
+	JE   rows10
+	JMP  rows11
+
+upto9:
+	CMPQ DX, $0x08
+	JE   rows8
+	JMP  rows9
+
+upto7:
+	CMPQ DX, $0x04
+	JLE  upto4
+	CMPQ DX, $0x06
+	JLE  upto6
+	JMP  rows7
+
+upto6:
+	CMPQ DX, $0x05
+	JE   rows5
+	JMP  rows6
+
+upto4:
+	CMPQ DX, $0x02
+	JLE  upto2
+	CMPQ DX, $0x03
+	JE   rows3
+	JMP  rows4
+
+upto2:
+	CMPQ DX, $0x01
+	JE   rows1
+	JMP  rows2
+
+rows1:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add1
+	VPXORD     Z0, Z0, Z0
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	JMP        begin1
+
+add1:
+	CMPQ    n+72(FP), $0x10
+	JNE     load1masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	JMP     load1done
+
+load1masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+
+load1done:
+begin1:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end1
+
+loop1:
+	VMOVUPS.Z    (AX), K1, Z1
+	VBROADCASTSS (SI), Z2
+	VFMADD231PS  Z1, Z2, Z0
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop1
+
+end1:
+	CMPQ    n+72(FP), $0x10
+	JNE     store1masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	JMP     store1done
+
+store1masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+
+store1done:
+	MOVQ $0x00000001, DX
+	JMP  next
+
+rows2:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin2
+
+add2:
+	CMPQ    n+72(FP), $0x10
+	JNE     load2masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	JMP     load2done
+
+load2masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+
+load2done:
+begin2:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end2
+
+loop2:
+	VMOVUPS.Z    (AX), K1, Z2
+	VBROADCASTSS (SI), Z3
+	VFMADD231PS  Z2, Z3, Z0
+	VBROADCASTSS (SI)(R9*1), Z4
+	VFMADD231PS  Z2, Z4, Z1
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop2
+
+end2:
+	CMPQ    n+72(FP), $0x10
+	JNE     store2masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	JMP     store2done
+
+store2masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+
+store2done:
+	MOVQ $0x00000002, DX
+	JMP  next
+
+rows3:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add3
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin3
+
+add3:
+	CMPQ    n+72(FP), $0x10
+	JNE     load3masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	JMP     load3done
+
+load3masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+
+load3done:
+begin3:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end3
+
+loop3:
+	VMOVUPS.Z    (AX), K1, Z3
+	VBROADCASTSS (SI), Z4
+	VFMADD231PS  Z3, Z4, Z0
+	VBROADCASTSS (SI)(R9*1), Z5
+	VFMADD231PS  Z3, Z5, Z1
+	VBROADCASTSS (SI)(R9*2), Z4
+	VFMADD231PS  Z3, Z4, Z2
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop3
+
+end3:
+	CMPQ    n+72(FP), $0x10
+	JNE     store3masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	JMP     store3done
+
+store3masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+
+store3done:
+	MOVQ $0x00000003, DX
+	JMP  next
+
+rows4:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add4
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin4
+
+add4:
+	CMPQ    n+72(FP), $0x10
+	JNE     load4masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	JMP     load4done
+
+load4masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+
+load4done:
+begin4:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end4
+
+loop4:
+	VMOVUPS.Z    (AX), K1, Z4
+	VBROADCASTSS (SI), Z5
+	VFMADD231PS  Z4, Z5, Z0
+	VBROADCASTSS (SI)(R9*1), Z6
+	VFMADD231PS  Z4, Z6, Z1
+	VBROADCASTSS (SI)(R9*2), Z5
+	VFMADD231PS  Z4, Z5, Z2
+	VBROADCASTSS (SI)(R12*1), Z6
+	VFMADD231PS  Z4, Z6, Z3
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop4
+
+end4:
+	CMPQ    n+72(FP), $0x10
+	JNE     store4masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	JMP     store4done
+
+store4masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+
+store4done:
+	MOVQ $0x00000004, DX
+	JMP  next
+
+rows5:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add5
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin5
+
+add5:
+	CMPQ    n+72(FP), $0x10
+	JNE     load5masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	JMP     load5done
+
+load5masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+
+load5done:
+begin5:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end5
+
+loop5:
+	VMOVUPS.Z    (AX), K1, Z5
+	VBROADCASTSS (SI), Z6
+	VFMADD231PS  Z5, Z6, Z0
+	VBROADCASTSS (SI)(R9*1), Z7
+	VFMADD231PS  Z5, Z7, Z1
+	VBROADCASTSS (SI)(R9*2), Z6
+	VFMADD231PS  Z5, Z6, Z2
+	VBROADCASTSS (SI)(R12*1), Z7
+	VFMADD231PS  Z5, Z7, Z3
+	VBROADCASTSS (SI)(R9*4), Z6
+	VFMADD231PS  Z5, Z6, Z4
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop5
+
+end5:
+	CMPQ    n+72(FP), $0x10
+	JNE     store5masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	JMP     store5done
+
+store5masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+
+store5done:
+	MOVQ $0x00000005, DX
+	JMP  next
+
+rows6:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add6
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin6
+
+add6:
+	CMPQ    n+72(FP), $0x10
+	JNE     load6masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	JMP     load6done
+
+load6masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+
+load6done:
+begin6:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end6
+
+loop6:
+	VMOVUPS.Z    (AX), K1, Z6
+	VBROADCASTSS (SI), Z7
+	VFMADD231PS  Z6, Z7, Z0
+	VBROADCASTSS (SI)(R9*1), Z8
+	VFMADD231PS  Z6, Z8, Z1
+	VBROADCASTSS (SI)(R9*2), Z7
+	VFMADD231PS  Z6, Z7, Z2
+	VBROADCASTSS (SI)(R12*1), Z8
+	VFMADD231PS  Z6, Z8, Z3
+	VBROADCASTSS (SI)(R9*4), Z7
+	VFMADD231PS  Z6, Z7, Z4
+	VBROADCASTSS (SI)(R13*1), Z8
+	VFMADD231PS  Z6, Z8, Z5
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop6
+
+end6:
+	CMPQ    n+72(FP), $0x10
+	JNE     store6masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	JMP     store6done
+
+store6masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+
+store6done:
+	MOVQ $0x00000006, DX
+	JMP  next
+
+rows7:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	CMPQ       add+88(FP), $0x00
+	JNE        add7
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin7
+
+add7:
+	CMPQ    n+72(FP), $0x10
+	JNE     load7masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z6
+	JMP     load7done
+
+load7masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z6
+
+load7done:
+begin7:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end7
+
+loop7:
+	VMOVUPS.Z    (AX), K1, Z7
+	VBROADCASTSS (SI), Z8
+	VFMADD231PS  Z7, Z8, Z0
+	VBROADCASTSS (SI)(R9*1), Z9
+	VFMADD231PS  Z7, Z9, Z1
+	VBROADCASTSS (SI)(R9*2), Z8
+	VFMADD231PS  Z7, Z8, Z2
+	VBROADCASTSS (SI)(R12*1), Z9
+	VFMADD231PS  Z7, Z9, Z3
+	VBROADCASTSS (SI)(R9*4), Z8
+	VFMADD231PS  Z7, Z8, Z4
+	VBROADCASTSS (SI)(R13*1), Z9
+	VFMADD231PS  Z7, Z9, Z5
+	VBROADCASTSS (SI)(R12*2), Z8
+	VFMADD231PS  Z7, Z8, Z6
+	ADDQ         R10, SI
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop7
+
+end7:
+	CMPQ    n+72(FP), $0x10
+	JNE     store7masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, (DX)
+	JMP     store7done
+
+store7masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+
+store7done:
+	MOVQ $0x00000007, DX
+	JMP  next
+
+rows8:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add8
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin8
+
+add8:
+	CMPQ    n+72(FP), $0x10
+	JNE     load8masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z6
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z7
+	JMP     load8done
+
+load8masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z6
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z7
+
+load8done:
+begin8:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end8
+
+loop8:
+	VMOVUPS.Z    (AX), K1, Z8
+	VBROADCASTSS (SI), Z9
+	VFMADD231PS  Z8, Z9, Z0
+	VBROADCASTSS (SI)(R9*1), Z10
+	VFMADD231PS  Z8, Z10, Z1
+	VBROADCASTSS (SI)(R9*2), Z9
+	VFMADD231PS  Z8, Z9, Z2
+	VBROADCASTSS (SI)(R12*1), Z10
+	VFMADD231PS  Z8, Z10, Z3
+	VBROADCASTSS (SI)(R9*4), Z9
+	VFMADD231PS  Z8, Z9, Z4
+	VBROADCASTSS (SI)(R13*1), Z10
+	VFMADD231PS  Z8, Z10, Z5
+	VBROADCASTSS (SI)(R12*2), Z9
+	VFMADD231PS  Z8, Z9, Z6
+	VBROADCASTSS (BX), Z10
+	VFMADD231PS  Z8, Z10, Z7
+	ADDQ         R10, SI
+	ADDQ         R10, BX
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop8
+
+end8:
+	CMPQ    n+72(FP), $0x10
+	JNE     store8masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, (DX)
+	JMP     store8done
+
+store8masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, K1, (DX)
+
+store8done:
+	MOVQ $0x00000008, DX
+	JMP  next
+
+rows9:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add9
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin9
+
+add9:
+	CMPQ    n+72(FP), $0x10
+	JNE     load9masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z6
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z7
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z8
+	JMP     load9done
+
+load9masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z6
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z7
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z8
+
+load9done:
+begin9:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end9
+
+loop9:
+	VMOVUPS.Z    (AX), K1, Z9
+	VBROADCASTSS (SI), Z10
+	VFMADD231PS  Z9, Z10, Z0
+	VBROADCASTSS (SI)(R9*1), Z11
+	VFMADD231PS  Z9, Z11, Z1
+	VBROADCASTSS (SI)(R9*2), Z10
+	VFMADD231PS  Z9, Z10, Z2
+	VBROADCASTSS (SI)(R12*1), Z11
+	VFMADD231PS  Z9, Z11, Z3
+	VBROADCASTSS (SI)(R9*4), Z10
+	VFMADD231PS  Z9, Z10, Z4
+	VBROADCASTSS (SI)(R13*1), Z11
+	VFMADD231PS  Z9, Z11, Z5
+	VBROADCASTSS (SI)(R12*2), Z10
+	VFMADD231PS  Z9, Z10, Z6
+	VBROADCASTSS (BX), Z11
+	VFMADD231PS  Z9, Z11, Z7
+	VBROADCASTSS (BX)(R9*1), Z10
+	VFMADD231PS  Z9, Z10, Z8
+	ADDQ         R10, SI
+	ADDQ         R10, BX
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop9
+
+end9:
+	CMPQ    n+72(FP), $0x10
+	JNE     store9masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, (DX)
+	JMP     store9done
+
+store9masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+
+store9done:
+	MOVQ $0x00000009, DX
+	JMP  next
+
+rows10:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add10
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin10
+
+add10:
+	CMPQ    n+72(FP), $0x10
+	JNE     load10masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z6
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z7
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z8
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z9
+	JMP     load10done
+
+load10masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z6
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z7
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z8
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z9
+
+load10done:
+begin10:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end10
+
+loop10:
+	VMOVUPS.Z    (AX), K1, Z10
+	VBROADCASTSS (SI), Z11
+	VFMADD231PS  Z10, Z11, Z0
+	VBROADCASTSS (SI)(R9*1), Z12
+	VFMADD231PS  Z10, Z12, Z1
+	VBROADCASTSS (SI)(R9*2), Z11
+	VFMADD231PS  Z10, Z11, Z2
+	VBROADCASTSS (SI)(R12*1), Z12
+	VFMADD231PS  Z10, Z12, Z3
+	VBROADCASTSS (SI)(R9*4), Z11
+	VFMADD231PS  Z10, Z11, Z4
+	VBROADCASTSS (SI)(R13*1), Z12
+	VFMADD231PS  Z10, Z12, Z5
+	VBROADCASTSS (SI)(R12*2), Z11
+	VFMADD231PS  Z10, Z11, Z6
+	VBROADCASTSS (BX), Z12
+	VFMADD231PS  Z10, Z12, Z7
+	VBROADCASTSS (BX)(R9*1), Z11
+	VFMADD231PS  Z10, Z11, Z8
+	VBROADCASTSS (BX)(R9*2), Z12
+	VFMADD231PS  Z10, Z12, Z9
+	ADDQ         R10, SI
+	ADDQ         R10, BX
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop10
+
+end10:
+	CMPQ    n+72(FP), $0x10
+	JNE     store10masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, (DX)
+	JMP     store10done
+
+store10masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, K1, (DX)
+
+store10done:
+	MOVQ $0x0000000a, DX
+	JMP  next
+
+rows11:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add11
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin11
+
+add11:
+	CMPQ    n+72(FP), $0x10
+	JNE     load11masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z6
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z7
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z8
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z9
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z10
+	JMP     load11done
+
+load11masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z6
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z7
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z8
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z9
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z10
+
+load11done:
+begin11:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end11
+
+loop11:
+	VMOVUPS.Z    (AX), K1, Z11
+	VBROADCASTSS (SI), Z12
+	VFMADD231PS  Z11, Z12, Z0
+	VBROADCASTSS (SI)(R9*1), Z13
+	VFMADD231PS  Z11, Z13, Z1
+	VBROADCASTSS (SI)(R9*2), Z12
+	VFMADD231PS  Z11, Z12, Z2
+	VBROADCASTSS (SI)(R12*1), Z13
+	VFMADD231PS  Z11, Z13, Z3
+	VBROADCASTSS (SI)(R9*4), Z12
+	VFMADD231PS  Z11, Z12, Z4
+	VBROADCASTSS (SI)(R13*1), Z13
+	VFMADD231PS  Z11, Z13, Z5
+	VBROADCASTSS (SI)(R12*2), Z12
+	VFMADD231PS  Z11, Z12, Z6
+	VBROADCASTSS (BX), Z13
+	VFMADD231PS  Z11, Z13, Z7
+	VBROADCASTSS (BX)(R9*1), Z12
+	VFMADD231PS  Z11, Z12, Z8
+	VBROADCASTSS (BX)(R9*2), Z13
+	VFMADD231PS  Z11, Z13, Z9
+	VBROADCASTSS (BX)(R12*1), Z12
+	VFMADD231PS  Z11, Z12, Z10
+	ADDQ         R10, SI
+	ADDQ         R10, BX
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop11
+
+end11:
+	CMPQ    n+72(FP), $0x10
+	JNE     store11masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, (DX)
+	JMP     store11done
+
+store11masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+
+store11done:
+	MOVQ $0x0000000b, DX
+	JMP  next
+
+rows12:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add12
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin12
+
+add12:
+	CMPQ    n+72(FP), $0x10
+	JNE     load12masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z6
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z7
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z8
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z9
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z10
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z11
+	JMP     load12done
+
+load12masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z6
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z7
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z8
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z9
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z10
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z11
+
+load12done:
+begin12:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end12
+
+loop12:
+	VMOVUPS.Z    (AX), K1, Z12
+	VBROADCASTSS (SI), Z13
+	VFMADD231PS  Z12, Z13, Z0
+	VBROADCASTSS (SI)(R9*1), Z14
+	VFMADD231PS  Z12, Z14, Z1
+	VBROADCASTSS (SI)(R9*2), Z13
+	VFMADD231PS  Z12, Z13, Z2
+	VBROADCASTSS (SI)(R12*1), Z14
+	VFMADD231PS  Z12, Z14, Z3
+	VBROADCASTSS (SI)(R9*4), Z13
+	VFMADD231PS  Z12, Z13, Z4
+	VBROADCASTSS (SI)(R13*1), Z14
+	VFMADD231PS  Z12, Z14, Z5
+	VBROADCASTSS (SI)(R12*2), Z13
+	VFMADD231PS  Z12, Z13, Z6
+	VBROADCASTSS (BX), Z14
+	VFMADD231PS  Z12, Z14, Z7
+	VBROADCASTSS (BX)(R9*1), Z13
+	VFMADD231PS  Z12, Z13, Z8
+	VBROADCASTSS (BX)(R9*2), Z14
+	VFMADD231PS  Z12, Z14, Z9
+	VBROADCASTSS (BX)(R12*1), Z13
+	VFMADD231PS  Z12, Z13, Z10
+	VBROADCASTSS (BX)(R9*4), Z14
+	VFMADD231PS  Z12, Z14, Z11
+	ADDQ         R10, SI
+	ADDQ         R10, BX
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop12
+
+end12:
+	CMPQ    n+72(FP), $0x10
+	JNE     store12masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z11, (DX)
+	JMP     store12done
+
+store12masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z11, K1, (DX)
+
+store12done:
+	MOVQ $0x0000000c, DX
+	JMP  next
+
+rows13:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add13
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin13
+
+add13:
+	CMPQ    n+72(FP), $0x10
+	JNE     load13masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z6
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z7
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z8
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z9
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z10
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z11
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z12
+	JMP     load13done
+
+load13masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z6
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z7
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z8
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z9
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z10
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z11
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z12
+
+load13done:
+begin13:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end13
+
+loop13:
+	VMOVUPS.Z    (AX), K1, Z13
+	VBROADCASTSS (SI), Z14
+	VFMADD231PS  Z13, Z14, Z0
+	VBROADCASTSS (SI)(R9*1), Z15
+	VFMADD231PS  Z13, Z15, Z1
+	VBROADCASTSS (SI)(R9*2), Z14
+	VFMADD231PS  Z13, Z14, Z2
+	VBROADCASTSS (SI)(R12*1), Z15
+	VFMADD231PS  Z13, Z15, Z3
+	VBROADCASTSS (SI)(R9*4), Z14
+	VFMADD231PS  Z13, Z14, Z4
+	VBROADCASTSS (SI)(R13*1), Z15
+	VFMADD231PS  Z13, Z15, Z5
+	VBROADCASTSS (SI)(R12*2), Z14
+	VFMADD231PS  Z13, Z14, Z6
+	VBROADCASTSS (BX), Z15
+	VFMADD231PS  Z13, Z15, Z7
+	VBROADCASTSS (BX)(R9*1), Z14
+	VFMADD231PS  Z13, Z14, Z8
+	VBROADCASTSS (BX)(R9*2), Z15
+	VFMADD231PS  Z13, Z15, Z9
+	VBROADCASTSS (BX)(R12*1), Z14
+	VFMADD231PS  Z13, Z14, Z10
+	VBROADCASTSS (BX)(R9*4), Z15
+	VFMADD231PS  Z13, Z15, Z11
+	VBROADCASTSS (BX)(R13*1), Z14
+	VFMADD231PS  Z13, Z14, Z12
+	ADDQ         R10, SI
+	ADDQ         R10, BX
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop13
+
+end13:
+	CMPQ    n+72(FP), $0x10
+	JNE     store13masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z11, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, (DX)
+	JMP     store13done
+
+store13masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z11, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+
+store13done:
+	MOVQ $0x0000000d, DX
+	JMP  next
+
+rows14:
+	MOVQ       a+16(FP), SI
+	MOVQ       b+40(FP), AX
+	MOVQ       c+0(FP), DI
+	LEAQ       (SI)(R9*8), BX
+	SUBQ       R9, BX
+	CMPQ       add+88(FP), $0x00
+	JNE        add14
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	MOVQ       DI, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	ADDQ       R8, DX
+	PREFETCHT0 (DX)
+	JMP        begin14
+
+add14:
+	CMPQ    n+72(FP), $0x10
+	JNE     load14masked
+	MOVQ    DI, DX
+	VMOVUPS (DX), Z0
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z1
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z2
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z3
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z4
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z5
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z6
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z7
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z8
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z9
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z10
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z11
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z12
+	ADDQ    R8, DX
+	VMOVUPS (DX), Z13
+	JMP     load14done
+
+load14masked:
+	MOVQ      DI, DX
+	VMOVUPS.Z (DX), K1, Z0
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z1
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z2
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z3
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z4
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z5
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z6
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z7
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z8
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z9
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z10
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z11
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z12
+	ADDQ      R8, DX
+	VMOVUPS.Z (DX), K1, Z13
+
+load14done:
+begin14:
+	MOVQ  k+80(FP), CX
+	TESTQ CX, CX
+	JLE   end14
+
+loop14:
+	VMOVUPS.Z    (AX), K1, Z14
+	VBROADCASTSS (SI), Z15
+	VFMADD231PS  Z14, Z15, Z0
+	VBROADCASTSS (SI)(R9*1), Z16
+	VFMADD231PS  Z14, Z16, Z1
+	VBROADCASTSS (SI)(R9*2), Z15
+	VFMADD231PS  Z14, Z15, Z2
+	VBROADCASTSS (SI)(R12*1), Z16
+	VFMADD231PS  Z14, Z16, Z3
+	VBROADCASTSS (SI)(R9*4), Z15
+	VFMADD231PS  Z14, Z15, Z4
+	VBROADCASTSS (SI)(R13*1), Z16
+	VFMADD231PS  Z14, Z16, Z5
+	VBROADCASTSS (SI)(R12*2), Z15
+	VFMADD231PS  Z14, Z15, Z6
+	VBROADCASTSS (BX), Z16
+	VFMADD231PS  Z14, Z16, Z7
+	VBROADCASTSS (BX)(R9*1), Z15
+	VFMADD231PS  Z14, Z15, Z8
+	VBROADCASTSS (BX)(R9*2), Z16
+	VFMADD231PS  Z14, Z16, Z9
+	VBROADCASTSS (BX)(R12*1), Z15
+	VFMADD231PS  Z14, Z15, Z10
+	VBROADCASTSS (BX)(R9*4), Z16
+	VFMADD231PS  Z14, Z16, Z11
+	VBROADCASTSS (BX)(R13*1), Z15
+	VFMADD231PS  Z14, Z15, Z12
+	VBROADCASTSS (BX)(R12*2), Z16
+	VFMADD231PS  Z14, Z16, Z13
+	ADDQ         R10, SI
+	ADDQ         R10, BX
+	ADDQ         R11, AX
+	DECQ         CX
+	JNE          loop14
+
+end14:
+	CMPQ    n+72(FP), $0x10
+	JNE     store14masked
+	MOVQ    DI, DX
+	VMOVUPS Z0, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z11, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z13, (DX)
+	JMP     store14done
+
+store14masked:
+	MOVQ    DI, DX
+	VMOVUPS Z0, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z1, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z2, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z3, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z4, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z5, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z6, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z7, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z8, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z9, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z10, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z11, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z12, K1, (DX)
+	ADDQ    R8, DX
+	VMOVUPS Z13, K1, (DX)
 
 store14done:
 	MOVQ $0x0000000e, DX

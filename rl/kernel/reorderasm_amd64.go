@@ -22,6 +22,12 @@ func freeTileBF16AVX2(c *float32, ldc int, a *float32, row int, step int, b *flo
 //go:noescape
 func freeTilePartAVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
 
+// freeTileHalfAVX2 computes n <= 16 columns of m rows of C, at most rows (1 to 4) at a time, and adds to C
+// where add is not 0. B has rows of n float32. All strides are in words of 4 bytes.
+//
+//go:noescape
+func freeTileHalfAVX2(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
+
 // freeRowF32AVX2 computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where
 // add is not 0. B has rows of 32 float32; its panels are panel apart.
 // All strides are in words of 4 bytes.
@@ -59,6 +65,12 @@ func freeTileBF16AVX512(c *float32, ldc int, a *float32, row int, step int, b *f
 //
 //go:noescape
 func freeTilePartAVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
+
+// freeTileHalfAVX512 computes n <= 16 columns of m rows of C, at most rows (1 to 14) at a time, and adds to C
+// where add is not 0. B has rows of n float32. All strides are in words of 4 bytes.
+//
+//go:noescape
+func freeTileHalfAVX512(c *float32, ldc int, a *float32, row int, step int, b *float32, ldb int, m int, rows int, n int, k int, add int)
 
 // freeRowF32AVX512 computes pairs >= 1 times 64 columns of one row of C, with k >= 1, and adds to C where
 // add is not 0. B has rows of 32 float32; its panels are panel apart.

@@ -15,8 +15,9 @@ type tiles struct {
 
 	// The tile functions compute n <= Panel columns of m rows of C, so many rows
 	// at a time, and add to C where add is not 0. B has rows of Panel float32, of
-	// Panel bfloat16 as in Packed, or of n float32.
-	f32, bf16, part func(c *float32, ldc int, a *float32, row, step int, b *float32, ldb, m, rows, n, k, add int)
+	// Panel bfloat16 as in Packed, or of n float32; half, which a unit may not need,
+	// is part for n <= Panel/2.
+	f32, bf16, part, half func(c *float32, ldc int, a *float32, row, step int, b *float32, ldb, m, rows, n, k, add int)
 	// The row functions, which a unit may not need, compute pairs >= 1 times two
 	// panels of one row of C, with k >= 1.
 	rowF32, rowBF16 func(c, a *float32, step int, b *float32, panel, ldb, pairs, k, add int)
@@ -66,7 +67,9 @@ func (u *tiles) mul(c []float32, ldc int, a []float32, row, step int, b []float3
 		u.rowF32(&c[0], &a[0], step, &b[0], Panel, ldb, j/(2*Panel), k, plus)
 	}
 	for rows := even(m, u.rows); j < n; j += Panel {
-		if w := n - j; w < Panel {
+		if w := n - j; w <= Panel/2 && u.half != nil {
+			u.half(&c[j], ldc, &a[0], row, step, &b[j], ldb, m, even(m, u.partRows), w, k, plus)
+		} else if w < Panel {
 			u.part(&c[j], ldc, &a[0], row, step, &b[j], ldb, m, even(m, u.partRows), w, k, plus)
 		} else {
 			u.f32(&c[j], ldc, &a[0], row, step, &b[j], ldb, m, rows, Panel, k, plus)

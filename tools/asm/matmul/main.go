@@ -22,7 +22,7 @@ func main() {
 		ConstraintExpr("reorder")
 	}
 	for _, u := range []*unit{avx2, avx512} {
-		for _, s := range []source{fromF32, fromBF16, fromPart} {
+		for _, s := range []source{fromF32, fromBF16, fromPart, fromHalf} {
 			u.tile(s)
 		}
 		u.row(fromF32)

@@ -14,12 +14,22 @@ type source struct {
 	doc  string
 	bf16 bool
 	part bool // columns past n are not there
+	half bool // and n is at most 16
+}
+
+// columns is the most that n may be.
+func (s source) columns() int {
+	if s.half {
+		return panel / 2
+	}
+	return panel
 }
 
 var (
 	fromF32  = source{name: "F32", doc: "rows of 32 float32"}
 	fromBF16 = source{name: "BF16", doc: "rows of 32 bfloat16 in 16 words, as Packed has them", bf16: true}
 	fromPart = source{name: "Part", doc: "rows of n float32", part: true}
+	fromHalf = source{name: "Half", doc: "rows of n float32", part: true, half: true}
 )
 
 // Registers of a tile. The second base is row 7 of A, so that the rows of A are
@@ -66,8 +76,12 @@ type shape struct {
 // the rows are many. A word of two bfloat16 is widened to two vectors 16 columns apart.
 func (u *unit) shape(rows int, s source) shape {
 	switch {
+	case u.opmasks() && s.half:
+		return shape{rows: rows, at: []int{0}, passes: 1}
 	case u.opmasks():
 		return shape{rows: rows, at: []int{0, 64}, passes: 1}
+	case s.half:
+		return shape{rows: rows, at: []int{0, 32}, passes: 1}
 	case s.part:
 		return shape{rows: rows, at: []int{0, 32}, passes: 2, shift: 64}
 	case rows <= 3: // for fewer sums would wait for each other
@@ -91,7 +105,7 @@ func (u *unit) tile(s source) {
 	name := named("tile", s.name, u.name)
 	TEXT(name, NOSPLIT, "func(c *float32, ldc int, a *float32, row, step int, b *float32, ldb, m, rows, n, k, add int)")
 	Pragma("noescape")
-	Doc(fmt.Sprintf("%s computes n <= 32 columns of m rows of C, at most rows (1 to %d) at a time, and adds to C", name, u.rowsOf(s)),
+	Doc(fmt.Sprintf("%s computes n <= %d columns of m rows of C, at most rows (1 to %d) at a time, and adds to C", name, s.columns(), u.rowsOf(s)),
 		"where add is not 0. B has "+s.doc+". All strides are in words of 4 bytes.")
 	load := func(name string, to Register) { MOVQ(param(name), to) }
 	for _, l := range []struct {
@@ -184,15 +198,16 @@ func (u *unit) block(t shape, s source) {
 	// What will be stored at the end had better be there by then.
 	MOVQ(cAt, temp)
 	for i := range t.rows {
-		PREFETCHT0(Mem{Base: temp})
-		PREFETCHT0(Mem{Base: temp, Disp: 64})
+		for at := 0; at < s.columns()*word; at += 64 {
+			PREFETCHT0(Mem{Base: temp, Disp: at})
+		}
 		if i < t.rows-1 {
 			ADDQ(ldc, temp)
 		}
 	}
 	JMP(LabelRef(name("begin")))
 	Label(name("add"))
-	u.eachOfC(t, name("load"), func(i, v int, at Mem, masked bool) {
+	u.eachOfC(t, s.columns(), name("load"), func(i, v int, at Mem, masked bool) {
 		if masked {
 			u.loadMasked(at, maskAt, t.at[v], sum(i, v), free[0])
 		} else {
@@ -221,7 +236,7 @@ func (u *unit) block(t shape, s source) {
 	}
 
 	Label(name("end"))
-	u.eachOfC(t, name("store"), func(i, v int, at Mem, masked bool) {
+	u.eachOfC(t, s.columns(), name("store"), func(i, v int, at Mem, masked bool) {
 		if masked {
 			u.storeMasked(sum(i, v), at, maskAt, t.at[v], u.registers[t.rows*vectors])
 		} else {
@@ -240,8 +255,8 @@ func (u *unit) block(t shape, s source) {
 
 // eachOfC writes do for each vector of the tile, first as it is when all columns
 // exist, then masked.
-func (u *unit) eachOfC(t shape, name string, do func(i, v int, at Mem, masked bool)) {
-	CMPQ(param("n"), U8(panel))
+func (u *unit) eachOfC(t shape, columns int, name string, do func(i, v int, at Mem, masked bool)) {
+	CMPQ(param("n"), U8(columns))
 	JNE(LabelRef(name + "masked"))
 	for _, masked := range []bool{false, true} {
 		if masked {
