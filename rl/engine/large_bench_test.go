@@ -174,6 +174,8 @@ func BenchmarkLarge(b *testing.B) {
 		inLayers := float64(m.Parameters() - c.VocabSize*c.HiddenSize)
 		b.ReportMetric(best["prefill"]*inLayers/best["multiply"], "prefill_of_peak")
 		b.ReportMetric(best["b32"]*float64(m.Parameters())/best["multiply"], "decode_b32_of_peak")
+		// What decode_b32_over_b1 would be if the machine did nothing but multiply-adds.
+		b.ReportMetric(best["multiply"]/float64(m.Parameters())/best["b1"], "decode_b32_over_b1_at_peak")
 	}
 	b.ReportMetric(0, "ns/op")
 }
