@@ -141,12 +141,12 @@ type productTask struct {
 	c, a      []float32
 	ldc, lda  int
 	b         *kernel.Packed
-	m, panels int // panels in a part
+	m, parts  int
 }
 
 func (t *productTask) part(_, i int) {
-	from := i * t.panels * kernel.Panel
-	to := min(from+t.panels*kernel.Panel, t.b.N)
+	from := i * t.b.Panels() / t.parts * kernel.Panel
+	to := min((i+1)*t.b.Panels()/t.parts*kernel.Panel, t.b.N)
 	t.k.MulPacked(t.c[from:], t.ldc, t.a, t.lda, 1, t.b, from, to, t.m, false)
 }
 
@@ -156,9 +156,9 @@ func (p *pass) product(c []float32, ldc int, a []float32, lda int, b *kernel.Pac
 		p.k.MulPacked(c, ldc, a, lda, 1, b, 0, b.N, m, false)
 		return
 	}
-	// Parts of whole groups of four panels, about four for each worker, so that a
-	// worker that is held up does not hold up all.
-	panels := max(4, (b.Panels()/(4*p.crew.size())+3)&^3)
-	p.job.mul = productTask{p.k, c, a, ldc, lda, b, m, panels}
-	p.crew.run((b.Panels()+panels-1)/panels, &p.job.mul)
+	// Several parts for each worker, so that one that is held up does not hold up
+	// all.
+	parts := min(4*p.crew.size(), b.Panels())
+	p.job.mul = productTask{p.k, c, a, ldc, lda, b, m, parts}
+	p.crew.run(parts, &p.job.mul)
 }
