@@ -137,11 +137,11 @@ func (c *crew) stop() {
 
 // productTask is one product with packed weights, split over panels.
 type productTask struct {
-	k         kernel.Kernel
-	c, a      []float32
-	ldc, lda  int
-	b         *kernel.Packed
-	m, parts  int
+	k        kernel.Kernel
+	c, a     []float32
+	ldc, lda int
+	b        *kernel.Packed
+	m, parts int
 }
 
 func (t *productTask) part(_, i int) {
