@@ -95,20 +95,21 @@ const llama = await getLlama({gpu: false, build: "never", maxThreads: threads, l
 const model = await llama.loadModel({modelPath: file});
 const ctx = await model.createContext({contextSize: 512, batchSize: prefill, threads});
 const sequence = ctx.getSequence();
-let bestPrefill = 0, bestDecode = 0;
+const prefills = [], decodes = []; // tokens/s
 for (let turn = 0; turn < turns; turn++) {
   await sequence.clearHistory();
   const prompt = Array.from({length: prefill}, (_, i) => 1000 + 37 * i);
   let start = performance.now(), n = 0;
   for await (const _ of sequence.evaluate(prompt, {temperature: 0})) {
     if (n++ === 0) { // the first token ends the prefill
-      bestPrefill = Math.max(bestPrefill, prefill * 1000 / (performance.now() - start));
+      prefills.push(prefill * 1000 / (performance.now() - start));
       start = performance.now();
     }
     if (n > decode) break;
   }
-  bestDecode = Math.max(bestDecode, (n - 1) * 1000 / (performance.now() - start));
+  decodes.push((n - 1) * 1000 / (performance.now() - start));
 }
-console.log(`llama.cpp ${llama.llamaCppRelease.release}: prefill ${bestPrefill.toFixed(1)}, decode ${bestDecode.toFixed(1)} tokens/s`);
+const median = x => x.sort((a, b) => a - b)[x.length >> 1].toFixed(1);
+console.log(`llama.cpp ${llama.llamaCppRelease.release}: prefill ${median(prefills)}, decode ${median(decodes)} tokens/s, medians of ${turns} turns`);
 await llama.dispose();
 process.exit(0);

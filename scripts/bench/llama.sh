@@ -22,6 +22,6 @@ fi
 cp scripts/bench/llama.mjs "$dir/"
 go test -c -o "$dir/engine.test" ./rl/engine
 for _ in $(seq "$rounds"); do
-	(cd "$dir" && node llama.mjs qwen2-0.5b-random.gguf "$threads" 8)
+	(cd "$dir" && node llama.mjs qwen2-0.5b-random.gguf "$threads" 10)
 	(cd rl/engine && "../../$dir/engine.test" -test.run '^$' -test.bench '^BenchmarkLarge$' -test.benchtime 3x) | grep '^BenchmarkLarge'
 done
