@@ -135,6 +135,9 @@ func (c *crew) stop() {
 	}
 }
 
+// partBytes is how much of an operand a worker takes at a time, at most.
+const partBytes = 1 << 18
+
 // productTask is one product with packed weights, split over panels.
 type productTask struct {
 	k        kernel.Kernel
@@ -156,9 +159,9 @@ func (p *pass) product(c []float32, ldc int, a []float32, lda int, b *kernel.Pac
 		p.k.MulPacked(c, ldc, a, lda, 1, b, 0, b.N, m, false)
 		return
 	}
-	// Several parts for each worker, so that one that is held up does not hold up
-	// all.
-	parts := min(4*p.crew.size(), b.Panels())
+	// Parts that take some microseconds, so that workers end nearly together, and
+	// one that is held up does not hold up all.
+	parts := min(max(4*p.crew.size(), int(b.Bytes()/partBytes)), b.Panels())
 	p.job.mul = productTask{p.k, c, a, ldc, lda, b, m, parts}
 	p.crew.run(parts, &p.job.mul)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sort"
 
 	"github.com/galahad-network/galahad/rl/kernel"
 )
@@ -46,6 +47,7 @@ type sampler struct {
 	k     kernel.Kernel
 	z     []float32 // logits over temperature
 	e     []float32 // exp(z - max)
+	marks []float64 // of pick: the sum before each stretch of e
 	order []uint64  // the tokens that are left, see rank
 	spare []uint64
 	count [sortPasses][sortBuckets]uint32
@@ -96,18 +98,29 @@ func (s *sampler) draw(logits []float32, set *Sampling, u float64) draw {
 	return d
 }
 
-// pick returns the first id whose cumulative weight exceeds u times the total.
+// stretch is how many weights lie between two of pick's marks.
+const stretch = 512
+
+// pick returns the first id whose cumulative weight exceeds u times the total. The
+// sum is marked on the way, so that only one stretch has to be gone through again.
 func (s *sampler) pick(u float64) int32 {
 	var total float64
-	for _, e := range s.e {
-		total += float64(e)
+	s.marks = s.marks[:0]
+	for part := range slices.Chunk(s.e, stretch) {
+		s.marks = append(s.marks, total)
+		for _, e := range part {
+			total += float64(e)
+		}
 	}
 	bound := u * total
-	var cumulative float64
-	for i, e := range s.e {
+	// Weights are not negative, so it is in the last stretch that begins within the
+	// bound; the first begins at 0.
+	first := sort.Search(len(s.marks), func(i int) bool { return s.marks[i] > bound }) - 1
+	cumulative := s.marks[first]
+	for i, e := range s.e[first*stretch:] {
 		cumulative += float64(e)
 		if cumulative > bound {
-			return int32(i)
+			return int32(first*stretch + i)
 		}
 	}
 	return 0 // unreachable: the last cumulative is total >= 1, and u < 1

@@ -136,7 +136,7 @@ func (u *tiles) mulPackedPart(c []float32, ldc int, a []float32, row, step int, 
 		tile, pairs, ld = u.bf16, u.rowBF16, Panel/2
 	}
 	panel, j, plus := b.K*ld, from, number(add)
-	if n := to - from; m == 1 && n >= 2*Panel && n*k*ld/Panel <= near && pairs != nil {
+	if n := to - from; m == 1 && n >= 2*Panel && b.Panels()*panel <= near && pairs != nil {
 		j += n &^ (2*Panel - 1)
 		pairs(&c[0], &a[0], step, wordAfter(at, from/Panel*panel), panel, ld, n/(2*Panel), k, plus)
 	}
