@@ -57,7 +57,7 @@ type genesisOptions struct {
 
 // defaultGenesis has stages of a few seconds, which two busy cores keep up with: AUDIT is longer than COMMIT because each
 // of three graders replays what three miners sampled, and a longer one costs no window, as the next ones go on beside it.
-var defaultGenesis = genesisOptions{mix: DefaultMix, commit: 8, audit: 12, reveal: 5}
+var defaultGenesis = genesisOptions{mix: DefaultMix, commit: 5, audit: 10, reveal: 4}
 
 // create makes the keys, the genesis and every node's configuration.
 func (n *Network) create(ctx context.Context, o genesisOptions) error {
