@@ -223,7 +223,7 @@ func (w *watcher) finish(ctx context.Context, snap Snapshot, full bool) error {
 // show redraws the table, or prints what is new where the output is not a terminal.
 func (w *watcher) show(snap Snapshot, err error) {
 	for _, st := range w.sup.Statuses() {
-		if st.PID == 0 {
+		if st.PID == 0 && st.Restarts > 0 { // one that never ran is about to be started
 			snap.Down = append(snap.Down, fmt.Sprintf("%s is down (%v); restarting it, see `galahadd localnet logs %s`", st.Name, st.LastErr, st.Name))
 		}
 	}
