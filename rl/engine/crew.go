@@ -60,7 +60,7 @@ func (c *crew) size() int {
 // run does all n parts of t and returns when they are done. A panic of a part is
 // raised again here, on the caller's goroutine, when the others have stopped.
 func (c *crew) run(n int, t task) {
-	if c == nil || n < 2 || len(c.workers) == 0 {
+	if c == nil || n < 2 {
 		for i := range n {
 			t.part(0, i)
 		}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/galahad-network/galahad/rl/kernel"
 )
@@ -11,11 +12,8 @@ import (
 // may change the copy. A tensor of another length, or with a weight that is not
 // finite, is a *TensorError.
 func (m *Model) Map(f func(name string, shape []int, data []float32) []float32) (*Model, error) {
-	n := &Model{cfg: m.cfg, specs: m.specs, ops: newOperands(m.cfg, func(string) bool { return true }), rope: m.rope}
-	to := n.ops.places(m.cfg)
-	for _, s := range m.specs {
-		data, shape := m.Tensor(s.name)
-		data = f(s.name, shape, data)
+	return m.rebuild(true, func(s tensorSpec, data []float32) ([]float32, error) {
+		data = f(s.name, slices.Clone(s.shape), data)
 		if len(data) != s.size {
 			return nil, &TensorError{s.name, fmt.Sprintf("has %d weights, not %d", len(data), s.size)}
 		}
@@ -24,7 +22,6 @@ func (m *Model) Map(f func(name string, shape []int, data []float32) []float32) 
 				return nil, &TensorError{s.name, fmt.Sprintf("element %d is not finite", i)}
 			}
 		}
-		to[s.name].set(0, data)
-	}
-	return n, nil
+		return data, nil
+	})
 }

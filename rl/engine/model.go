@@ -39,9 +39,7 @@ func (m *Model) Bytes() int64 { return m.ops.bytes() }
 func (m *Model) Tensor(name string) (data []float32, shape []int) {
 	for _, s := range m.specs {
 		if s.name == name {
-			data = make([]float32, s.size)
-			m.ops.places(m.cfg)[name].get(data, 0, s.width())
-			return data, append(shape, s.shape...)
+			return m.ops.places(m.cfg)[name].tensor(s), append(shape, s.shape...)
 		}
 	}
 	return nil, nil
@@ -51,15 +49,25 @@ func (m *Model) Tensor(name string) (data []float32, shape []int) {
 // even: what WriteSafetensors publishes as BF16 and a reader gets back. A finite
 // weight that rounds to infinity is a *TensorError.
 func (m *Model) RoundBF16() (*Model, error) {
-	n := &Model{cfg: m.cfg, specs: m.specs, ops: newOperands(m.cfg, func(string) bool { return false }), rope: m.rope}
-	from, to := m.ops.places(m.cfg), n.ops.places(m.cfg)
-	for _, s := range m.specs {
-		data := make([]float32, s.size)
-		from[s.name].get(data, 0, s.width())
+	return m.rebuild(false, func(s tensorSpec, data []float32) ([]float32, error) {
 		for i, x := range data {
 			if data[i] = kernel.Widen(kernel.RoundBF16(x)); !kernel.IsFinite(data[i]) {
 				return nil, &TensorError{s.name, fmt.Sprintf("element %d is not finite in bfloat16", i)}
 			}
+		}
+		return data, nil
+	})
+}
+
+// rebuild returns the model with each tensor replaced by what f makes of a copy;
+// its matrices are float32 if wide, else bfloat16.
+func (m *Model) rebuild(wide bool, f func(s tensorSpec, data []float32) ([]float32, error)) (*Model, error) {
+	n := &Model{cfg: m.cfg, specs: m.specs, ops: newOperands(m.cfg, func(string) bool { return wide }), rope: m.rope}
+	from, to := m.ops.places(m.cfg), n.ops.places(m.cfg)
+	for _, s := range m.specs {
+		data, err := f(s, from[s.name].tensor(s))
+		if err != nil {
+			return nil, err
 		}
 		to[s.name].set(0, data)
 	}

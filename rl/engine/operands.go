@@ -109,15 +109,23 @@ func (p place) set(from int, data []float32) {
 	}
 }
 
-// get is the inverse of set, for matrices of both types.
-func (p place) get(dst []float32, from, width int) {
+// get copies the first rows of a tensor, of that width, to dst, from matrices of
+// both types.
+func (p place) get(dst []float32, width int) {
 	if p.matrix == nil {
 		copy(dst, p.vector[p.at:])
 		return
 	}
 	for i := 0; i*width < len(dst); i++ {
-		p.matrix.Column(dst[i*width:(i+1)*width], p.at+from+i)
+		p.matrix.Column(dst[i*width:(i+1)*width], p.at+i)
 	}
+}
+
+// tensor returns a copy of the whole tensor.
+func (p place) tensor(s tensorSpec) []float32 {
+	data := make([]float32, s.size)
+	p.get(data, s.width())
+	return data
 }
 
 // pack copies float32 tensors to float32 operands.
@@ -133,7 +141,7 @@ func (m *Model) flatten() *weights {
 	w := newWeights(m.cfg, m.specs)
 	at := m.ops.places(m.cfg)
 	for _, s := range m.specs {
-		at[s.name].get(w.flat[s.offset:s.offset+s.size], 0, s.width())
+		at[s.name].get(w.flat[s.offset:s.offset+s.size], s.width())
 	}
 	return w
 }

@@ -101,9 +101,9 @@ func writeElements(w io.Writer, dtype DType, name string, data []float32) error 
 // ascending order of their names; BF16 rounds to nearest even. Equal weights give
 // equal bytes.
 func (m *Model) WriteSafetensors(w io.Writer, dtype DType) error {
-	tensors := make([]outTensor, len(m.specs))
+	tensors, at := make([]outTensor, len(m.specs)), m.ops.places(m.cfg)
 	for i, s := range m.specs {
-		tensors[i] = outTensor{s.name, s.shape, s.size, func() []float32 { data, _ := m.Tensor(s.name); return data }}
+		tensors[i] = outTensor{s.name, s.shape, s.size, func() []float32 { return at[s.name].tensor(s) }}
 	}
 	return writeSafetensors(w, dtype, map[string]string{"format": "pt"}, tensors)
 }

@@ -51,7 +51,7 @@ type Kernel interface {
 
 	// Exp sets dst[i] = exp(x[i] - sub).
 	Exp(dst, x []float32, sub float32)
-	// Add sets dst = a + b; Sub has no use. Scale sets dst = x*s, Div dst = x/s,
+	// Add sets dst = a + b, Scale sets dst = x*s, Div dst = x/s,
 	// Product dst = a*b, ScaleProduct dst = (x*s)*w; each operation rounds.
 	Add(dst, a, b []float32)
 	Scale(dst, x []float32, s float32)
