@@ -53,14 +53,9 @@ func tileNEON(bf16 bool, c *float32, ldc int, a *float32, row, step int, b *floa
 				copyRowsNEON(to, Panel, ci, ldc, mi, n)
 			}
 		}
-		switch {
-		case k == 0:
-			for j := 0; j < mi && add == 0; j++ {
-				clear(unsafe.Slice(wordAfter(to, j*ld), n))
-			}
-		case bf16:
+		if bf16 {
 			fullTileBF16NEON(to, ld, ai, row, step, b, ldb, mi, k, add)
-		default:
+		} else {
 			fullTileF32NEON(to, ld, ai, row, step, b, ldb, mi, k, add)
 		}
 		for j := 0; j < mi && n < Panel; j++ {
@@ -73,7 +68,7 @@ func tileNEON(bf16 bool, c *float32, ldc int, a *float32, row, step int, b *floa
 // second time on, the chains continue.
 func tilePartNEON(c *float32, ldc int, a *float32, row, step int, b *float32, ldb, m, rows, n, k, add int) {
 	var panel [partK * Panel]float32
-	for t := 0; t < max(k, 1); t += partK {
+	for t := 0; t < k; t += partK {
 		kt := min(partK, k-t)
 		copyRowsNEON(&panel[0], Panel, wordAfter(b, t*ldb), ldb, kt, n)
 		tileNEON(false, c, ldc, wordAfter(a, t*step), row, step, &panel[0], Panel, m, rows, n, kt, add+t)
