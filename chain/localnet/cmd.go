@@ -141,7 +141,7 @@ func logsCmd() *cobra.Command {
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt)
 			defer stop()
-			return tail(ctx, cmd.OutOrStdout(), n.log(args[0]), follow)
+			return tail(ctx, cmd.OutOrStdout(), n.Log(args[0]), follow)
 		},
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "keep printing what is added")
@@ -179,12 +179,12 @@ func fundCmd() *cobra.Command {
 
 // fund sends whole GAL from the faucet and returns when they have arrived.
 func (n *Network) fund(ctx context.Context, to sdk.AccAddress, whole int64) error {
-	c, err := n.client()
+	c, err := n.Client()
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	kr, err := client.OpenKeyring(c.Codec(), client.KeyringTest, n.dir(faucetKey), nil)
+	kr, err := client.OpenKeyring(c.Codec(), client.KeyringTest, n.Dir(faucetKey), nil)
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,45 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/testutil/adversary"
+	"github.com/galahad-network/galahad/testutil/programs"
 )
-
-// buildPrograms builds the four programs as `make build` does.
-func buildPrograms(t testing.TB) string {
-	t.Helper()
-	dir := t.TempDir()
-	for name, pkg := range map[string]string{
-		"galahadd":          "./chain/cmd/galahadd",
-		"galahad-miner":     "./miner/cmd/galahad-miner",
-		"galahad-validator": "./validator/cmd/galahad-validator",
-		"galahad-learner":   "./learner/cmd/galahad-learner",
-	} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
-		cmd.Dir = filepath.Join("..", "..")
-		out, err := cmd.CombinedOutput()
-		require.NoError(t, err, string(out))
-	}
-	return dir
-}
-
-// freeBasePort finds a run of free ports for a network.
-func freeBasePort(t testing.TB, n int) int {
-	t.Helper()
-	for range 50 {
-		base := 20000 + rand.IntN(20000)
-		free := true
-		for p := base; p < base+n && free; p++ {
-			l, err := net.Listen("tcp", hostPort(p))
-			if free = err == nil; free {
-				require.NoError(t, l.Close())
-			}
-		}
-		if free {
-			return base
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
-}
 
 // patientGenesis leaves time for eight miners, and for the other tests that share the machine.
 var patientGenesis = genesisOptions{mix: DefaultMix, commit: 20, audit: 32, reveal: 12}
@@ -62,15 +22,18 @@ var patientGenesis = genesisOptions{mix: DefaultMix, commit: 20, audit: 32, reve
 // testNetwork makes a network and runs up while all of it runs.
 func testNetwork(t testing.TB, o genesisOptions, cheats []string, up func(ctx context.Context, s *Supervisor, src *source) error) {
 	t.Helper()
-	home := t.TempDir()
-	n := newNetwork(home, freeBasePort(t, 40), cheats)
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
+	bin := t.TempDir()
+	require.NoError(t, programs.Build(ctx, bin))
+	base, err := programs.FreePorts(40)
+	require.NoError(t, err)
+	n := newNetwork(t.TempDir(), base, cheats)
 	require.NoError(t, n.create(ctx, o))
 	src, err := newSource(n)
 	require.NoError(t, err)
 	defer src.Close()
-	s := &Supervisor{Net: n, Bin: buildPrograms(t), procs: map[string]*Process{}}
+	s := &Supervisor{Net: n, Bin: bin}
 	err = s.Run(ctx, func(msg string) { t.Log(msg) }, func(ctx context.Context) error { return up(ctx, s, src) })
 	if t.Failed() || err != nil {
 		printLogs(t, n)
@@ -81,7 +44,7 @@ func testNetwork(t testing.TB, o genesisOptions, cheats []string, up func(ctx co
 // printLogs shows the end of every process's log.
 func printLogs(t testing.TB, n *Network) {
 	for _, name := range n.Names() {
-		b, err := os.ReadFile(n.log(name))
+		b, err := os.ReadFile(n.Log(name))
 		if err != nil {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	sdkmath "cosmossdk.io/math"
 
 	"github.com/cosmos/cosmos-sdk/client/tx"
+	"github.com/cosmos/cosmos-sdk/codec"
 	cryptotypes "github.com/cosmos/cosmos-sdk/crypto/types"
 	serverconfig "github.com/cosmos/cosmos-sdk/server/config"
 	simtestutil "github.com/cosmos/cosmos-sdk/testutil/sims"
@@ -53,6 +55,10 @@ const (
 type genesisOptions struct {
 	mix                   string // of environments, as --mix says it
 	commit, audit, reveal uint32 // stage lengths in blocks
+	// edit and configure change the genesis before it is validated, and a node's files before they are written; nil
+	// leaves them.
+	edit      func(cdc codec.JSONCodec, state app.GenesisState) error
+	configure func(node string, c *cmtconfig.Config, a *serverconfig.Config)
 }
 
 // defaultGenesis has stages of a few seconds, which two busy cores keep up with: AUDIT is longer than COMMIT because each
@@ -106,7 +112,7 @@ func (g *genesisBuilder) fund(addr sdk.AccAddress, gal int64) {
 func (g *genesisBuilder) keys(context.Context) error {
 	cdc := g.app.Codec()
 	daemon := func(d *Daemon, gal int64) error {
-		addr, err := makeKey(cdc, g.n.dir(d.Name), d.Name)
+		addr, err := makeKey(cdc, g.n.Dir(d.Name), d.Name)
 		if err != nil {
 			return err
 		}
@@ -125,15 +131,15 @@ func (g *genesisBuilder) keys(context.Context) error {
 			return err
 		}
 	}
-	for i := graderCount; i < len(g.n.Nodes); i++ {
-		addr, err := makeKey(cdc, g.n.dir(g.n.Nodes[i].Name), g.n.Nodes[i].Name)
+	for i := len(g.n.Graders); i < len(g.n.Nodes); i++ {
+		addr, err := makeKey(cdc, g.n.Dir(g.n.Nodes[i].Name), g.n.Nodes[i].Name)
 		if err != nil {
 			return err
 		}
 		g.fund(addr, nodeStake+feeFunds)
 		g.n.Nodes[i].Valoper = sdk.ValAddress(addr).String()
 	}
-	faucet, err := makeKey(cdc, g.n.dir(faucetKey), faucetKey)
+	faucet, err := makeKey(cdc, g.n.Dir(faucetKey), faucetKey)
 	if err != nil {
 		return err
 	}
@@ -153,7 +159,7 @@ func valoper(account string) string {
 func (g *genesisBuilder) validators(ctx context.Context) error {
 	for i, node := range g.n.Nodes {
 		cfg := cmtconfig.DefaultConfig()
-		cfg.SetRoot(g.n.dir(node.Name))
+		cfg.SetRoot(g.n.Dir(node.Name))
 		if err := os.MkdirAll(filepath.Join(cfg.RootDir, "config"), 0o755); err != nil {
 			return err
 		}
@@ -163,7 +169,7 @@ func (g *genesisBuilder) validators(ctx context.Context) error {
 		}
 		g.peers = append(g.peers, fmt.Sprintf("%s@%s", id, hostPort(node.P2P)))
 		stake, owner := int64(nodeStake), node.Name
-		if i < graderCount {
+		if i < len(g.n.Graders) {
 			stake, owner = graderStake, g.n.Graders[i].Name
 		}
 		if err := g.genTx(ctx, owner, node, pub, params.GAL(stake)); err != nil {
@@ -175,7 +181,7 @@ func (g *genesisBuilder) validators(ctx context.Context) error {
 
 // genTx signs a validator's creation with the key `owner` of the keyring of the same name.
 func (g *genesisBuilder) genTx(ctx context.Context, owner string, node Node, pub cryptotypes.PubKey, stake sdkmath.Int) error {
-	kr, err := openKeyring(g.app.Codec(), g.n.dir(owner))
+	kr, err := openKeyring(g.app.Codec(), g.n.Dir(owner))
 	if err != nil {
 		return err
 	}
@@ -238,6 +244,11 @@ func (g *genesisBuilder) write(ctx context.Context) error {
 	if err := g.modules(ctx, state); err != nil {
 		return err
 	}
+	if g.options.edit != nil {
+		if err := g.options.edit(cdc, state); err != nil {
+			return err
+		}
+	}
 	raw := map[string]json.RawMessage(state)
 	raw, err = genutil.SetGenTxsInAppGenesisState(cdc, g.app.TxConfig().TxJSONEncoder(), raw, g.genTxs)
 	if err != nil {
@@ -258,38 +269,46 @@ func (g *genesisBuilder) write(ctx context.Context) error {
 
 // configureNodes writes each node's config.toml, app.toml and its copy of the genesis.
 func (g *genesisBuilder) configureNodes(context.Context) error {
-	doc, err := os.ReadFile(g.n.genesis())
-	if err != nil {
-		return err
-	}
 	for i, node := range g.n.Nodes {
-		cfg := cmtconfig.DefaultConfig()
-		cfg.SetRoot(g.n.dir(node.Name))
-		cfg.Moniker = node.Name
-		cfg.RPC.ListenAddress = "tcp://" + hostPort(node.RPC)
-		cfg.RPC.PprofListenAddress = ""
-		cfg.P2P.ListenAddress = "tcp://" + hostPort(node.P2P)
-		cfg.P2P.AddrBookStrict = false
-		cfg.P2P.AllowDuplicateIP = true
-		cfg.P2P.PexReactor = false
-		cfg.P2P.PersistentPeers = strings.Join(append(append([]string{}, g.peers[:i]...), g.peers[i+1:]...), ",")
-		cfg.Consensus.TimeoutCommit = blockTime
-		cmtconfig.WriteConfigFile(filepath.Join(cfg.RootDir, "config", "config.toml"), cfg)
-
-		srv := serverconfig.DefaultConfig()
-		srv.MinGasPrices = params.MinGasPrices
-		srv.GRPC.Address = hostPort(node.GRPC)
-		srv.API.Enable = true
-		srv.API.Swagger = true
-		srv.API.Address = "tcp://" + hostPort(node.API)
-		serverconfig.WriteConfigFile(filepath.Join(cfg.RootDir, "config", "app.toml"), srv)
-		// The SDK reads its telemetry settings from this file and wants it to exist.
-		if err := os.WriteFile(filepath.Join(cfg.RootDir, "config", "otel.yaml"), nil, 0o600); err != nil {
-			return err
-		}
-		if err := os.WriteFile(cfg.GenesisFile(), doc, 0o644); err != nil {
+		if err := g.n.configure(node, slices.Delete(slices.Clone(g.peers), i, i+1), g.options.configure); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// configure writes the files of a node that talks to the peers.
+func (n *Network) configure(node Node, peers []string, change func(string, *cmtconfig.Config, *serverconfig.Config)) error {
+	doc, err := os.ReadFile(n.genesis())
+	if err != nil {
+		return err
+	}
+	cfg := cmtconfig.DefaultConfig()
+	cfg.SetRoot(n.Dir(node.Name))
+	cfg.Moniker = node.Name
+	cfg.RPC.ListenAddress = "tcp://" + hostPort(node.RPC)
+	cfg.RPC.PprofListenAddress = ""
+	cfg.P2P.ListenAddress = "tcp://" + hostPort(node.P2P)
+	cfg.P2P.AddrBookStrict = false
+	cfg.P2P.AllowDuplicateIP = true
+	cfg.P2P.PexReactor = false
+	cfg.P2P.PersistentPeers = strings.Join(peers, ",")
+	cfg.Consensus.TimeoutCommit = blockTime
+
+	srv := serverconfig.DefaultConfig()
+	srv.MinGasPrices = params.MinGasPrices
+	srv.GRPC.Address = hostPort(node.GRPC)
+	srv.API.Enable = true
+	srv.API.Swagger = true
+	srv.API.Address = "tcp://" + hostPort(node.API)
+	if change != nil {
+		change(node.Name, cfg, srv)
+	}
+	cmtconfig.WriteConfigFile(filepath.Join(cfg.RootDir, "config", "config.toml"), cfg)
+	serverconfig.WriteConfigFile(filepath.Join(cfg.RootDir, "config", "app.toml"), srv)
+	// The SDK reads its telemetry settings from this file and wants it to exist.
+	if err := os.WriteFile(filepath.Join(cfg.RootDir, "config", "otel.yaml"), nil, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(cfg.GenesisFile(), doc, 0o644)
 }

@@ -97,7 +97,7 @@ func (g *genesisBuilder) miners() ([]registry.Miner, error) {
 // beaconParams makes the key of the local beacon; round 1 is now.
 func (g *genesisBuilder) beaconParams() (challenge.BeaconParams, error) {
 	const period, timeoutBlocks = 1, 120
-	n, err := beacon.Create(g.n.dir(g.n.Beacon.Name), g.start.Unix(), period)
+	n, err := beacon.Create(g.n.Dir(g.n.Beacon.Name), g.start.Unix(), period)
 	if err != nil {
 		return challenge.BeaconParams{}, fmt.Errorf("local beacon: %w", err)
 	}

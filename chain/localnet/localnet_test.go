@@ -7,10 +7,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
+	cmtconfig "github.com/cometbft/cometbft/config"
 	"github.com/stretchr/testify/require"
+
+	serverconfig "github.com/cosmos/cosmos-sdk/server/config"
 
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/testutil/adversary"
@@ -103,9 +107,35 @@ func TestCreatedGenesisIsTheNetworksAndLoadsAgain(t *testing.T) {
 	require.Equal(t, ChainID, doc.ChainID)
 	require.Len(t, doc.AppState.Genutil.GenTxs, nodeCount)
 	for _, node := range n.Nodes {
-		mine, err := os.ReadFile(filepath.Join(n.dir(node.Name), "config", "genesis.json"))
+		mine, err := os.ReadFile(filepath.Join(n.Dir(node.Name), "config", "genesis.json"))
 		require.NoError(t, err)
 		require.Equal(t, b, mine)
+	}
+}
+
+func TestAFollowerHasFilesOfItsOwnAndTheNetworksPeers(t *testing.T) {
+	o := Options{BasePort: 27000, Graders: nodeCount, Miners: 2, Commit: 5, Audit: 10, Reveal: 4}
+	configured := 0
+	o.Node = func(string, *cmtconfig.Config, *serverconfig.Config) { configured++ }
+	n, err := Create(t.Context(), t.TempDir(), o)
+	require.NoError(t, err)
+	require.Equal(t, nodeCount, configured)
+	require.Len(t, n.Graders, nodeCount)
+	node, err := n.Follow("follower", func(c *cmtconfig.Config, _ *serverconfig.Config) { c.StateSync.Enable = true })
+	require.NoError(t, err)
+	ports := append(n.ports(), node.RPC, node.P2P, node.GRPC, node.API)
+	require.Len(t, ports, o.Ports())
+	slices.Sort(ports)
+	require.Equal(t, ports, slices.Compact(slices.Clone(ports)))
+	b, err := os.ReadFile(filepath.Join(n.Dir("follower"), "config", "config.toml"))
+	require.NoError(t, err)
+	for _, v := range n.Nodes {
+		require.Contains(t, string(b), "@"+hostPort(v.P2P))
+	}
+
+	for _, bad := range []Options{{Graders: 0}, {Graders: nodeCount + 1}, {Graders: 1, Miners: -1}, {Graders: 1, Cheats: []string{"greed"}}} {
+		_, err := Create(t.Context(), t.TempDir(), bad)
+		require.Error(t, err)
 	}
 }
 
@@ -139,6 +169,42 @@ func TestAKilledProcessComesBackAndAStoppedOneStays(t *testing.T) {
 	cancel()
 	require.NoError(t, <-done)
 	require.Zero(t, p.Status().PID)
+}
+
+func TestAHeldProcessStaysDownUntilItIsReleased(t *testing.T) {
+	dir := t.TempDir()
+	p := &Process{Name: "sleeper", Path: "/bin/sh", Args: []string{"-c", "exec sleep 600"}, Log: filepath.Join(dir, "sleeper.log")}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	up := func() {
+		require.NoError(t, waitFor(ctx, 10*time.Second, "the process", func(context.Context) error {
+			if p.Status().PID == 0 {
+				return errors.New("down")
+			}
+			return nil
+		}))
+	}
+	for _, sig := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
+		up()
+		require.NoError(t, p.Hold(ctx, sig))
+		require.Zero(t, p.Status().PID, "it has ended when Hold returns")
+		require.NoError(t, p.Hold(ctx, sig), "it is down already")
+		time.Sleep(2 * restartDelay) // longer than it waits before it starts a process that ended by itself
+		require.Zero(t, p.Status().PID)
+		require.Zero(t, p.Status().Restarts)
+		p.Release("")
+	}
+	up()
+	// Another program in its place, as at an upgrade.
+	other := filepath.Join(dir, "other")
+	require.NoError(t, os.Symlink("/bin/sh", other))
+	require.NoError(t, p.Hold(ctx, syscall.SIGTERM))
+	p.Release(other)
+	up()
+	require.Equal(t, other, p.Path)
+	cancel()
+	require.NoError(t, <-done)
 }
 
 func TestAMissingProgramIsNamed(t *testing.T) {

@@ -60,8 +60,13 @@ type Daemon struct {
 	Node    int    `json:"node"`              // index of the node it talks to first
 }
 
-// newNetwork lays out a network; addresses are filled in when the keys are made.
+// newNetwork lays out the network of `galahadd localnet start`; addresses are filled in when the keys are made.
 func newNetwork(home string, basePort int, cheats []string) *Network {
+	return layOut(home, basePort, graderCount, honestCount, cheats)
+}
+
+// layOut gives every process its name and its ports. The first of the nodes are the graders' own.
+func layOut(home string, basePort, graders, honest int, cheats []string) *Network {
 	n := &Network{Home: home, ChainID: ChainID, BasePort: basePort, Cheats: cheats}
 	port := basePort
 	next := func() int { port++; return port - 1 }
@@ -70,10 +75,10 @@ func newNetwork(home string, basePort int, cheats []string) *Network {
 	}
 	n.Beacon = Daemon{Name: "beacon", Port: next()}
 	n.Learner = Daemon{Name: "learner", Port: next(), Node: 3}
-	for i := range graderCount {
+	for i := range graders {
 		n.Graders = append(n.Graders, Daemon{Name: fmt.Sprintf("grader-%d", i), Port: next(), Node: i})
 	}
-	for i := range honestCount {
+	for i := range honest {
 		n.Miners = append(n.Miners, Daemon{Name: fmt.Sprintf("miner-%d", i), Kind: "honest", Port: next(), Node: i % nodeCount})
 	}
 	for _, kind := range cheats {
@@ -86,9 +91,19 @@ func newNetwork(home string, basePort int, cheats []string) *Network {
 	return n
 }
 
+// Dir is the folder of a process.
+func (n *Network) Dir(name string) string { return filepath.Join(n.Home, name) }
+
+// Log is the file that a process's output goes to.
+func (n *Network) Log(name string) string { return filepath.Join(n.Home, "logs", name+".log") }
+
+// URL is the node's RPC.
+func (n Node) URL() string { return url(n.RPC) }
+
+// URL is the daemon's HTTP server.
+func (d Daemon) URL() string { return url(d.Port) }
+
 func (n *Network) file() string               { return filepath.Join(n.Home, "network.json") }
-func (n *Network) dir(name string) string     { return filepath.Join(n.Home, name) }
-func (n *Network) log(name string) string     { return filepath.Join(n.Home, "logs", name+".log") }
 func (n *Network) genesis() string            { return filepath.Join(n.Home, "genesis.json") }
 func url(port int) string                     { return fmt.Sprintf("http://127.0.0.1:%d", port) }
 func hostPort(port int) string                { return fmt.Sprintf("127.0.0.1:%d", port) }

@@ -33,6 +33,8 @@ type Process struct {
 
 	mu       sync.Mutex
 	cmd      *exec.Cmd
+	ended    chan struct{} // closed when cmd has ended
+	held     chan struct{} // not nil while the process must stay down; closed to let it start
 	restarts int
 	lastErr  error
 }
@@ -66,6 +68,57 @@ func (p *Process) Kill() error {
 	return p.cmd.Process.Kill()
 }
 
+// Hold ends the process with the signal and keeps it down until Release. It returns when the process has ended; one
+// that does not heed the signal is killed after a while.
+func (p *Process) Hold(ctx context.Context, sig syscall.Signal) error {
+	p.mu.Lock()
+	if p.held == nil {
+		p.held = make(chan struct{})
+	}
+	cmd, ended := p.cmd, p.ended
+	if cmd != nil {
+		_ = cmd.Process.Signal(sig) // it may have ended by itself
+	}
+	p.mu.Unlock()
+	if cmd == nil {
+		return nil
+	}
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("stop %s: %w", p.Name, context.Cause(ctx))
+	case <-time.After(stopGrace):
+	}
+	_ = cmd.Process.Kill()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("kill %s: %w", p.Name, context.Cause(ctx))
+	}
+}
+
+// Release lets a held process start again, from another program if path is not empty.
+func (p *Process) Release(path string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if path != "" {
+		p.Path = path
+	}
+	if p.held != nil {
+		close(p.held)
+		p.held = nil
+	}
+}
+
+// holding is closed when the process may start; nil says that it may now.
+func (p *Process) holding() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.held
+}
+
 // Run keeps the process alive until ctx is cancelled, then stops it and returns. The only error is one that no
 // restart can mend: the binary or the log file cannot be opened.
 func (p *Process) Run(ctx context.Context) error {
@@ -84,6 +137,14 @@ func (p *Process) Run(ctx context.Context) error {
 		}
 		if errors.Is(err, errLog) {
 			return err
+		}
+		if held := p.holding(); held != nil {
+			select {
+			case <-ctx.Done():
+			case <-held:
+			}
+			delay = restartDelay
+			continue
 		}
 		if time.Since(began) > healthyAfter {
 			delay = restartDelay
@@ -111,18 +172,10 @@ func (p *Process) runOnce(ctx context.Context) error {
 	}
 	defer log.Close()
 
-	cmd := exec.Command(p.Path, p.Args...)
-	cmd.Env = append(os.Environ(), p.Env...)
-	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = childAttr()
-	wait, err := startChild(cmd)
-	if err != nil {
-		return fmt.Errorf("start %s: %w", p.Path, err)
+	cmd, wait, err := p.begin(log)
+	if cmd == nil {
+		return err
 	}
-	p.mu.Lock()
-	p.cmd = cmd
-	p.mu.Unlock()
-
 	done := make(chan error, 1)
 	go func() { done <- wait() }()
 	select {
@@ -138,9 +191,29 @@ func (p *Process) runOnce(ctx context.Context) error {
 	}
 	p.mu.Lock()
 	p.cmd = nil
+	close(p.ended)
 	p.mu.Unlock()
 	if err == nil {
 		err = errors.New("exited with status 0")
 	}
 	return err
+}
+
+// begin starts the program, unless it is held: then there is no command. It holds the lock, so that who asks for an
+// end either sees the program or keeps it from starting.
+func (p *Process) begin(log *os.File) (cmd *exec.Cmd, wait func() error, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held != nil {
+		return nil, nil, nil
+	}
+	cmd = exec.Command(p.Path, p.Args...)
+	cmd.Env = append(os.Environ(), p.Env...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = childAttr()
+	if wait, err = startChild(cmd); err != nil {
+		return nil, nil, fmt.Errorf("start %s: %w", p.Path, err)
+	}
+	p.cmd, p.ended = cmd, make(chan struct{})
+	return cmd, wait, nil
 }

@@ -12,15 +12,15 @@ const threads = "1"
 
 // program is a process whose binary lies in the supervisor's folder.
 func (s *Supervisor) program(name, binary string, args ...string) *Process {
-	return &Process{Name: name, Path: filepath.Join(s.Bin, binary), Args: args, Log: s.Net.log(name)}
+	return &Process{Name: name, Path: filepath.Join(s.Bin, binary), Args: args, Log: s.Net.Log(name)}
 }
 
 func (s *Supervisor) nodeProcess(n Node) *Process {
-	return s.program(n.Name, "galahadd", "start", "--home", s.Net.dir(n.Name), "--log_level", "info", "--log_no_color")
+	return s.program(n.Name, "galahadd", "start", "--home", s.Net.Dir(n.Name), "--log_level", "info", "--log_no_color")
 }
 
 func (s *Supervisor) beaconProcess() *Process {
-	return s.program(s.Net.Beacon.Name, "galahadd", "beacon", "--home", s.Net.dir(s.Net.Beacon.Name), "--listen", hostPort(s.Net.Beacon.Port))
+	return s.program(s.Net.Beacon.Name, "galahadd", "beacon", "--home", s.Net.Dir(s.Net.Beacon.Name), "--listen", hostPort(s.Net.Beacon.Port))
 }
 
 // daemon is a process with the settings that all three daemons have. It asks its own node first and the others when
@@ -32,7 +32,7 @@ func (s *Supervisor) daemon(d Daemon, binary string, args ...string) *Process {
 		rpc, grpc = append(rpc, url(n.RPC)), append(grpc, hostPort(n.GRPC))
 	}
 	return s.program(d.Name, binary, append([]string{
-		"start", "--home", s.Net.dir(d.Name),
+		"start", "--home", s.Net.Dir(d.Name),
 		"--chain.id", s.Net.ChainID,
 		"--chain.nodes", strings.Join(rpc, ","),
 		"--chain.grpc", strings.Join(grpc, ","),

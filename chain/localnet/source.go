@@ -30,8 +30,8 @@ type jail struct {
 	why   string
 }
 
-// client asks any node of the network.
-func (n *Network) client() (*client.Client, error) {
+// Client asks any node of the network.
+func (n *Network) Client() (*client.Client, error) {
 	opt := client.Options{ChainID: n.ChainID}
 	for _, node := range n.Nodes {
 		opt.Nodes = append(opt.Nodes, url(node.RPC))
@@ -41,7 +41,7 @@ func (n *Network) client() (*client.Client, error) {
 }
 
 func newSource(n *Network) (*source, error) {
-	c, err := n.client()
+	c, err := n.Client()
 	if err != nil {
 		return nil, err
 	}

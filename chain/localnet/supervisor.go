@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,9 +21,10 @@ type Supervisor struct {
 	// Bin is the folder of the four programs.
 	Bin string
 
-	mu    sync.Mutex
-	procs map[string]*Process
-	order []string
+	mu     sync.Mutex
+	procs  map[string]*Process
+	order  []string
+	launch func(p *Process, node bool) // set while Run runs
 }
 
 // NewSupervisor takes the programs from the folder that this program itself is in.
@@ -31,7 +33,7 @@ func NewSupervisor(n *Network) (*Supervisor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Supervisor{Net: n, Bin: filepath.Dir(self), procs: map[string]*Process{}}, nil
+	return &Supervisor{Net: n, Bin: filepath.Dir(self)}, nil
 }
 
 // Run starts everything in order, waiting by polling for what each part needs, calls up once all of it runs, and
@@ -58,13 +60,14 @@ func (s *Supervisor) Run(ctx context.Context, progress func(string), up func(con
 			return err
 		})
 	}
-	err := s.start(ctx, progress, func(p *Process, node bool) {
+	s.launch = func(p *Process, node bool) {
 		if node {
 			launch(nodeGroup, nodes, p)
 			return
 		}
 		launch(daemons, ctx, p)
-	})
+	}
+	err := s.start(ctx, progress, s.launch)
 	if err == nil {
 		err = up(ctx)
 	}
@@ -88,7 +91,7 @@ func (s *Supervisor) start(ctx context.Context, progress func(string), launch fu
 		launch(s.nodeProcess(n), true)
 	}
 	launch(s.beaconProcess(), false)
-	err := waitFor(ctx, startLimit, "the nodes to make blocks (see "+s.Net.log(s.Net.Nodes[0].Name)+")", func(ctx context.Context) error {
+	err := waitFor(ctx, startLimit, "the nodes to make blocks (see "+s.Net.Log(s.Net.Nodes[0].Name)+")", func(ctx context.Context) error {
 		for _, n := range s.Net.Nodes {
 			h, err := nodeHeight(ctx, n)
 			if err != nil {
@@ -112,7 +115,7 @@ func (s *Supervisor) start(ctx context.Context, progress func(string), launch fu
 	}
 	// The learner serves the base checkpoint, which everybody else needs first.
 	launch(s.learnerProcess(), false)
-	if err := waitFor(ctx, startLimit, "the learner (see "+s.Net.log(s.Net.Learner.Name)+")", func(ctx context.Context) error { return listening(ctx, s.Net.Learner.Port) }); err != nil {
+	if err := waitFor(ctx, startLimit, "the learner (see "+s.Net.Log(s.Net.Learner.Name)+")", func(ctx context.Context) error { return listening(ctx, s.Net.Learner.Port) }); err != nil {
 		return err
 	}
 	for _, d := range s.Net.Graders {
@@ -127,20 +130,62 @@ func (s *Supervisor) start(ctx context.Context, progress func(string), launch fu
 func (s *Supervisor) add(p *Process) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.procs == nil {
+		s.procs = map[string]*Process{}
+	}
 	s.procs[p.Name] = p
 	s.order = append(s.order, p.Name)
 }
 
+// process finds a process by its name.
+func (s *Supervisor) process(name string) (*Process, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.procs[name]; p != nil {
+		return p, nil
+	}
+	return nil, fmt.Errorf("no process is named %q", name)
+}
+
 // Kill ends a process with SIGKILL, as a crash would; it is started again.
 func (s *Supervisor) Kill(name string) error {
-	s.mu.Lock()
-	p := s.procs[name]
-	s.mu.Unlock()
-	if p == nil {
-		return fmt.Errorf("no process is named %q", name)
+	p, err := s.process(name)
+	if err != nil {
+		return err
 	}
 	return p.Kill()
 }
+
+// Crash ends a process with SIGKILL and keeps it down until Start.
+func (s *Supervisor) Crash(ctx context.Context, name string) error {
+	p, err := s.process(name)
+	if err != nil {
+		return err
+	}
+	return p.Hold(ctx, syscall.SIGKILL)
+}
+
+// Stop ends a process with SIGTERM, as an operator would, and keeps it down until Start.
+func (s *Supervisor) Stop(ctx context.Context, name string) error {
+	p, err := s.process(name)
+	if err != nil {
+		return err
+	}
+	return p.Hold(ctx, syscall.SIGTERM)
+}
+
+// Start lets a process that is kept down run again, from another program if path is not empty.
+func (s *Supervisor) Start(name, path string) error {
+	p, err := s.process(name)
+	if err != nil {
+		return err
+	}
+	p.Release(path)
+	return nil
+}
+
+// Join runs a node that is none of the network's own; see Network.Follow. It may be called while Run calls up.
+func (s *Supervisor) Join(n Node) { s.launch(s.nodeProcess(n), true) }
 
 // Statuses lists all processes in the order of their start.
 func (s *Supervisor) Statuses() []Status {
