@@ -77,6 +77,7 @@ var accountPermissions = map[string][]string{
 	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
 	govtypes.ModuleName:            {authtypes.Burner},
 	registrytypes.ModuleName:       {authtypes.Burner}, // miners' bonds; burns what is slashed
+	rollouttypes.ModuleName:        {authtypes.Burner}, // deposits of accusations; burns those that were refuted
 	settlementtypes.ModuleName:     {authtypes.Minter},
 }
 
@@ -157,7 +158,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 		k.Account, k.Bank, k.Challenge, params.BaseDenom, authority)
 	k.Policy = policykeeper.NewKeeper(cdc, store(policytypes.StoreKey), enc.AccountCodec(), k.Challenge, authority)
 	k.Rollout = rolloutkeeper.NewKeeper(cdc, store(rollouttypes.StoreKey), enc.AccountCodec(),
-		k.Challenge, k.Registry, authority)
+		k.Account, k.Bank, k.Challenge, k.Registry, params.BaseDenom, authority)
 	k.Settlement = settlementkeeper.NewKeeper(cdc, store(settlementtypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(),
 		k.Account, k.Bank, k.Staking, k.Distribution, k.Challenge, k.Registry, k.Rollout,
 		params.BaseDenom, authtypes.FeeCollectorName, authority)

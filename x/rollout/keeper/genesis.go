@@ -21,11 +21,25 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 		if err != nil {
 			return err
 		}
-		if err := k.CommitmentsByMiner.Set(ctx, collections.Join3(c.Run, c.Window, addr), c); err != nil {
+		if err := k.CommitmentsByMiner.Set(ctx, minerKey(c.Run, c.Window, addr), c); err != nil {
 			return err
 		}
 	}
-	return nil
+	for _, e := range g.Evidences {
+		addr, err := k.account(e.Miner)
+		if err != nil {
+			return err
+		}
+		if err := k.EvidenceByMiner.Set(ctx, minerKey(e.Run, e.Window, addr), e); err != nil {
+			return err
+		}
+	}
+	for _, a := range g.Accusations { // by id, so that a leaf's newest one comes last
+		if err := k.setAccusation(ctx, a); err != nil {
+			return err
+		}
+	}
+	return k.NextAccusation.Set(ctx, g.NextAccusation)
 }
 
 // ExportGenesis returns the state, from which InitGenesis makes the same state.
@@ -34,10 +48,28 @@ func (k *Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error)
 	if err != nil {
 		return nil, err
 	}
-	it, err := k.CommitmentsByMiner.Iterate(ctx, nil)
+	commitments, err := values(k.CommitmentsByMiner.Iterate(ctx, nil))
 	if err != nil {
 		return nil, err
 	}
-	commitments, err := it.Values()
-	return &types.GenesisState{Params: params, Commitments: commitments}, err
+	evidences, err := values(k.EvidenceByMiner.Iterate(ctx, nil))
+	if err != nil {
+		return nil, err
+	}
+	accusations, err := values(k.AccusationsByID.Iterate(ctx, nil))
+	if err != nil {
+		return nil, err
+	}
+	next, err := k.NextAccusation.Get(ctx)
+	return &types.GenesisState{
+		Params: params, Commitments: commitments, Evidences: evidences, Accusations: accusations, NextAccusation: next,
+	}, err
+}
+
+// values drains and closes an iterator of a map.
+func values[K, V any](it collections.Iterator[K, V], err error) ([]V, error) {
+	if err != nil {
+		return nil, err
+	}
+	return it.Values()
 }

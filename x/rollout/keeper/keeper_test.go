@@ -67,7 +67,8 @@ func newSuite(t *testing.T) *suite {
 }
 
 func newKeeper(e *xtest.Env, registry types.RegistryKeeper) *keeper.Keeper {
-	return keeper.NewKeeper(e.Codec, e.Store(types.ModuleName), e.Addresses, e.Challenge, registry, xtest.Authority())
+	return keeper.NewKeeper(e.Codec, e.Store(types.ModuleName), e.Addresses, e.Accounts, e.Bank, e.Challenge, registry,
+		params.BaseDenom, xtest.Authority())
 }
 
 func (s *suite) requireExportImport() {
@@ -318,8 +319,9 @@ func TestGasIsFlatPlusTheGrowth(t *testing.T) {
 		return ctx.GasMeter().GasConsumed()
 	}
 	require.NoError(t, s.send(s.commit(s.alice, 3)))
-	cheap := types.Params{MaxLocatorLength: 512, GasPerGroup: 1, GasPerCommit: 1}
-	dear := types.Params{MaxLocatorLength: 512, GasPerGroup: 1001, GasPerCommit: 50_001}
+	cheap, dear := types.DefaultParams(), types.DefaultParams()
+	cheap.GasPerGroup, cheap.GasPerCommit = 1, 1
+	dear.GasPerGroup, dear.GasPerCommit = 1001, 50_001
 	// The parameters' own encoding has another length, which the store charges for.
 	within := func(want, got uint64) {
 		t.Helper()

@@ -36,4 +36,34 @@ var (
 	ErrInvalidRequest = errorsmod.Register(ModuleName, 16, "invalid request")
 	// ErrOverflow is for a bond too large to compute.
 	ErrOverflow = errorsmod.Register(ModuleName, 17, "amount too large")
+	// ErrNotSealed is for evidence before COMMIT of its window has ended.
+	ErrNotSealed = errorsmod.Register(ModuleName, 18, "window still takes commitments")
+	// ErrReleased is for evidence or an accusation after the bond of the window was released.
+	ErrReleased = errorsmod.Register(ModuleName, 19, "the bond of the window is not locked any more")
+	// ErrAlreadyProven is for a miner against which a failure in the window was proven before.
+	ErrAlreadyProven = errorsmod.Register(ModuleName, 20, "a failure of this miner in the window is proven already")
+	// ErrInvalidProof is for a Merkle path that does not lead from the leaf to the committed root.
+	ErrInvalidProof = errorsmod.Register(ModuleName, 21, "invalid Merkle path")
+	// ErrInvalidLeaf is for a leaf that the commitment does not have, or that is too large to be submitted.
+	ErrInvalidLeaf = errorsmod.Register(ModuleName, 22, "invalid leaf")
+	// ErrNotProven is for a leaf that passes the checks that the chain can run.
+	ErrNotProven = errorsmod.Register(ModuleName, 23, "evidence proves no failure")
+	// ErrUndecided is for a leaf that the chain cannot judge, through no fault of the miner.
+	ErrUndecided = errorsmod.Register(ModuleName, 24, "evidence cannot be decided")
+	// ErrNotClosed is for an accusation before its window is CLOSED.
+	ErrNotClosed = errorsmod.Register(ModuleName, 25, "window is not closed")
+	// ErrAlreadyAccused is for a leaf that was accused before.
+	ErrAlreadyAccused = errorsmod.Register(ModuleName, 26, "leaf was accused already")
+	// ErrTooManyAccusations is for one more accusation than a window judges.
+	ErrTooManyAccusations = errorsmod.Register(ModuleName, 27, "too many accusations")
+	// ErrAccusationNotFound is for an accusation that does not exist.
+	ErrAccusationNotFound = errorsmod.Register(ModuleName, 28, "no such accusation")
+	// ErrNotPending is for an accusation that was resolved already.
+	ErrNotPending = errorsmod.Register(ModuleName, 29, "accusation is not pending")
+	// ErrEvidenceNotFound is for a query for evidence that was not given.
+	ErrEvidenceNotFound = errorsmod.Register(ModuleName, 30, "no such evidence")
+	// ErrNotAccuser is for a deposit of somebody else.
+	ErrNotAccuser = errorsmod.Register(ModuleName, 31, "not the accuser")
+	// ErrStillJudged is for a deposit whose accusation can still be judged.
+	ErrStillJudged = errorsmod.Register(ModuleName, 32, "accusation can still be judged")
 )

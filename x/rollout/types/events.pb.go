@@ -106,30 +106,384 @@ func (m *EventRolloutsCommitted) GetReplaced() bool {
 	return false
 }
 
+// EventEvidenceAccepted says that a failure was proven.
+type EventEvidenceAccepted struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miner  string `protobuf:"bytes,3,opt,name=miner,proto3" json:"miner,omitempty"`
+	// code is the name of the code, such as "bad_reward".
+	Code      string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	Leaf      uint64 `protobuf:"varint,5,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	Submitter string `protobuf:"bytes,6,opt,name=submitter,proto3" json:"submitter,omitempty"`
+	// burned in agal.
+	Burned string `protobuf:"bytes,7,opt,name=burned,proto3" json:"burned,omitempty"`
+}
+
+func (m *EventEvidenceAccepted) Reset()         { *m = EventEvidenceAccepted{} }
+func (m *EventEvidenceAccepted) String() string { return proto.CompactTextString(m) }
+func (*EventEvidenceAccepted) ProtoMessage()    {}
+func (*EventEvidenceAccepted) Descriptor() ([]byte, []int) {
+	return fileDescriptor_39161ca9f7e51325, []int{1}
+}
+func (m *EventEvidenceAccepted) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventEvidenceAccepted) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventEvidenceAccepted.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventEvidenceAccepted) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventEvidenceAccepted.Merge(m, src)
+}
+func (m *EventEvidenceAccepted) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventEvidenceAccepted) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventEvidenceAccepted.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventEvidenceAccepted proto.InternalMessageInfo
+
+func (m *EventEvidenceAccepted) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventEvidenceAccepted) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *EventEvidenceAccepted) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *EventEvidenceAccepted) GetCode() string {
+	if m != nil {
+		return m.Code
+	}
+	return ""
+}
+
+func (m *EventEvidenceAccepted) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+func (m *EventEvidenceAccepted) GetSubmitter() string {
+	if m != nil {
+		return m.Submitter
+	}
+	return ""
+}
+
+func (m *EventEvidenceAccepted) GetBurned() string {
+	if m != nil {
+		return m.Burned
+	}
+	return ""
+}
+
+// EventAccused says that a leaf joined the mandatory set of judge_window.
+type EventAccused struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Id      uint64 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	Window  uint64 `protobuf:"varint,3,opt,name=window,proto3" json:"window,omitempty"`
+	Miner   string `protobuf:"bytes,4,opt,name=miner,proto3" json:"miner,omitempty"`
+	Leaf    uint64 `protobuf:"varint,5,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	Accuser string `protobuf:"bytes,6,opt,name=accuser,proto3" json:"accuser,omitempty"`
+	// deposit in agal.
+	Deposit     string `protobuf:"bytes,7,opt,name=deposit,proto3" json:"deposit,omitempty"`
+	JudgeWindow uint64 `protobuf:"varint,8,opt,name=judge_window,json=judgeWindow,proto3" json:"judge_window,omitempty"`
+}
+
+func (m *EventAccused) Reset()         { *m = EventAccused{} }
+func (m *EventAccused) String() string { return proto.CompactTextString(m) }
+func (*EventAccused) ProtoMessage()    {}
+func (*EventAccused) Descriptor() ([]byte, []int) {
+	return fileDescriptor_39161ca9f7e51325, []int{2}
+}
+func (m *EventAccused) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventAccused) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventAccused.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventAccused) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventAccused.Merge(m, src)
+}
+func (m *EventAccused) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventAccused) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventAccused.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventAccused proto.InternalMessageInfo
+
+func (m *EventAccused) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventAccused) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *EventAccused) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *EventAccused) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *EventAccused) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+func (m *EventAccused) GetAccuser() string {
+	if m != nil {
+		return m.Accuser
+	}
+	return ""
+}
+
+func (m *EventAccused) GetDeposit() string {
+	if m != nil {
+		return m.Deposit
+	}
+	return ""
+}
+
+func (m *EventAccused) GetJudgeWindow() uint64 {
+	if m != nil {
+		return m.JudgeWindow
+	}
+	return 0
+}
+
+// EventAccusationDeferred says that another window judges an accusation, since its own became VOID.
+type EventAccusationDeferred struct {
+	Run         uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Id          uint64 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	JudgeWindow uint64 `protobuf:"varint,3,opt,name=judge_window,json=judgeWindow,proto3" json:"judge_window,omitempty"`
+}
+
+func (m *EventAccusationDeferred) Reset()         { *m = EventAccusationDeferred{} }
+func (m *EventAccusationDeferred) String() string { return proto.CompactTextString(m) }
+func (*EventAccusationDeferred) ProtoMessage()    {}
+func (*EventAccusationDeferred) Descriptor() ([]byte, []int) {
+	return fileDescriptor_39161ca9f7e51325, []int{3}
+}
+func (m *EventAccusationDeferred) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventAccusationDeferred) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventAccusationDeferred.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventAccusationDeferred) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventAccusationDeferred.Merge(m, src)
+}
+func (m *EventAccusationDeferred) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventAccusationDeferred) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventAccusationDeferred.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventAccusationDeferred proto.InternalMessageInfo
+
+func (m *EventAccusationDeferred) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventAccusationDeferred) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *EventAccusationDeferred) GetJudgeWindow() uint64 {
+	if m != nil {
+		return m.JudgeWindow
+	}
+	return 0
+}
+
+// EventAccusationResolved says what became of an accusation and of its deposit.
+type EventAccusationResolved struct {
+	Run    uint64           `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Id     uint64           `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+	Status AccusationStatus `protobuf:"varint,3,opt,name=status,proto3,enum=galahad.rollout.v1.AccusationStatus" json:"status,omitempty"`
+	// returned and burned, in agal, are what of the deposit went back and what was burned.
+	Returned string `protobuf:"bytes,4,opt,name=returned,proto3" json:"returned,omitempty"`
+	Burned   string `protobuf:"bytes,5,opt,name=burned,proto3" json:"burned,omitempty"`
+}
+
+func (m *EventAccusationResolved) Reset()         { *m = EventAccusationResolved{} }
+func (m *EventAccusationResolved) String() string { return proto.CompactTextString(m) }
+func (*EventAccusationResolved) ProtoMessage()    {}
+func (*EventAccusationResolved) Descriptor() ([]byte, []int) {
+	return fileDescriptor_39161ca9f7e51325, []int{4}
+}
+func (m *EventAccusationResolved) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventAccusationResolved) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventAccusationResolved.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventAccusationResolved) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventAccusationResolved.Merge(m, src)
+}
+func (m *EventAccusationResolved) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventAccusationResolved) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventAccusationResolved.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventAccusationResolved proto.InternalMessageInfo
+
+func (m *EventAccusationResolved) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventAccusationResolved) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *EventAccusationResolved) GetStatus() AccusationStatus {
+	if m != nil {
+		return m.Status
+	}
+	return AccusationStatus_ACCUSATION_STATUS_UNSPECIFIED
+}
+
+func (m *EventAccusationResolved) GetReturned() string {
+	if m != nil {
+		return m.Returned
+	}
+	return ""
+}
+
+func (m *EventAccusationResolved) GetBurned() string {
+	if m != nil {
+		return m.Burned
+	}
+	return ""
+}
+
 func init() {
 	proto.RegisterType((*EventRolloutsCommitted)(nil), "galahad.rollout.v1.EventRolloutsCommitted")
+	proto.RegisterType((*EventEvidenceAccepted)(nil), "galahad.rollout.v1.EventEvidenceAccepted")
+	proto.RegisterType((*EventAccused)(nil), "galahad.rollout.v1.EventAccused")
+	proto.RegisterType((*EventAccusationDeferred)(nil), "galahad.rollout.v1.EventAccusationDeferred")
+	proto.RegisterType((*EventAccusationResolved)(nil), "galahad.rollout.v1.EventAccusationResolved")
 }
 
 func init() { proto.RegisterFile("galahad/rollout/v1/events.proto", fileDescriptor_39161ca9f7e51325) }
 
 var fileDescriptor_39161ca9f7e51325 = []byte{
-	// 252 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x3c, 0x90, 0x31, 0x4e, 0x84, 0x40,
-	0x14, 0x86, 0x79, 0x2e, 0x4b, 0xd6, 0x49, 0x4c, 0xcc, 0xc4, 0x6c, 0x26, 0x16, 0x23, 0xb1, 0xa2,
-	0x11, 0xb2, 0x7a, 0x03, 0x8d, 0x9d, 0xd5, 0x94, 0x76, 0xec, 0x32, 0x61, 0x89, 0x30, 0x8f, 0x0c,
-	0x0f, 0xd0, 0x5b, 0x78, 0x04, 0x8f, 0x63, 0xb9, 0xa5, 0xa5, 0x81, 0x8b, 0x18, 0xd8, 0x71, 0xbb,
-	0xff, 0xfb, 0xf3, 0xe5, 0x25, 0xef, 0x67, 0x37, 0x79, 0x5a, 0xa6, 0xfb, 0x34, 0x4b, 0x2c, 0x96,
-	0x25, 0xb6, 0x94, 0x74, 0x9b, 0x44, 0x77, 0xda, 0x50, 0x13, 0xd7, 0x16, 0x09, 0x39, 0x77, 0x42,
-	0xec, 0x84, 0xb8, 0xdb, 0xdc, 0x7e, 0x01, 0x5b, 0x3f, 0x4f, 0x92, 0x3a, 0x76, 0xcd, 0x13, 0x56,
-	0x55, 0x41, 0xa4, 0x33, 0x7e, 0xc9, 0x16, 0xb6, 0x35, 0x02, 0x42, 0x88, 0x7c, 0x35, 0x45, 0xbe,
-	0x66, 0x41, 0x5f, 0x98, 0x0c, 0x7b, 0x71, 0x36, 0x97, 0x8e, 0xf8, 0x15, 0x5b, 0x56, 0x85, 0xd1,
-	0x56, 0x2c, 0x42, 0x88, 0xce, 0xd5, 0x11, 0x38, 0x67, 0xbe, 0x45, 0x24, 0xe1, 0xcf, 0xe5, 0x9c,
-	0xa7, 0x0b, 0xb9, 0xc5, 0xb6, 0x6e, 0xc4, 0x32, 0x84, 0xe8, 0x42, 0x39, 0xe2, 0xd7, 0x6c, 0x65,
-	0x75, 0x5d, 0xa6, 0x3b, 0x9d, 0x89, 0x20, 0x84, 0x68, 0xa5, 0x4e, 0xfc, 0xf8, 0xf2, 0x3d, 0x48,
-	0x38, 0x0c, 0x12, 0x7e, 0x07, 0x09, 0x9f, 0xa3, 0xf4, 0x0e, 0xa3, 0xf4, 0x7e, 0x46, 0xe9, 0xbd,
-	0xde, 0xe7, 0x05, 0xed, 0xdb, 0x6d, 0xbc, 0xc3, 0x2a, 0x71, 0xbf, 0xdd, 0x19, 0x4d, 0x3d, 0xda,
-	0xb7, 0x7f, 0x4e, 0xde, 0x4f, 0x73, 0xd0, 0x47, 0xad, 0x9b, 0x6d, 0x30, 0x6f, 0xf1, 0xf0, 0x17,
-	0x00, 0x00, 0xff, 0xff, 0x4a, 0x14, 0x6b, 0xc0, 0x2e, 0x01, 0x00, 0x00,
+	// 473 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x93, 0x3f, 0x8e, 0xd3, 0x40,
+	0x14, 0xc6, 0x33, 0x89, 0x93, 0x4d, 0x86, 0x65, 0x85, 0x46, 0xb0, 0x58, 0x2b, 0x64, 0x4c, 0x44,
+	0x91, 0x06, 0x5b, 0xbb, 0xb4, 0x34, 0x0b, 0x6c, 0x47, 0x65, 0x0a, 0x24, 0x0a, 0x90, 0xe3, 0x79,
+	0x9b, 0x1d, 0x70, 0x3c, 0xd6, 0xfc, 0x71, 0xe0, 0x16, 0x1c, 0x81, 0x0b, 0x50, 0x72, 0x07, 0xe8,
+	0xb6, 0xa4, 0x44, 0xc9, 0x45, 0x90, 0x9f, 0xc7, 0x49, 0xb4, 0x49, 0xb1, 0x05, 0xdd, 0xfb, 0xbe,
+	0x99, 0xf9, 0xde, 0xcf, 0x33, 0x7e, 0xf4, 0xf1, 0x2c, 0xcd, 0xd3, 0xab, 0x94, 0xc7, 0x4a, 0xe6,
+	0xb9, 0xb4, 0x26, 0xae, 0x4e, 0x63, 0xa8, 0xa0, 0x30, 0x3a, 0x2a, 0x95, 0x34, 0x92, 0x31, 0xb7,
+	0x21, 0x72, 0x1b, 0xa2, 0xea, 0xf4, 0x24, 0xdc, 0x73, 0xa8, 0x5d, 0xc6, 0x53, 0xe3, 0xef, 0x84,
+	0x1e, 0x5f, 0xd4, 0x31, 0x49, 0x63, 0xeb, 0x57, 0x72, 0x3e, 0x17, 0xc6, 0x00, 0x67, 0xf7, 0x68,
+	0x4f, 0xd9, 0xc2, 0x27, 0x21, 0x99, 0x78, 0x49, 0x5d, 0xb2, 0x63, 0x3a, 0x58, 0x88, 0x82, 0xcb,
+	0x85, 0xdf, 0x45, 0xd3, 0x29, 0x76, 0x9f, 0xf6, 0xe7, 0xa2, 0x00, 0xe5, 0xf7, 0x42, 0x32, 0x19,
+	0x25, 0x8d, 0x60, 0x8c, 0x7a, 0x4a, 0x4a, 0xe3, 0x7b, 0x68, 0x62, 0x5d, 0x27, 0xcc, 0x94, 0xb4,
+	0xa5, 0xf6, 0xfb, 0x21, 0x99, 0xdc, 0x4d, 0x9c, 0x62, 0x27, 0x74, 0xa8, 0xa0, 0xcc, 0xd3, 0x0c,
+	0xb8, 0x3f, 0x08, 0xc9, 0x64, 0x98, 0xac, 0xf5, 0xf8, 0x27, 0xa1, 0x0f, 0x10, 0xf1, 0xa2, 0x12,
+	0x1c, 0x8a, 0x0c, 0xce, 0xb3, 0x0c, 0xca, 0xff, 0x44, 0x98, 0x49, 0x0e, 0x2d, 0x61, 0x5d, 0xd7,
+	0x5e, 0x0e, 0xe9, 0x25, 0xf2, 0x79, 0x09, 0xd6, 0xec, 0x11, 0x1d, 0x69, 0x3b, 0xc5, 0x6b, 0x51,
+	0x88, 0x37, 0x4a, 0x36, 0x46, 0xdd, 0x73, 0x6a, 0x55, 0x01, 0xdc, 0x3f, 0xc0, 0x25, 0xa7, 0xc6,
+	0xbf, 0x09, 0x3d, 0x44, 0xee, 0xf3, 0x2c, 0xb3, 0x7a, 0x2f, 0xee, 0x11, 0xed, 0x0a, 0xee, 0x50,
+	0xbb, 0x82, 0x6f, 0xe1, 0xf7, 0xf6, 0xe3, 0x7b, 0x37, 0xf0, 0x77, 0x50, 0x7d, 0x7a, 0x90, 0x62,
+	0xbb, 0x16, 0xb4, 0x95, 0xf5, 0x0a, 0x87, 0x52, 0x6a, 0x61, 0x1c, 0x67, 0x2b, 0xd9, 0x13, 0x7a,
+	0xf8, 0xc9, 0xf2, 0x19, 0x7c, 0x74, 0xbd, 0x87, 0x98, 0x77, 0x07, 0xbd, 0x77, 0x68, 0x8d, 0x3f,
+	0xd0, 0x87, 0x9b, 0x4f, 0x49, 0x8d, 0x90, 0xc5, 0x6b, 0xb8, 0x04, 0xa5, 0x6e, 0xf5, 0x55, 0x37,
+	0xf3, 0x7b, 0xbb, 0xf9, 0x3f, 0xc8, 0x4e, 0x83, 0x04, 0xb4, 0xcc, 0xab, 0x5b, 0x35, 0x78, 0x41,
+	0x07, 0xda, 0xa4, 0xc6, 0x6a, 0x8c, 0x3e, 0x3a, 0x7b, 0x1a, 0xed, 0xce, 0x42, 0xb4, 0x49, 0x7e,
+	0x8b, 0x7b, 0x13, 0x77, 0xa6, 0xf9, 0xf7, 0x4c, 0xf3, 0x82, 0xcd, 0xfd, 0xae, 0xf5, 0xd6, 0xdb,
+	0xf6, 0xb7, 0xdf, 0xf6, 0xe5, 0x9b, 0x5f, 0xcb, 0x80, 0x5c, 0x2f, 0x03, 0xf2, 0x77, 0x19, 0x90,
+	0x6f, 0xab, 0xa0, 0x73, 0xbd, 0x0a, 0x3a, 0x7f, 0x56, 0x41, 0xe7, 0xfd, 0xd9, 0x4c, 0x98, 0x2b,
+	0x3b, 0x8d, 0x32, 0x39, 0x8f, 0x1d, 0xc5, 0xb3, 0x02, 0xcc, 0x42, 0xaa, 0xcf, 0xad, 0x8e, 0xbf,
+	0xac, 0xe7, 0xd1, 0x7c, 0x2d, 0x41, 0x4f, 0x07, 0x38, 0x8b, 0xcf, 0xff, 0x05, 0x00, 0x00, 0xff,
+	0xff, 0x3d, 0x89, 0x89, 0x55, 0xe4, 0x03, 0x00, 0x00,
 }
 
 func (m *EventRolloutsCommitted) Marshal() (dAtA []byte, err error) {
@@ -194,6 +548,231 @@ func (m *EventRolloutsCommitted) MarshalToSizedBuffer(dAtA []byte) (int, error) 
 	return len(dAtA) - i, nil
 }
 
+func (m *EventEvidenceAccepted) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventEvidenceAccepted) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventEvidenceAccepted) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Burned) > 0 {
+		i -= len(m.Burned)
+		copy(dAtA[i:], m.Burned)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Burned)))
+		i--
+		dAtA[i] = 0x3a
+	}
+	if len(m.Submitter) > 0 {
+		i -= len(m.Submitter)
+		copy(dAtA[i:], m.Submitter)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Submitter)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if m.Leaf != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Code) > 0 {
+		i -= len(m.Code)
+		copy(dAtA[i:], m.Code)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Code)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Window != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventAccused) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventAccused) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventAccused) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.JudgeWindow != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.JudgeWindow))
+		i--
+		dAtA[i] = 0x40
+	}
+	if len(m.Deposit) > 0 {
+		i -= len(m.Deposit)
+		copy(dAtA[i:], m.Deposit)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Deposit)))
+		i--
+		dAtA[i] = 0x3a
+	}
+	if len(m.Accuser) > 0 {
+		i -= len(m.Accuser)
+		copy(dAtA[i:], m.Accuser)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Accuser)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if m.Leaf != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Window != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Id != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventAccusationDeferred) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventAccusationDeferred) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventAccusationDeferred) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.JudgeWindow != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.JudgeWindow))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Id != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventAccusationResolved) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventAccusationResolved) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventAccusationResolved) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Burned) > 0 {
+		i -= len(m.Burned)
+		copy(dAtA[i:], m.Burned)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Burned)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.Returned) > 0 {
+		i -= len(m.Returned)
+		copy(dAtA[i:], m.Returned)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Returned)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Status != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Status))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Id != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintEvents(dAtA []byte, offset int, v uint64) int {
 	offset -= sovEvents(v)
 	base := offset
@@ -230,6 +809,120 @@ func (m *EventRolloutsCommitted) Size() (n int) {
 	}
 	if m.Replaced {
 		n += 2
+	}
+	return n
+}
+
+func (m *EventEvidenceAccepted) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovEvents(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Code)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovEvents(uint64(m.Leaf))
+	}
+	l = len(m.Submitter)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Burned)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventAccused) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Id != 0 {
+		n += 1 + sovEvents(uint64(m.Id))
+	}
+	if m.Window != 0 {
+		n += 1 + sovEvents(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovEvents(uint64(m.Leaf))
+	}
+	l = len(m.Accuser)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Deposit)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.JudgeWindow != 0 {
+		n += 1 + sovEvents(uint64(m.JudgeWindow))
+	}
+	return n
+}
+
+func (m *EventAccusationDeferred) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Id != 0 {
+		n += 1 + sovEvents(uint64(m.Id))
+	}
+	if m.JudgeWindow != 0 {
+		n += 1 + sovEvents(uint64(m.JudgeWindow))
+	}
+	return n
+}
+
+func (m *EventAccusationResolved) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Id != 0 {
+		n += 1 + sovEvents(uint64(m.Id))
+	}
+	if m.Status != 0 {
+		n += 1 + sovEvents(uint64(m.Status))
+	}
+	l = len(m.Returned)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Burned)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
 	}
 	return n
 }
@@ -410,6 +1103,760 @@ func (m *EventRolloutsCommitted) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.Replaced = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventEvidenceAccepted) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventEvidenceAccepted: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventEvidenceAccepted: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Code = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Submitter", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Submitter = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Burned", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Burned = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventAccused) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventAccused: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventAccused: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Accuser", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Accuser = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Deposit = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JudgeWindow", wireType)
+			}
+			m.JudgeWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.JudgeWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventAccusationDeferred) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventAccusationDeferred: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventAccusationDeferred: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JudgeWindow", wireType)
+			}
+			m.JudgeWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.JudgeWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventAccusationResolved) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventAccusationResolved: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventAccusationResolved: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= AccusationStatus(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Returned", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Returned = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Burned", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Burned = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])

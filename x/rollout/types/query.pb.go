@@ -336,6 +336,430 @@ func (m *QueryCommitmentsResponse) GetPagination() *query.PageResponse {
 	return nil
 }
 
+type QueryEvidenceRequest struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miner  string `protobuf:"bytes,3,opt,name=miner,proto3" json:"miner,omitempty"`
+}
+
+func (m *QueryEvidenceRequest) Reset()         { *m = QueryEvidenceRequest{} }
+func (m *QueryEvidenceRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryEvidenceRequest) ProtoMessage()    {}
+func (*QueryEvidenceRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_55f34edcfd18d168, []int{6}
+}
+func (m *QueryEvidenceRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEvidenceRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEvidenceRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEvidenceRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEvidenceRequest.Merge(m, src)
+}
+func (m *QueryEvidenceRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEvidenceRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEvidenceRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEvidenceRequest proto.InternalMessageInfo
+
+func (m *QueryEvidenceRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QueryEvidenceRequest) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *QueryEvidenceRequest) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+type QueryEvidenceResponse struct {
+	Evidence Evidence `protobuf:"bytes,1,opt,name=evidence,proto3" json:"evidence"`
+}
+
+func (m *QueryEvidenceResponse) Reset()         { *m = QueryEvidenceResponse{} }
+func (m *QueryEvidenceResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryEvidenceResponse) ProtoMessage()    {}
+func (*QueryEvidenceResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_55f34edcfd18d168, []int{7}
+}
+func (m *QueryEvidenceResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEvidenceResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEvidenceResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEvidenceResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEvidenceResponse.Merge(m, src)
+}
+func (m *QueryEvidenceResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEvidenceResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEvidenceResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEvidenceResponse proto.InternalMessageInfo
+
+func (m *QueryEvidenceResponse) GetEvidence() Evidence {
+	if m != nil {
+		return m.Evidence
+	}
+	return Evidence{}
+}
+
+type QueryEvidencesRequest struct {
+	Run        uint64             `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window     uint64             `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Pagination *query.PageRequest `protobuf:"bytes,3,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryEvidencesRequest) Reset()         { *m = QueryEvidencesRequest{} }
+func (m *QueryEvidencesRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryEvidencesRequest) ProtoMessage()    {}
+func (*QueryEvidencesRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_55f34edcfd18d168, []int{8}
+}
+func (m *QueryEvidencesRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEvidencesRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEvidencesRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEvidencesRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEvidencesRequest.Merge(m, src)
+}
+func (m *QueryEvidencesRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEvidencesRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEvidencesRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEvidencesRequest proto.InternalMessageInfo
+
+func (m *QueryEvidencesRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QueryEvidencesRequest) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *QueryEvidencesRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryEvidencesResponse struct {
+	Evidences  []Evidence          `protobuf:"bytes,1,rep,name=evidences,proto3" json:"evidences"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryEvidencesResponse) Reset()         { *m = QueryEvidencesResponse{} }
+func (m *QueryEvidencesResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryEvidencesResponse) ProtoMessage()    {}
+func (*QueryEvidencesResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_55f34edcfd18d168, []int{9}
+}
+func (m *QueryEvidencesResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEvidencesResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEvidencesResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEvidencesResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEvidencesResponse.Merge(m, src)
+}
+func (m *QueryEvidencesResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEvidencesResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEvidencesResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEvidencesResponse proto.InternalMessageInfo
+
+func (m *QueryEvidencesResponse) GetEvidences() []Evidence {
+	if m != nil {
+		return m.Evidences
+	}
+	return nil
+}
+
+func (m *QueryEvidencesResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryAccusationRequest struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Id  uint64 `protobuf:"varint,2,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *QueryAccusationRequest) Reset()         { *m = QueryAccusationRequest{} }
+func (m *QueryAccusationRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryAccusationRequest) ProtoMessage()    {}
+func (*QueryAccusationRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_55f34edcfd18d168, []int{10}
+}
+func (m *QueryAccusationRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAccusationRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAccusationRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAccusationRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAccusationRequest.Merge(m, src)
+}
+func (m *QueryAccusationRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAccusationRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAccusationRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAccusationRequest proto.InternalMessageInfo
+
+func (m *QueryAccusationRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QueryAccusationRequest) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+type QueryAccusationResponse struct {
+	Accusation Accusation `protobuf:"bytes,1,opt,name=accusation,proto3" json:"accusation"`
+}
+
+func (m *QueryAccusationResponse) Reset()         { *m = QueryAccusationResponse{} }
+func (m *QueryAccusationResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryAccusationResponse) ProtoMessage()    {}
+func (*QueryAccusationResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_55f34edcfd18d168, []int{11}
+}
+func (m *QueryAccusationResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAccusationResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAccusationResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAccusationResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAccusationResponse.Merge(m, src)
+}
+func (m *QueryAccusationResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAccusationResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAccusationResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAccusationResponse proto.InternalMessageInfo
+
+func (m *QueryAccusationResponse) GetAccusation() Accusation {
+	if m != nil {
+		return m.Accusation
+	}
+	return Accusation{}
+}
+
+type QueryAccusationsRequest struct {
+	Run         uint64             `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	JudgeWindow uint64             `protobuf:"varint,2,opt,name=judge_window,json=judgeWindow,proto3" json:"judge_window,omitempty"`
+	Pagination  *query.PageRequest `protobuf:"bytes,3,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryAccusationsRequest) Reset()         { *m = QueryAccusationsRequest{} }
+func (m *QueryAccusationsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryAccusationsRequest) ProtoMessage()    {}
+func (*QueryAccusationsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_55f34edcfd18d168, []int{12}
+}
+func (m *QueryAccusationsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAccusationsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAccusationsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAccusationsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAccusationsRequest.Merge(m, src)
+}
+func (m *QueryAccusationsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAccusationsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAccusationsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAccusationsRequest proto.InternalMessageInfo
+
+func (m *QueryAccusationsRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QueryAccusationsRequest) GetJudgeWindow() uint64 {
+	if m != nil {
+		return m.JudgeWindow
+	}
+	return 0
+}
+
+func (m *QueryAccusationsRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryAccusationsResponse struct {
+	Accusations []Accusation        `protobuf:"bytes,1,rep,name=accusations,proto3" json:"accusations"`
+	Pagination  *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryAccusationsResponse) Reset()         { *m = QueryAccusationsResponse{} }
+func (m *QueryAccusationsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryAccusationsResponse) ProtoMessage()    {}
+func (*QueryAccusationsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_55f34edcfd18d168, []int{13}
+}
+func (m *QueryAccusationsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAccusationsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAccusationsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAccusationsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAccusationsResponse.Merge(m, src)
+}
+func (m *QueryAccusationsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAccusationsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAccusationsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAccusationsResponse proto.InternalMessageInfo
+
+func (m *QueryAccusationsResponse) GetAccusations() []Accusation {
+	if m != nil {
+		return m.Accusations
+	}
+	return nil
+}
+
+func (m *QueryAccusationsResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterType((*QueryParamsRequest)(nil), "galahad.rollout.v1.QueryParamsRequest")
 	proto.RegisterType((*QueryParamsResponse)(nil), "galahad.rollout.v1.QueryParamsResponse")
@@ -343,50 +767,75 @@ func init() {
 	proto.RegisterType((*QueryCommitmentResponse)(nil), "galahad.rollout.v1.QueryCommitmentResponse")
 	proto.RegisterType((*QueryCommitmentsRequest)(nil), "galahad.rollout.v1.QueryCommitmentsRequest")
 	proto.RegisterType((*QueryCommitmentsResponse)(nil), "galahad.rollout.v1.QueryCommitmentsResponse")
+	proto.RegisterType((*QueryEvidenceRequest)(nil), "galahad.rollout.v1.QueryEvidenceRequest")
+	proto.RegisterType((*QueryEvidenceResponse)(nil), "galahad.rollout.v1.QueryEvidenceResponse")
+	proto.RegisterType((*QueryEvidencesRequest)(nil), "galahad.rollout.v1.QueryEvidencesRequest")
+	proto.RegisterType((*QueryEvidencesResponse)(nil), "galahad.rollout.v1.QueryEvidencesResponse")
+	proto.RegisterType((*QueryAccusationRequest)(nil), "galahad.rollout.v1.QueryAccusationRequest")
+	proto.RegisterType((*QueryAccusationResponse)(nil), "galahad.rollout.v1.QueryAccusationResponse")
+	proto.RegisterType((*QueryAccusationsRequest)(nil), "galahad.rollout.v1.QueryAccusationsRequest")
+	proto.RegisterType((*QueryAccusationsResponse)(nil), "galahad.rollout.v1.QueryAccusationsResponse")
 }
 
 func init() { proto.RegisterFile("galahad/rollout/v1/query.proto", fileDescriptor_55f34edcfd18d168) }
 
 var fileDescriptor_55f34edcfd18d168 = []byte{
-	// 594 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xa4, 0x54, 0x31, 0x6f, 0x13, 0x3f,
-	0x1c, 0xcd, 0x35, 0x6d, 0xa4, 0xbf, 0xf3, 0x1f, 0x90, 0x89, 0x4a, 0x38, 0x55, 0x47, 0xb8, 0xa1,
-	0xad, 0x0a, 0x3d, 0x2b, 0x61, 0x41, 0x42, 0x0c, 0x24, 0xd0, 0x0e, 0x20, 0x51, 0xc2, 0xc6, 0x12,
-	0x39, 0x89, 0xe5, 0x9e, 0xc8, 0xd9, 0x57, 0xdb, 0x97, 0x50, 0x45, 0x59, 0x58, 0x59, 0x90, 0xf8,
-	0x1c, 0x2c, 0x88, 0x0f, 0xd1, 0x09, 0x55, 0xb0, 0x30, 0x21, 0x94, 0xb0, 0xf1, 0x25, 0x50, 0x6c,
-	0x37, 0x39, 0x74, 0x87, 0x1a, 0xc4, 0x66, 0xff, 0xfc, 0x7e, 0xbf, 0xf7, 0x9e, 0xfd, 0xee, 0x80,
-	0x47, 0xf1, 0x00, 0x1f, 0xe3, 0x3e, 0x12, 0x7c, 0x30, 0xe0, 0x89, 0x42, 0xc3, 0x3a, 0x3a, 0x49,
-	0x88, 0x38, 0x0d, 0x62, 0xc1, 0x15, 0x87, 0xd0, 0x9e, 0x07, 0xf6, 0x3c, 0x18, 0xd6, 0xdd, 0xbd,
-	0x1e, 0x97, 0x11, 0x97, 0xa8, 0x8b, 0x25, 0x31, 0x60, 0x34, 0xac, 0x77, 0x89, 0xc2, 0x75, 0x14,
-	0x63, 0x1a, 0x32, 0xac, 0x42, 0xce, 0x4c, 0xbf, 0x7b, 0xdd, 0x60, 0x3b, 0x7a, 0x87, 0xcc, 0xc6,
-	0x1e, 0xd5, 0x72, 0xa8, 0x2f, 0x58, 0x0c, 0xa2, 0x42, 0x39, 0xe5, 0xa6, 0x73, 0xbe, 0xb2, 0xd5,
-	0x2d, 0xca, 0x39, 0x1d, 0x10, 0x84, 0xe3, 0x10, 0x61, 0xc6, 0xb8, 0xd2, 0x7c, 0x76, 0xaa, 0x5f,
-	0x01, 0xf0, 0xd9, 0x5c, 0xd2, 0x11, 0x16, 0x38, 0x92, 0x6d, 0x72, 0x92, 0x10, 0xa9, 0xfc, 0xa7,
-	0xe0, 0xea, 0x6f, 0x55, 0x19, 0x73, 0x26, 0x09, 0xbc, 0x0b, 0x4a, 0xb1, 0xae, 0x54, 0x9d, 0x9a,
-	0xb3, 0x5b, 0x6e, 0xb8, 0x41, 0xd6, 0x6e, 0x60, 0x7a, 0x9a, 0xeb, 0x67, 0xdf, 0x6e, 0x14, 0xda,
-	0x16, 0xef, 0x0b, 0xb0, 0xa9, 0x07, 0xb6, 0x78, 0x14, 0x85, 0x2a, 0x22, 0x4c, 0x59, 0x2a, 0x78,
-	0x05, 0x14, 0x45, 0xc2, 0xf4, 0xc0, 0xf5, 0xf6, 0x7c, 0x09, 0x37, 0x41, 0x69, 0x14, 0xb2, 0x3e,
-	0x1f, 0x55, 0xd7, 0x74, 0xd1, 0xee, 0x60, 0x00, 0x36, 0xa2, 0x90, 0x11, 0x51, 0x2d, 0xd6, 0x9c,
-	0xdd, 0xff, 0x9a, 0xd5, 0xcf, 0x1f, 0xf7, 0x2b, 0xf6, 0x86, 0x1e, 0xf4, 0xfb, 0x82, 0x48, 0xf9,
-	0x5c, 0x89, 0x90, 0xd1, 0xb6, 0x81, 0xf9, 0x1d, 0x70, 0x2d, 0xc3, 0x69, 0x8d, 0x3c, 0x04, 0xa0,
-	0xb7, 0xa8, 0x5a, 0x33, 0x5e, 0x9e, 0x99, 0x65, 0xaf, 0x35, 0x94, 0xea, 0xf3, 0xdf, 0x38, 0x19,
-	0x06, 0xf9, 0xf7, 0xb6, 0x0e, 0x00, 0x58, 0xc6, 0x40, 0x7b, 0x2b, 0x37, 0xb6, 0x03, 0x6b, 0x6c,
-	0x9e, 0x99, 0xc0, 0x04, 0xcc, 0x66, 0x26, 0x38, 0xc2, 0x94, 0x58, 0x96, 0x76, 0xaa, 0xd3, 0xff,
-	0xe4, 0x80, 0x6a, 0x56, 0x8d, 0x35, 0x7c, 0x00, 0xca, 0x4b, 0xe1, 0xf3, 0xe7, 0x2b, 0xae, 0xec,
-	0x38, 0xdd, 0x08, 0x6f, 0x82, 0xff, 0x15, 0x57, 0x78, 0xd0, 0xa1, 0x82, 0x27, 0xb1, 0xb4, 0x56,
-	0xca, 0xba, 0x76, 0xa8, 0x4b, 0xf0, 0x30, 0xc7, 0xcf, 0xce, 0xa5, 0x7e, 0x8c, 0xce, 0xb4, 0xa1,
-	0xc6, 0xcf, 0x22, 0xd8, 0xd0, 0x86, 0xe0, 0x04, 0x94, 0x4c, 0xaa, 0xe0, 0x76, 0x9e, 0xe4, 0x6c,
-	0x80, 0xdd, 0x9d, 0x4b, 0x71, 0x86, 0xd0, 0xf7, 0x5f, 0x7f, 0xf9, 0xf1, 0x6e, 0x6d, 0x0b, 0xba,
-	0x28, 0xe7, 0xf3, 0x32, 0xe1, 0x85, 0x1f, 0x1c, 0x00, 0x96, 0xd7, 0x02, 0xf7, 0xfe, 0x38, 0x3b,
-	0x93, 0x6e, 0xf7, 0xd6, 0x4a, 0x58, 0xab, 0xe5, 0xb1, 0xd6, 0xf2, 0x08, 0xb6, 0xf2, 0xb4, 0x88,
-	0x84, 0x49, 0x34, 0x16, 0x09, 0x9b, 0x20, 0x13, 0x1c, 0x89, 0xc6, 0x66, 0x31, 0x41, 0xa9, 0x17,
-	0x42, 0x63, 0x1d, 0xfe, 0x09, 0x7c, 0xef, 0x80, 0x72, 0x2a, 0x09, 0x70, 0x15, 0x25, 0x8b, 0xeb,
-	0xbb, 0xbd, 0x1a, 0xd8, 0xea, 0x6e, 0x69, 0xdd, 0xf7, 0xe1, 0xbd, 0x7f, 0xd0, 0xdd, 0x7c, 0x72,
-	0x36, 0xf5, 0x9c, 0xf3, 0xa9, 0xe7, 0x7c, 0x9f, 0x7a, 0xce, 0xdb, 0x99, 0x57, 0x38, 0x9f, 0x79,
-	0x85, 0xaf, 0x33, 0xaf, 0xf0, 0xa2, 0x41, 0x43, 0x75, 0x9c, 0x74, 0x83, 0x1e, 0x8f, 0x2e, 0x08,
-	0xf6, 0x19, 0x51, 0x23, 0x2e, 0x5e, 0x2e, 0x08, 0x5f, 0x2d, 0x28, 0xd5, 0x69, 0x4c, 0x64, 0xb7,
-	0xa4, 0xff, 0x6e, 0x77, 0x7e, 0x05, 0x00, 0x00, 0xff, 0xff, 0xa0, 0x75, 0xbe, 0xc8, 0xb0, 0x05,
-	0x00, 0x00,
+	// 878 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xc4, 0x56, 0x4f, 0x6f, 0xfb, 0x44,
+	0x10, 0xcd, 0xa6, 0xbf, 0x46, 0xcd, 0xa4, 0x42, 0x68, 0x09, 0x25, 0x44, 0x95, 0x69, 0x7d, 0x68,
+	0x4b, 0xa1, 0x5e, 0x25, 0x1c, 0xa8, 0x8a, 0x40, 0x6d, 0x42, 0x5b, 0x10, 0x48, 0x94, 0x70, 0xa8,
+	0xc4, 0x25, 0x72, 0xe2, 0x95, 0x6b, 0x48, 0xbc, 0xae, 0xff, 0xa4, 0x54, 0x51, 0x2e, 0xdc, 0x10,
+	0x17, 0x24, 0x04, 0x47, 0x2e, 0x70, 0x41, 0x88, 0x0b, 0xf0, 0x21, 0x7a, 0x42, 0x15, 0x5c, 0x38,
+	0x21, 0xd4, 0xf2, 0x41, 0x50, 0xd6, 0xeb, 0x3f, 0x89, 0xdd, 0xc4, 0x2d, 0x45, 0xdc, 0xec, 0xf1,
+	0xcc, 0xbe, 0xf7, 0x66, 0x67, 0xdf, 0x1a, 0x24, 0x5d, 0xed, 0xa9, 0x67, 0xaa, 0x46, 0x6c, 0xd6,
+	0xeb, 0x31, 0xcf, 0x25, 0x83, 0x1a, 0x39, 0xf7, 0xa8, 0x7d, 0xa9, 0x58, 0x36, 0x73, 0x19, 0xc6,
+	0xe2, 0xbb, 0x22, 0xbe, 0x2b, 0x83, 0x5a, 0x75, 0xbb, 0xcb, 0x9c, 0x3e, 0x73, 0x48, 0x47, 0x75,
+	0xa8, 0x9f, 0x4c, 0x06, 0xb5, 0x0e, 0x75, 0xd5, 0x1a, 0xb1, 0x54, 0xdd, 0x30, 0x55, 0xd7, 0x60,
+	0xa6, 0x5f, 0x5f, 0x7d, 0xde, 0xcf, 0x6d, 0xf3, 0x37, 0xe2, 0xbf, 0x88, 0x4f, 0x6b, 0x29, 0xd0,
+	0x01, 0x8a, 0x9f, 0x51, 0xd6, 0x99, 0xce, 0xfc, 0xca, 0xf1, 0x93, 0x88, 0xae, 0xea, 0x8c, 0xe9,
+	0x3d, 0x4a, 0x54, 0xcb, 0x20, 0xaa, 0x69, 0x32, 0x97, 0xe3, 0x89, 0x55, 0xe5, 0x32, 0xe0, 0xf7,
+	0xc7, 0x94, 0x4e, 0x54, 0x5b, 0xed, 0x3b, 0x2d, 0x7a, 0xee, 0x51, 0xc7, 0x95, 0xdf, 0x83, 0x67,
+	0x26, 0xa2, 0x8e, 0xc5, 0x4c, 0x87, 0xe2, 0x5d, 0x28, 0x58, 0x3c, 0x52, 0x41, 0x6b, 0x68, 0xab,
+	0x54, 0xaf, 0x2a, 0x49, 0xb9, 0x8a, 0x5f, 0xd3, 0x78, 0x72, 0xf5, 0xe7, 0x0b, 0xb9, 0x96, 0xc8,
+	0x97, 0x6d, 0x58, 0xe1, 0x0b, 0x36, 0x59, 0xbf, 0x6f, 0xb8, 0x7d, 0x6a, 0xba, 0x02, 0x0a, 0x3f,
+	0x0d, 0x0b, 0xb6, 0x67, 0xf2, 0x05, 0x9f, 0xb4, 0xc6, 0x8f, 0x78, 0x05, 0x0a, 0x17, 0x86, 0xa9,
+	0xb1, 0x8b, 0x4a, 0x9e, 0x07, 0xc5, 0x1b, 0x56, 0x60, 0xb1, 0x6f, 0x98, 0xd4, 0xae, 0x2c, 0xac,
+	0xa1, 0xad, 0x62, 0xa3, 0xf2, 0xdb, 0x2f, 0x3b, 0x65, 0xd1, 0xa1, 0x03, 0x4d, 0xb3, 0xa9, 0xe3,
+	0x7c, 0xe0, 0xda, 0x86, 0xa9, 0xb7, 0xfc, 0x34, 0xb9, 0x0d, 0xcf, 0x25, 0x30, 0x85, 0x90, 0x37,
+	0x01, 0xba, 0x61, 0x54, 0x88, 0x91, 0xd2, 0xc4, 0x44, 0xb5, 0x42, 0x50, 0xac, 0x4e, 0xfe, 0x1c,
+	0x25, 0x10, 0x9c, 0xfb, 0xcb, 0x3a, 0x02, 0x88, 0xc6, 0x80, 0x6b, 0x2b, 0xd5, 0x37, 0x14, 0x21,
+	0x6c, 0x3c, 0x33, 0x8a, 0x3f, 0x60, 0x62, 0x66, 0x94, 0x13, 0x55, 0xa7, 0x02, 0xa5, 0x15, 0xab,
+	0x94, 0x7f, 0x45, 0x50, 0x49, 0xb2, 0x11, 0x82, 0x8f, 0xa0, 0x14, 0x11, 0x1f, 0x6f, 0xdf, 0x42,
+	0x66, 0xc5, 0xf1, 0x42, 0xbc, 0x0e, 0xcb, 0x2e, 0x73, 0xd5, 0x5e, 0x5b, 0xb7, 0x99, 0x67, 0x39,
+	0x42, 0x4a, 0x89, 0xc7, 0x8e, 0x79, 0x08, 0x1f, 0xa7, 0xe8, 0xd9, 0x9c, 0xab, 0xc7, 0xe7, 0x39,
+	0x21, 0xc8, 0x82, 0x32, 0xd7, 0x73, 0x38, 0x30, 0x34, 0x6a, 0x76, 0xe9, 0x7f, 0x3f, 0x31, 0xa7,
+	0xf0, 0xec, 0x14, 0xa2, 0x68, 0xdf, 0x1b, 0xb0, 0x44, 0x45, 0x4c, 0x4c, 0xcb, 0x6a, 0x5a, 0xef,
+	0x82, 0x3a, 0xd1, 0xb9, 0xb0, 0x46, 0xfe, 0x0c, 0x4d, 0xad, 0xfc, 0x3f, 0xce, 0xc9, 0xb7, 0x48,
+	0x9c, 0xc5, 0x18, 0x17, 0x21, 0x73, 0x1f, 0x8a, 0x01, 0xe5, 0x60, 0x46, 0xb2, 0xe8, 0x8c, 0x8a,
+	0xa6, 0x36, 0x3f, 0xff, 0xf0, 0xcd, 0xdf, 0x13, 0x24, 0x0f, 0xba, 0x5d, 0xcf, 0xe1, 0xa1, 0xbb,
+	0x3b, 0xf6, 0x14, 0xe4, 0x0d, 0x4d, 0x74, 0x2b, 0x6f, 0x68, 0xe1, 0xc1, 0x8f, 0xd7, 0x46, 0x07,
+	0x5f, 0x0d, 0xa3, 0xb3, 0x0e, 0x7e, 0x54, 0x1b, 0x1c, 0xfc, 0xa8, 0x4e, 0xfe, 0x1a, 0x25, 0x10,
+	0x66, 0x6c, 0xe8, 0x3a, 0x2c, 0x7f, 0xe4, 0x69, 0x3a, 0x6d, 0x4f, 0x6c, 0x6b, 0x89, 0xc7, 0x4e,
+	0x1f, 0x77, 0x6f, 0x7f, 0x08, 0x3c, 0x60, 0x82, 0x58, 0xe4, 0x01, 0x91, 0x86, 0x99, 0x1e, 0x90,
+	0x10, 0x1f, 0x2f, 0x7c, 0xb4, 0x3d, 0xae, 0x7f, 0x55, 0x84, 0x45, 0xce, 0x16, 0x8f, 0xa0, 0xe0,
+	0x5f, 0x1b, 0x78, 0x23, 0x8d, 0x4f, 0xf2, 0x86, 0xaa, 0x6e, 0xce, 0xcd, 0xf3, 0x01, 0x65, 0xf9,
+	0xd3, 0xdf, 0xff, 0xfe, 0x32, 0xbf, 0x8a, 0xab, 0x24, 0xe5, 0xfe, 0xf4, 0x6f, 0x27, 0xfc, 0x13,
+	0x02, 0x88, 0x7c, 0x0f, 0x6f, 0xdf, 0xb9, 0x76, 0xe2, 0xfa, 0xaa, 0xbe, 0x94, 0x29, 0x57, 0x70,
+	0x79, 0x87, 0x73, 0x39, 0xc4, 0xcd, 0x34, 0x2e, 0xb6, 0x67, 0x3a, 0x64, 0x68, 0x7b, 0xe6, 0x88,
+	0xf8, 0x83, 0xe2, 0x90, 0xa1, 0xff, 0x30, 0x22, 0x31, 0x0b, 0x26, 0x43, 0xee, 0x55, 0x23, 0xfc,
+	0x23, 0x82, 0x52, 0xcc, 0xea, 0x71, 0x16, 0x26, 0x61, 0xfb, 0x5e, 0xce, 0x96, 0x2c, 0x78, 0x37,
+	0x39, 0xef, 0xd7, 0xf1, 0x6b, 0xff, 0x82, 0x37, 0xfe, 0x1e, 0xc1, 0x52, 0x60, 0x1c, 0x78, 0xeb,
+	0x4e, 0xfc, 0x29, 0xb7, 0xaf, 0xbe, 0x98, 0x21, 0x53, 0xd0, 0x7c, 0x8b, 0xd3, 0x6c, 0xe0, 0xfd,
+	0xfb, 0xd2, 0x0c, 0xfc, 0x2b, 0xec, 0xed, 0x77, 0x08, 0x8a, 0xa1, 0x3d, 0xe2, 0xf9, 0x14, 0xc2,
+	0xbe, 0x6e, 0x67, 0x49, 0x15, 0x74, 0xf7, 0x39, 0xdd, 0x3d, 0xbc, 0xfb, 0x50, 0xba, 0xf8, 0x1b,
+	0x04, 0x10, 0x9d, 0xd5, 0x19, 0x73, 0x9b, 0x70, 0xd1, 0x19, 0x73, 0x9b, 0x74, 0x4d, 0xf9, 0x55,
+	0xce, 0xb4, 0x86, 0xc9, 0x1c, 0xa6, 0x31, 0x97, 0x20, 0x43, 0x43, 0x1b, 0xe1, 0x9f, 0x11, 0x94,
+	0x62, 0x56, 0x84, 0xb3, 0xa0, 0x66, 0x98, 0xd1, 0x14, 0x77, 0x93, 0xdf, 0xe6, 0x1c, 0x9b, 0xf8,
+	0x20, 0x6b, 0x37, 0xe3, 0x9e, 0x3c, 0x41, 0xbd, 0xf1, 0xee, 0xd5, 0x8d, 0x84, 0xae, 0x6f, 0x24,
+	0xf4, 0xd7, 0x8d, 0x84, 0xbe, 0xb8, 0x95, 0x72, 0xd7, 0xb7, 0x52, 0xee, 0x8f, 0x5b, 0x29, 0xf7,
+	0x61, 0x5d, 0x37, 0xdc, 0x33, 0xaf, 0xa3, 0x74, 0x59, 0x3f, 0x80, 0xd9, 0x31, 0xa9, 0x7b, 0xc1,
+	0xec, 0x8f, 0x43, 0xd8, 0x4f, 0x42, 0x60, 0xf7, 0xd2, 0xa2, 0x4e, 0xa7, 0xc0, 0x7f, 0xb4, 0x5f,
+	0xf9, 0x27, 0x00, 0x00, 0xff, 0xff, 0xb4, 0x33, 0x06, 0xf7, 0x3b, 0x0c, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -405,6 +854,14 @@ type QueryClient interface {
 	Commitment(ctx context.Context, in *QueryCommitmentRequest, opts ...grpc.CallOption) (*QueryCommitmentResponse, error)
 	// Commitments lists a window's commitments, by miner address.
 	Commitments(ctx context.Context, in *QueryCommitmentsRequest, opts ...grpc.CallOption) (*QueryCommitmentsResponse, error)
+	// Evidence is what was proven against a miner in a window.
+	Evidence(ctx context.Context, in *QueryEvidenceRequest, opts ...grpc.CallOption) (*QueryEvidenceResponse, error)
+	// Evidences lists what was proven in a window, by miner address.
+	Evidences(ctx context.Context, in *QueryEvidencesRequest, opts ...grpc.CallOption) (*QueryEvidencesResponse, error)
+	// Accusation is one accusation of a run.
+	Accusation(ctx context.Context, in *QueryAccusationRequest, opts ...grpc.CallOption) (*QueryAccusationResponse, error)
+	// Accusations lists the accusations that a window judges, by id.
+	Accusations(ctx context.Context, in *QueryAccusationsRequest, opts ...grpc.CallOption) (*QueryAccusationsResponse, error)
 }
 
 type queryClient struct {
@@ -442,12 +899,56 @@ func (c *queryClient) Commitments(ctx context.Context, in *QueryCommitmentsReque
 	return out, nil
 }
 
+func (c *queryClient) Evidence(ctx context.Context, in *QueryEvidenceRequest, opts ...grpc.CallOption) (*QueryEvidenceResponse, error) {
+	out := new(QueryEvidenceResponse)
+	err := c.cc.Invoke(ctx, "/galahad.rollout.v1.Query/Evidence", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Evidences(ctx context.Context, in *QueryEvidencesRequest, opts ...grpc.CallOption) (*QueryEvidencesResponse, error) {
+	out := new(QueryEvidencesResponse)
+	err := c.cc.Invoke(ctx, "/galahad.rollout.v1.Query/Evidences", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Accusation(ctx context.Context, in *QueryAccusationRequest, opts ...grpc.CallOption) (*QueryAccusationResponse, error) {
+	out := new(QueryAccusationResponse)
+	err := c.cc.Invoke(ctx, "/galahad.rollout.v1.Query/Accusation", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Accusations(ctx context.Context, in *QueryAccusationsRequest, opts ...grpc.CallOption) (*QueryAccusationsResponse, error) {
+	out := new(QueryAccusationsResponse)
+	err := c.cc.Invoke(ctx, "/galahad.rollout.v1.Query/Accusations", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	Params(context.Context, *QueryParamsRequest) (*QueryParamsResponse, error)
 	Commitment(context.Context, *QueryCommitmentRequest) (*QueryCommitmentResponse, error)
 	// Commitments lists a window's commitments, by miner address.
 	Commitments(context.Context, *QueryCommitmentsRequest) (*QueryCommitmentsResponse, error)
+	// Evidence is what was proven against a miner in a window.
+	Evidence(context.Context, *QueryEvidenceRequest) (*QueryEvidenceResponse, error)
+	// Evidences lists what was proven in a window, by miner address.
+	Evidences(context.Context, *QueryEvidencesRequest) (*QueryEvidencesResponse, error)
+	// Accusation is one accusation of a run.
+	Accusation(context.Context, *QueryAccusationRequest) (*QueryAccusationResponse, error)
+	// Accusations lists the accusations that a window judges, by id.
+	Accusations(context.Context, *QueryAccusationsRequest) (*QueryAccusationsResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -462,6 +963,18 @@ func (*UnimplementedQueryServer) Commitment(ctx context.Context, req *QueryCommi
 }
 func (*UnimplementedQueryServer) Commitments(ctx context.Context, req *QueryCommitmentsRequest) (*QueryCommitmentsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Commitments not implemented")
+}
+func (*UnimplementedQueryServer) Evidence(ctx context.Context, req *QueryEvidenceRequest) (*QueryEvidenceResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Evidence not implemented")
+}
+func (*UnimplementedQueryServer) Evidences(ctx context.Context, req *QueryEvidencesRequest) (*QueryEvidencesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Evidences not implemented")
+}
+func (*UnimplementedQueryServer) Accusation(ctx context.Context, req *QueryAccusationRequest) (*QueryAccusationResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Accusation not implemented")
+}
+func (*UnimplementedQueryServer) Accusations(ctx context.Context, req *QueryAccusationsRequest) (*QueryAccusationsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Accusations not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -522,6 +1035,78 @@ func _Query_Commitments_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Evidence_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryEvidenceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Evidence(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.rollout.v1.Query/Evidence",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Evidence(ctx, req.(*QueryEvidenceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Evidences_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryEvidencesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Evidences(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.rollout.v1.Query/Evidences",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Evidences(ctx, req.(*QueryEvidencesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Accusation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryAccusationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Accusation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.rollout.v1.Query/Accusation",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Accusation(ctx, req.(*QueryAccusationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Accusations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryAccusationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Accusations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.rollout.v1.Query/Accusations",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Accusations(ctx, req.(*QueryAccusationsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "galahad.rollout.v1.Query",
@@ -538,6 +1123,22 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Commitments",
 			Handler:    _Query_Commitments_Handler,
+		},
+		{
+			MethodName: "Evidence",
+			Handler:    _Query_Evidence_Handler,
+		},
+		{
+			MethodName: "Evidences",
+			Handler:    _Query_Evidences_Handler,
+		},
+		{
+			MethodName: "Accusation",
+			Handler:    _Query_Accusation_Handler,
+		},
+		{
+			MethodName: "Accusations",
+			Handler:    _Query_Accusations_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -772,6 +1373,333 @@ func (m *QueryCommitmentsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryEvidenceRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEvidenceRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEvidenceRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Window != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEvidenceResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEvidenceResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEvidenceResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Evidence.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEvidencesRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEvidencesRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEvidencesRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Window != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEvidencesResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEvidencesResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEvidencesResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Evidences) > 0 {
+		for iNdEx := len(m.Evidences) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Evidences[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAccusationRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAccusationRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAccusationRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Id != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAccusationResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAccusationResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAccusationResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Accusation.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAccusationsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAccusationsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAccusationsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.JudgeWindow != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.JudgeWindow))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAccusationsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAccusationsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAccusationsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Accusations) > 0 {
+		for iNdEx := len(m.Accusations) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Accusations[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintQuery(dAtA []byte, offset int, v uint64) int {
 	offset -= sovQuery(v)
 	base := offset
@@ -866,6 +1794,138 @@ func (m *QueryCommitmentsResponse) Size() (n int) {
 	}
 	if m.TotalGroups != 0 {
 		n += 1 + sovQuery(uint64(m.TotalGroups))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryEvidenceRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovQuery(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryEvidenceResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Evidence.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryEvidencesRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovQuery(uint64(m.Window))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryEvidencesResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Evidences) > 0 {
+		for _, e := range m.Evidences {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryAccusationRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.Id != 0 {
+		n += 1 + sovQuery(uint64(m.Id))
+	}
+	return n
+}
+
+func (m *QueryAccusationResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Accusation.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryAccusationsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.JudgeWindow != 0 {
+		n += 1 + sovQuery(uint64(m.JudgeWindow))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryAccusationsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Accusations) > 0 {
+		for _, e := range m.Accusations {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
 	}
 	if m.Pagination != nil {
 		l = m.Pagination.Size()
@@ -1423,6 +2483,868 @@ func (m *QueryCommitmentsResponse) Unmarshal(dAtA []byte) error {
 				}
 			}
 		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEvidenceRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEvidenceRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEvidenceRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEvidenceResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEvidenceResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEvidenceResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Evidence", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Evidence.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEvidencesRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEvidencesRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEvidencesRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEvidencesResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEvidencesResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEvidencesResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Evidences", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Evidences = append(m.Evidences, Evidence{})
+			if err := m.Evidences[len(m.Evidences)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAccusationRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAccusationRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAccusationRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAccusationResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAccusationResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAccusationResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Accusation", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Accusation.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAccusationsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAccusationsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAccusationsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JudgeWindow", wireType)
+			}
+			m.JudgeWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.JudgeWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAccusationsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAccusationsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAccusationsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Accusations", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Accusations = append(m.Accusations, Accusation{})
+			if err := m.Accusations[len(m.Accusations)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
 			}

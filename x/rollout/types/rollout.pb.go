@@ -4,6 +4,7 @@
 package types
 
 import (
+	cosmossdk_io_math "cosmossdk.io/math"
 	fmt "fmt"
 	_ "github.com/cosmos/cosmos-proto"
 	_ "github.com/cosmos/cosmos-sdk/types/tx/amino"
@@ -25,6 +26,45 @@ var _ = math.Inf
 // proto package needs to be updated.
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
+// AccusationStatus says what became of an accusation.
+type AccusationStatus int32
+
+const (
+	AccusationStatus_ACCUSATION_STATUS_UNSPECIFIED AccusationStatus = 0
+	// ACCUSATION_STATUS_PENDING waits for the graders of its judge window.
+	AccusationStatus_ACCUSATION_STATUS_PENDING AccusationStatus = 1
+	// ACCUSATION_STATUS_CONFIRMED was held by the graders; the deposit went back.
+	AccusationStatus_ACCUSATION_STATUS_CONFIRMED AccusationStatus = 2
+	// ACCUSATION_STATUS_REFUTED was not held by them; the deposit was burned.
+	AccusationStatus_ACCUSATION_STATUS_REFUTED AccusationStatus = 3
+	// ACCUSATION_STATUS_RETURNED was never judged; the deposit went back.
+	AccusationStatus_ACCUSATION_STATUS_RETURNED AccusationStatus = 4
+)
+
+var AccusationStatus_name = map[int32]string{
+	0: "ACCUSATION_STATUS_UNSPECIFIED",
+	1: "ACCUSATION_STATUS_PENDING",
+	2: "ACCUSATION_STATUS_CONFIRMED",
+	3: "ACCUSATION_STATUS_REFUTED",
+	4: "ACCUSATION_STATUS_RETURNED",
+}
+
+var AccusationStatus_value = map[string]int32{
+	"ACCUSATION_STATUS_UNSPECIFIED": 0,
+	"ACCUSATION_STATUS_PENDING":     1,
+	"ACCUSATION_STATUS_CONFIRMED":   2,
+	"ACCUSATION_STATUS_REFUTED":     3,
+	"ACCUSATION_STATUS_RETURNED":    4,
+}
+
+func (x AccusationStatus) String() string {
+	return proto.EnumName(AccusationStatus_name, int32(x))
+}
+
+func (AccusationStatus) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_cf7723d9b0650e5e, []int{0}
+}
+
 // Params of the rollout module.
 type Params struct {
 	// max_locator_length is the longest batch locator, in bytes.
@@ -33,6 +73,18 @@ type Params struct {
 	GasPerGroup uint64 `protobuf:"varint,2,opt,name=gas_per_group,json=gasPerGroup,proto3" json:"gas_per_group,omitempty"`
 	// gas_per_commit is charged for every commitment and replacement.
 	GasPerCommit uint64 `protobuf:"varint,3,opt,name=gas_per_commit,json=gasPerCommit,proto3" json:"gas_per_commit,omitempty"`
+	// gas_per_evidence is charged for every piece of evidence, before anything is looked up.
+	GasPerEvidence uint64 `protobuf:"varint,4,opt,name=gas_per_evidence,json=gasPerEvidence,proto3" json:"gas_per_evidence,omitempty"`
+	// gas_per_evidence_byte is charged for each byte of the leaf and of its Merkle path, before they are hashed.
+	GasPerEvidenceByte uint64 `protobuf:"varint,5,opt,name=gas_per_evidence_byte,json=gasPerEvidenceByte,proto3" json:"gas_per_evidence_byte,omitempty"`
+	// gas_per_tokenizer_byte is charged for each byte of the run's tokenizer, before it is parsed.
+	GasPerTokenizerByte uint64 `protobuf:"varint,6,opt,name=gas_per_tokenizer_byte,json=gasPerTokenizerByte,proto3" json:"gas_per_tokenizer_byte,omitempty"`
+	// gas_per_assignment is charged before the problem and the prompt of a leaf's group are derived.
+	GasPerAssignment uint64 `protobuf:"varint,7,opt,name=gas_per_assignment,json=gasPerAssignment,proto3" json:"gas_per_assignment,omitempty"`
+	// accuse_deposit is what an accusation costs, in agal, if graders do not confirm it.
+	AccuseDeposit cosmossdk_io_math.Int `protobuf:"bytes,8,opt,name=accuse_deposit,json=accuseDeposit,proto3,customtype=cosmossdk.io/math.Int" json:"accuse_deposit"`
+	// max_accusations is the most accusations that one window judges.
+	MaxAccusations uint32 `protobuf:"varint,9,opt,name=max_accusations,json=maxAccusations,proto3" json:"max_accusations,omitempty"`
 }
 
 func (m *Params) Reset()         { *m = Params{} }
@@ -85,6 +137,41 @@ func (m *Params) GetGasPerGroup() uint64 {
 func (m *Params) GetGasPerCommit() uint64 {
 	if m != nil {
 		return m.GasPerCommit
+	}
+	return 0
+}
+
+func (m *Params) GetGasPerEvidence() uint64 {
+	if m != nil {
+		return m.GasPerEvidence
+	}
+	return 0
+}
+
+func (m *Params) GetGasPerEvidenceByte() uint64 {
+	if m != nil {
+		return m.GasPerEvidenceByte
+	}
+	return 0
+}
+
+func (m *Params) GetGasPerTokenizerByte() uint64 {
+	if m != nil {
+		return m.GasPerTokenizerByte
+	}
+	return 0
+}
+
+func (m *Params) GetGasPerAssignment() uint64 {
+	if m != nil {
+		return m.GasPerAssignment
+	}
+	return 0
+}
+
+func (m *Params) GetMaxAccusations() uint32 {
+	if m != nil {
+		return m.MaxAccusations
 	}
 	return 0
 }
@@ -210,44 +297,363 @@ func (m *Commitment) GetHeight() int64 {
 	return 0
 }
 
+// MerkleProof is the path of a leaf to the root of its batch (cometbft's crypto/merkle).
+type MerkleProof struct {
+	// total is the number of leaves of the batch, groups*K.
+	Total uint64 `protobuf:"varint,1,opt,name=total,proto3" json:"total,omitempty"`
+	// index is the leaf's place, group*K + index.
+	Index uint64 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	// leaf_hash is SHA-256(0x00 || leaf).
+	LeafHash []byte `protobuf:"bytes,3,opt,name=leaf_hash,json=leafHash,proto3" json:"leaf_hash,omitempty"`
+	// aunts are the sibling hashes, from the leaf's upward.
+	Aunts [][]byte `protobuf:"bytes,4,rep,name=aunts,proto3" json:"aunts,omitempty"`
+}
+
+func (m *MerkleProof) Reset()         { *m = MerkleProof{} }
+func (m *MerkleProof) String() string { return proto.CompactTextString(m) }
+func (*MerkleProof) ProtoMessage()    {}
+func (*MerkleProof) Descriptor() ([]byte, []int) {
+	return fileDescriptor_cf7723d9b0650e5e, []int{2}
+}
+func (m *MerkleProof) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MerkleProof) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MerkleProof.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MerkleProof) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MerkleProof.Merge(m, src)
+}
+func (m *MerkleProof) XXX_Size() int {
+	return m.Size()
+}
+func (m *MerkleProof) XXX_DiscardUnknown() {
+	xxx_messageInfo_MerkleProof.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MerkleProof proto.InternalMessageInfo
+
+func (m *MerkleProof) GetTotal() uint64 {
+	if m != nil {
+		return m.Total
+	}
+	return 0
+}
+
+func (m *MerkleProof) GetIndex() uint64 {
+	if m != nil {
+		return m.Index
+	}
+	return 0
+}
+
+func (m *MerkleProof) GetLeafHash() []byte {
+	if m != nil {
+		return m.LeafHash
+	}
+	return nil
+}
+
+func (m *MerkleProof) GetAunts() [][]byte {
+	if m != nil {
+		return m.Aunts
+	}
+	return nil
+}
+
+// Evidence is a failure of a miner's batch that the chain has proven itself. There is one at most for each miner of a
+// window.
+type Evidence struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miner  string `protobuf:"bytes,3,opt,name=miner,proto3" json:"miner,omitempty"`
+	// code is the number of the verdict code, as in galahad.settlement.v1.VerdictCode.
+	Code uint32 `protobuf:"varint,4,opt,name=code,proto3" json:"code,omitempty"`
+	// leaf is the leaf that fails.
+	Leaf      uint64 `protobuf:"varint,5,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	Submitter string `protobuf:"bytes,6,opt,name=submitter,proto3" json:"submitter,omitempty"`
+	Height    int64  `protobuf:"varint,7,opt,name=height,proto3" json:"height,omitempty"`
+	// burned is the bond, in agal, that the evidence cost the miner.
+	Burned cosmossdk_io_math.Int `protobuf:"bytes,8,opt,name=burned,proto3,customtype=cosmossdk.io/math.Int" json:"burned"`
+}
+
+func (m *Evidence) Reset()         { *m = Evidence{} }
+func (m *Evidence) String() string { return proto.CompactTextString(m) }
+func (*Evidence) ProtoMessage()    {}
+func (*Evidence) Descriptor() ([]byte, []int) {
+	return fileDescriptor_cf7723d9b0650e5e, []int{3}
+}
+func (m *Evidence) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Evidence) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Evidence.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Evidence) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Evidence.Merge(m, src)
+}
+func (m *Evidence) XXX_Size() int {
+	return m.Size()
+}
+func (m *Evidence) XXX_DiscardUnknown() {
+	xxx_messageInfo_Evidence.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Evidence proto.InternalMessageInfo
+
+func (m *Evidence) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *Evidence) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *Evidence) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *Evidence) GetCode() uint32 {
+	if m != nil {
+		return m.Code
+	}
+	return 0
+}
+
+func (m *Evidence) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+func (m *Evidence) GetSubmitter() string {
+	if m != nil {
+		return m.Submitter
+	}
+	return ""
+}
+
+func (m *Evidence) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
+// Accusation says that a leaf fails a check which needs the model. It joins the mandatory set of its judge window.
+type Accusation struct {
+	// id numbers the accusations of all runs.
+	Id  uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	Run uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	// window, miner and leaf are what is accused.
+	Window  uint64 `protobuf:"varint,3,opt,name=window,proto3" json:"window,omitempty"`
+	Miner   string `protobuf:"bytes,4,opt,name=miner,proto3" json:"miner,omitempty"`
+	Leaf    uint64 `protobuf:"varint,5,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	Accuser string `protobuf:"bytes,6,opt,name=accuser,proto3" json:"accuser,omitempty"`
+	// deposit in agal, held by the module while the accusation is pending.
+	Deposit cosmossdk_io_math.Int `protobuf:"bytes,7,opt,name=deposit,proto3,customtype=cosmossdk.io/math.Int" json:"deposit"`
+	// judge_window is the window whose graders judge it.
+	JudgeWindow uint64           `protobuf:"varint,8,opt,name=judge_window,json=judgeWindow,proto3" json:"judge_window,omitempty"`
+	Status      AccusationStatus `protobuf:"varint,9,opt,name=status,proto3,enum=galahad.rollout.v1.AccusationStatus" json:"status,omitempty"`
+	Height      int64            `protobuf:"varint,10,opt,name=height,proto3" json:"height,omitempty"`
+}
+
+func (m *Accusation) Reset()         { *m = Accusation{} }
+func (m *Accusation) String() string { return proto.CompactTextString(m) }
+func (*Accusation) ProtoMessage()    {}
+func (*Accusation) Descriptor() ([]byte, []int) {
+	return fileDescriptor_cf7723d9b0650e5e, []int{4}
+}
+func (m *Accusation) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Accusation) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Accusation.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Accusation) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Accusation.Merge(m, src)
+}
+func (m *Accusation) XXX_Size() int {
+	return m.Size()
+}
+func (m *Accusation) XXX_DiscardUnknown() {
+	xxx_messageInfo_Accusation.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Accusation proto.InternalMessageInfo
+
+func (m *Accusation) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *Accusation) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *Accusation) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *Accusation) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *Accusation) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+func (m *Accusation) GetAccuser() string {
+	if m != nil {
+		return m.Accuser
+	}
+	return ""
+}
+
+func (m *Accusation) GetJudgeWindow() uint64 {
+	if m != nil {
+		return m.JudgeWindow
+	}
+	return 0
+}
+
+func (m *Accusation) GetStatus() AccusationStatus {
+	if m != nil {
+		return m.Status
+	}
+	return AccusationStatus_ACCUSATION_STATUS_UNSPECIFIED
+}
+
+func (m *Accusation) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
 func init() {
+	proto.RegisterEnum("galahad.rollout.v1.AccusationStatus", AccusationStatus_name, AccusationStatus_value)
 	proto.RegisterType((*Params)(nil), "galahad.rollout.v1.Params")
 	proto.RegisterType((*Commitment)(nil), "galahad.rollout.v1.Commitment")
+	proto.RegisterType((*MerkleProof)(nil), "galahad.rollout.v1.MerkleProof")
+	proto.RegisterType((*Evidence)(nil), "galahad.rollout.v1.Evidence")
+	proto.RegisterType((*Accusation)(nil), "galahad.rollout.v1.Accusation")
 }
 
 func init() { proto.RegisterFile("galahad/rollout/v1/rollout.proto", fileDescriptor_cf7723d9b0650e5e) }
 
 var fileDescriptor_cf7723d9b0650e5e = []byte{
-	// 462 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x64, 0x92, 0xcf, 0x8e, 0xd3, 0x3c,
-	0x14, 0xc5, 0xeb, 0xe9, 0x9f, 0xf9, 0xc6, 0xdf, 0x0c, 0x6a, 0xad, 0x0a, 0x99, 0x59, 0x84, 0x52,
-	0xb1, 0xa8, 0x80, 0x36, 0x1a, 0xd8, 0xb1, 0x63, 0x40, 0x62, 0xd3, 0xc5, 0x28, 0xec, 0xd8, 0x44,
-	0x6e, 0x62, 0x9c, 0x68, 0x62, 0xdf, 0xc8, 0x76, 0xa7, 0x9d, 0x57, 0x60, 0xc5, 0x23, 0x20, 0xf1,
-	0x02, 0x2c, 0x10, 0xcf, 0xc0, 0x72, 0xc4, 0x8a, 0x25, 0x6a, 0x17, 0xf0, 0x18, 0x28, 0xb6, 0x03,
-	0x48, 0x6c, 0xa2, 0x7b, 0xce, 0xfd, 0x29, 0x39, 0x3e, 0x0e, 0x9e, 0x08, 0x56, 0xb1, 0x82, 0xe5,
-	0xb1, 0x86, 0xaa, 0x82, 0xb5, 0x8d, 0xaf, 0xce, 0xda, 0x71, 0x51, 0x6b, 0xb0, 0x40, 0x48, 0x20,
-	0x16, 0xad, 0x7d, 0x75, 0x76, 0x3a, 0x62, 0xb2, 0x54, 0x10, 0xbb, 0xa7, 0xc7, 0x4e, 0xef, 0x64,
-	0x60, 0x24, 0x98, 0xd4, 0xa9, 0xd8, 0x8b, 0xb0, 0x1a, 0x0b, 0x10, 0xe0, 0xfd, 0x66, 0xf2, 0xee,
-	0xf4, 0x03, 0xc2, 0x83, 0x0b, 0xa6, 0x99, 0x34, 0xe4, 0x11, 0x26, 0x92, 0x6d, 0xd3, 0x0a, 0x32,
-	0x66, 0x41, 0xa7, 0x15, 0x57, 0xc2, 0x16, 0x14, 0x4d, 0xd0, 0xec, 0x24, 0x19, 0x4a, 0xb6, 0x5d,
-	0xfa, 0xc5, 0xd2, 0xf9, 0x64, 0x8a, 0x4f, 0x04, 0x33, 0x69, 0xcd, 0x75, 0x2a, 0x34, 0xac, 0x6b,
-	0x7a, 0x30, 0x41, 0xb3, 0x5e, 0xf2, 0xbf, 0x60, 0xe6, 0x82, 0xeb, 0x97, 0x8d, 0x45, 0xee, 0xe3,
-	0x5b, 0x2d, 0x93, 0x81, 0x94, 0xa5, 0xa5, 0x5d, 0x07, 0x1d, 0x7b, 0xe8, 0xb9, 0xf3, 0x9e, 0xde,
-	0xfb, 0xf9, 0xfe, 0x2e, 0x7a, 0xfb, 0xe3, 0xe3, 0x03, 0xda, 0xb6, 0xb0, 0xfd, 0xdd, 0x83, 0x8f,
-	0x36, 0xfd, 0x7c, 0x80, 0xb1, 0xa7, 0x25, 0x57, 0x96, 0x0c, 0x71, 0x57, 0xaf, 0x95, 0x8b, 0xd6,
-	0x4b, 0x9a, 0x91, 0xdc, 0xc6, 0x83, 0x4d, 0xa9, 0x72, 0xd8, 0x84, 0x18, 0x41, 0x91, 0x05, 0xee,
-	0xcb, 0x52, 0x71, 0xed, 0x3e, 0x7c, 0x74, 0x4e, 0xbf, 0x7e, 0x9a, 0x8f, 0x43, 0x2b, 0xcf, 0xf2,
-	0x5c, 0x73, 0x63, 0x5e, 0x59, 0x5d, 0x2a, 0x91, 0x78, 0x8c, 0x3c, 0xc4, 0xa3, 0xac, 0xe0, 0xd9,
-	0x65, 0x0d, 0xa5, 0xb2, 0x69, 0x5e, 0x0a, 0x6e, 0x2c, 0xed, 0x4d, 0xd0, 0xec, 0x38, 0x19, 0xfe,
-	0x59, 0xbc, 0x70, 0x3e, 0x99, 0x63, 0x92, 0x81, 0x7a, 0x03, 0x5a, 0x32, 0x95, 0xf1, 0x96, 0xee,
-	0x3b, 0x7a, 0xf4, 0xd7, 0x26, 0xe0, 0x04, 0xf7, 0x34, 0x80, 0xa5, 0x03, 0x07, 0xb8, 0xb9, 0xc9,
-	0xed, 0xda, 0x33, 0xf4, 0xd0, 0xf5, 0x1c, 0x14, 0x19, 0xe3, 0xfe, 0xea, 0xda, 0x72, 0x43, 0xff,
-	0x73, 0xc7, 0xf1, 0x82, 0x50, 0x7c, 0x18, 0x6e, 0x87, 0x1e, 0x35, 0xe7, 0x49, 0x5a, 0xd9, 0xbc,
-	0xa7, 0xe0, 0xa5, 0x28, 0x2c, 0xc5, 0x13, 0x34, 0xeb, 0x26, 0x41, 0x9d, 0x2f, 0xbf, 0xec, 0x22,
-	0x74, 0xb3, 0x8b, 0xd0, 0xf7, 0x5d, 0x84, 0xde, 0xed, 0xa3, 0xce, 0xcd, 0x3e, 0xea, 0x7c, 0xdb,
-	0x47, 0x9d, 0xd7, 0x8f, 0x45, 0x69, 0x8b, 0xf5, 0x6a, 0x91, 0x81, 0x8c, 0x43, 0xef, 0x73, 0xc5,
-	0xed, 0x06, 0xf4, 0x65, 0xfc, 0xef, 0x3d, 0xd8, 0xeb, 0x9a, 0x9b, 0xd5, 0xc0, 0xfd, 0x33, 0x4f,
-	0x7e, 0x05, 0x00, 0x00, 0xff, 0xff, 0x54, 0x54, 0x5c, 0xdc, 0xaf, 0x02, 0x00, 0x00,
+	// 943 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x55, 0xcd, 0x6e, 0xdb, 0x46,
+	0x17, 0x35, 0x25, 0x59, 0xb2, 0xae, 0x65, 0x7d, 0xf4, 0x7c, 0x4e, 0xc0, 0x38, 0x88, 0x2c, 0x0b,
+	0x01, 0x2a, 0x24, 0xb1, 0x04, 0x3b, 0x40, 0x17, 0x45, 0x37, 0xb2, 0x24, 0xa7, 0x02, 0x1c, 0xc5,
+	0xa0, 0x24, 0x14, 0xe8, 0x86, 0x18, 0x91, 0x63, 0x92, 0x95, 0xc8, 0x11, 0x38, 0x43, 0x5b, 0xee,
+	0x23, 0x74, 0xd5, 0x47, 0x68, 0xdf, 0xa0, 0x0b, 0xa3, 0xcf, 0x90, 0x65, 0x90, 0x55, 0xd1, 0x45,
+	0x10, 0xd8, 0x8b, 0xf6, 0x29, 0x8a, 0x82, 0x33, 0x43, 0xcb, 0x8d, 0xdc, 0x5f, 0xa0, 0x1b, 0x61,
+	0xee, 0xb9, 0xe7, 0x0c, 0x46, 0xe7, 0xdc, 0x19, 0x42, 0xd5, 0xc5, 0x53, 0xec, 0x61, 0xa7, 0x19,
+	0xd1, 0xe9, 0x94, 0xc6, 0xbc, 0x79, 0xb6, 0x9f, 0x2e, 0x1b, 0xb3, 0x88, 0x72, 0x8a, 0x90, 0x62,
+	0x34, 0x52, 0xf8, 0x6c, 0x7f, 0x7b, 0x13, 0x07, 0x7e, 0x48, 0x9b, 0xe2, 0x57, 0xd2, 0xb6, 0x1f,
+	0xd8, 0x94, 0x05, 0x94, 0x59, 0xa2, 0x6a, 0xca, 0x42, 0xb5, 0xb6, 0x5c, 0xea, 0x52, 0x89, 0x27,
+	0x2b, 0x89, 0xd6, 0xde, 0x67, 0x21, 0x7f, 0x82, 0x23, 0x1c, 0x30, 0xf4, 0x0c, 0x50, 0x80, 0xe7,
+	0xd6, 0x94, 0xda, 0x98, 0xd3, 0xc8, 0x9a, 0x92, 0xd0, 0xe5, 0x9e, 0xa1, 0x55, 0xb5, 0xfa, 0x86,
+	0xa9, 0x07, 0x78, 0x7e, 0x2c, 0x1b, 0xc7, 0x02, 0x47, 0x35, 0xd8, 0x70, 0x31, 0xb3, 0x66, 0x24,
+	0xb2, 0xdc, 0x88, 0xc6, 0x33, 0x23, 0x53, 0xd5, 0xea, 0x39, 0x73, 0xdd, 0xc5, 0xec, 0x84, 0x44,
+	0x2f, 0x12, 0x08, 0x3d, 0x86, 0x72, 0xca, 0xb1, 0x69, 0x10, 0xf8, 0xdc, 0xc8, 0x0a, 0x52, 0x49,
+	0x92, 0xda, 0x02, 0x43, 0x75, 0xd0, 0x53, 0x16, 0x39, 0xf3, 0x1d, 0x12, 0xda, 0xc4, 0xc8, 0x09,
+	0x5e, 0x59, 0xf2, 0xba, 0x0a, 0x45, 0xfb, 0x70, 0xef, 0x43, 0xa6, 0x35, 0xbe, 0xe0, 0xc4, 0x58,
+	0x15, 0x74, 0xf4, 0x7b, 0xfa, 0xe1, 0x05, 0x27, 0xe8, 0x39, 0xdc, 0x4f, 0x25, 0x9c, 0x4e, 0x48,
+	0xe8, 0x7f, 0x45, 0x22, 0xa9, 0xc9, 0x0b, 0xcd, 0xff, 0xa5, 0x66, 0x98, 0xf6, 0x84, 0xe8, 0x19,
+	0xa0, 0x54, 0x84, 0x19, 0xf3, 0xdd, 0x30, 0x20, 0x21, 0x37, 0x0a, 0x42, 0xa0, 0x4b, 0x41, 0xeb,
+	0x06, 0x47, 0x26, 0x94, 0xb1, 0x6d, 0xc7, 0x8c, 0x58, 0x0e, 0x99, 0x51, 0xe6, 0x73, 0x63, 0xad,
+	0xaa, 0xd5, 0x8b, 0x87, 0x4f, 0x5f, 0xbf, 0xdb, 0x59, 0xf9, 0xe9, 0xdd, 0xce, 0x3d, 0x19, 0x03,
+	0x73, 0x26, 0x0d, 0x9f, 0x36, 0x03, 0xcc, 0xbd, 0x46, 0x2f, 0xe4, 0x6f, 0x2f, 0xf7, 0x40, 0xe5,
+	0xd3, 0x0b, 0xb9, 0xb9, 0x21, 0xb7, 0xe8, 0xc8, 0x1d, 0xd0, 0x47, 0xf0, 0xbf, 0x24, 0x0b, 0x01,
+	0x62, 0xee, 0xd3, 0x90, 0x19, 0x45, 0x11, 0x44, 0x39, 0xc0, 0xf3, 0xd6, 0x02, 0xfd, 0x64, 0xf7,
+	0x97, 0x6f, 0x77, 0xb4, 0xaf, 0x7f, 0xfe, 0xfe, 0x89, 0x91, 0x8e, 0xd0, 0xfc, 0x66, 0x88, 0x64,
+	0xae, 0xb5, 0x1f, 0x32, 0x00, 0xd2, 0x6a, 0x71, 0x5c, 0x1d, 0xb2, 0x51, 0x1c, 0x8a, 0x5c, 0x73,
+	0x66, 0xb2, 0x44, 0xf7, 0x21, 0x7f, 0xee, 0x87, 0x0e, 0x3d, 0x57, 0x19, 0xaa, 0x0a, 0x35, 0x60,
+	0x35, 0xf0, 0x43, 0x12, 0x89, 0xd4, 0x8a, 0x87, 0xc6, 0xdb, 0xcb, 0xbd, 0x2d, 0x75, 0xe4, 0x96,
+	0xe3, 0x44, 0x84, 0xb1, 0x01, 0x8f, 0xfc, 0xd0, 0x35, 0x25, 0x0d, 0x3d, 0x85, 0x4d, 0xdb, 0x23,
+	0xf6, 0x64, 0x46, 0xfd, 0x90, 0x5b, 0x8e, 0xef, 0x12, 0xc6, 0x45, 0x92, 0x25, 0x53, 0x5f, 0x34,
+	0x3a, 0x02, 0x47, 0x7b, 0x80, 0x6c, 0x1a, 0x9e, 0xd2, 0x28, 0xc0, 0x49, 0x8c, 0x8a, 0xbd, 0x2a,
+	0xd8, 0x9b, 0xb7, 0x3a, 0x8a, 0x8e, 0x20, 0x17, 0x51, 0xca, 0x45, 0x6a, 0x25, 0x53, 0xac, 0x93,
+	0x73, 0x8b, 0xd1, 0x63, 0x22, 0x9a, 0x0d, 0x53, 0x55, 0x68, 0x0b, 0x56, 0x93, 0x84, 0x99, 0xc8,
+	0x21, 0x67, 0xca, 0x02, 0x19, 0x50, 0x50, 0xa3, 0x2d, 0xac, 0x2c, 0x9a, 0x69, 0x99, 0xec, 0xe3,
+	0x11, 0xdf, 0xf5, 0xb8, 0x01, 0x55, 0xad, 0x9e, 0x35, 0x55, 0x55, 0x9b, 0xc2, 0xfa, 0x4b, 0x12,
+	0x4d, 0xa6, 0xe4, 0x24, 0xa2, 0xf4, 0x34, 0xd9, 0x96, 0x53, 0x8e, 0xa7, 0xca, 0x3a, 0x59, 0x24,
+	0xa8, 0x1f, 0x3a, 0x64, 0xae, 0xbc, 0x93, 0x05, 0x7a, 0x08, 0xc5, 0x29, 0xc1, 0xa7, 0x96, 0x87,
+	0x99, 0x27, 0xec, 0x2b, 0x99, 0x6b, 0x09, 0xf0, 0x19, 0x66, 0x5e, 0x22, 0xc1, 0x71, 0xc8, 0x99,
+	0x91, 0xab, 0x66, 0xeb, 0x25, 0x53, 0x16, 0xb5, 0xef, 0x32, 0xb0, 0x76, 0x33, 0xe9, 0xff, 0x5d,
+	0x48, 0x08, 0x72, 0x36, 0x75, 0xe4, 0x0d, 0xdb, 0x30, 0xc5, 0x3a, 0xc1, 0x92, 0xc3, 0xa9, 0x6b,
+	0x24, 0xd6, 0xe8, 0x63, 0x28, 0xb2, 0x78, 0x1c, 0xf8, 0x9c, 0x93, 0x48, 0xb8, 0xfe, 0x67, 0x7b,
+	0x2f, 0xa8, 0xb7, 0xcc, 0x2c, 0xdc, 0x36, 0x13, 0xb5, 0x21, 0x3f, 0x8e, 0xa3, 0x90, 0x38, 0xff,
+	0xe6, 0x76, 0x28, 0x69, 0xed, 0xd7, 0x0c, 0xc0, 0x62, 0xfa, 0x51, 0x19, 0x32, 0xbe, 0xa3, 0x4c,
+	0xca, 0xf8, 0x4e, 0xea, 0x5a, 0xe6, 0x2e, 0xd7, 0xb2, 0x77, 0xbb, 0x96, 0xfb, 0xdb, 0xae, 0x2d,
+	0x39, 0x74, 0x00, 0x05, 0x79, 0x69, 0xff, 0xda, 0x9f, 0x94, 0x88, 0xba, 0x50, 0x48, 0x1f, 0x89,
+	0xc2, 0x3f, 0xb7, 0x21, 0xd5, 0xa2, 0x5d, 0x28, 0x7d, 0x19, 0x3b, 0x2e, 0xb1, 0xd4, 0x9f, 0x93,
+	0x83, 0xbe, 0x2e, 0xb0, 0xcf, 0xe5, 0x3f, 0xfc, 0x14, 0xf2, 0x8c, 0x63, 0x1e, 0xcb, 0x87, 0xa3,
+	0x7c, 0xf0, 0xb8, 0xb1, 0xfc, 0x05, 0x69, 0x2c, 0xbc, 0x1c, 0x08, 0xae, 0xa9, 0x34, 0x7f, 0x74,
+	0x25, 0x9e, 0x5c, 0x6a, 0xa0, 0x7f, 0x28, 0x42, 0xbb, 0xf0, 0xa8, 0xd5, 0x6e, 0x8f, 0x06, 0xad,
+	0x61, 0xef, 0x55, 0xdf, 0x1a, 0x0c, 0x5b, 0xc3, 0xd1, 0xc0, 0x1a, 0xf5, 0x07, 0x27, 0xdd, 0x76,
+	0xef, 0xa8, 0xd7, 0xed, 0xe8, 0x2b, 0xe8, 0x11, 0x3c, 0x58, 0xa6, 0x9c, 0x74, 0xfb, 0x9d, 0x5e,
+	0xff, 0x85, 0xae, 0xa1, 0x1d, 0x78, 0xb8, 0xdc, 0x6e, 0xbf, 0xea, 0x1f, 0xf5, 0xcc, 0x97, 0xdd,
+	0x8e, 0x9e, 0xb9, 0x5b, 0x6f, 0x76, 0x8f, 0x46, 0xc3, 0x6e, 0x47, 0xcf, 0xa2, 0x0a, 0x6c, 0xdf,
+	0xd5, 0x1e, 0x8e, 0xcc, 0x7e, 0xb7, 0xa3, 0xe7, 0x0e, 0x8f, 0x5f, 0x5f, 0x55, 0xb4, 0x37, 0x57,
+	0x15, 0xed, 0xfd, 0x55, 0x45, 0xfb, 0xe6, 0xba, 0xb2, 0xf2, 0xe6, 0xba, 0xb2, 0xf2, 0xe3, 0x75,
+	0x65, 0xe5, 0x8b, 0x03, 0xd7, 0xe7, 0x5e, 0x3c, 0x6e, 0xd8, 0x34, 0x68, 0x2a, 0x83, 0xf6, 0x42,
+	0xc2, 0xcf, 0x69, 0x34, 0x69, 0x2e, 0xbf, 0xa8, 0xfc, 0x62, 0x46, 0xd8, 0x38, 0x2f, 0x3e, 0x9d,
+	0xcf, 0x7f, 0x0b, 0x00, 0x00, 0xff, 0xff, 0xd7, 0x6c, 0xdc, 0x3e, 0xb6, 0x07, 0x00, 0x00,
 }
 
 func (this *Params) Equal(that interface{}) bool {
@@ -278,6 +684,24 @@ func (this *Params) Equal(that interface{}) bool {
 	if this.GasPerCommit != that1.GasPerCommit {
 		return false
 	}
+	if this.GasPerEvidence != that1.GasPerEvidence {
+		return false
+	}
+	if this.GasPerEvidenceByte != that1.GasPerEvidenceByte {
+		return false
+	}
+	if this.GasPerTokenizerByte != that1.GasPerTokenizerByte {
+		return false
+	}
+	if this.GasPerAssignment != that1.GasPerAssignment {
+		return false
+	}
+	if !this.AccuseDeposit.Equal(that1.AccuseDeposit) {
+		return false
+	}
+	if this.MaxAccusations != that1.MaxAccusations {
+		return false
+	}
 	return true
 }
 func (m *Params) Marshal() (dAtA []byte, err error) {
@@ -300,6 +724,41 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.MaxAccusations != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.MaxAccusations))
+		i--
+		dAtA[i] = 0x48
+	}
+	{
+		size := m.AccuseDeposit.Size()
+		i -= size
+		if _, err := m.AccuseDeposit.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintRollout(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x42
+	if m.GasPerAssignment != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.GasPerAssignment))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.GasPerTokenizerByte != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.GasPerTokenizerByte))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.GasPerEvidenceByte != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.GasPerEvidenceByte))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.GasPerEvidence != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.GasPerEvidence))
+		i--
+		dAtA[i] = 0x20
+	}
 	if m.GasPerCommit != 0 {
 		i = encodeVarintRollout(dAtA, i, uint64(m.GasPerCommit))
 		i--
@@ -401,6 +860,209 @@ func (m *Commitment) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *MerkleProof) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MerkleProof) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MerkleProof) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Aunts) > 0 {
+		for iNdEx := len(m.Aunts) - 1; iNdEx >= 0; iNdEx-- {
+			i -= len(m.Aunts[iNdEx])
+			copy(dAtA[i:], m.Aunts[iNdEx])
+			i = encodeVarintRollout(dAtA, i, uint64(len(m.Aunts[iNdEx])))
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if len(m.LeafHash) > 0 {
+		i -= len(m.LeafHash)
+		copy(dAtA[i:], m.LeafHash)
+		i = encodeVarintRollout(dAtA, i, uint64(len(m.LeafHash)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Index != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Index))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Total != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Total))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Evidence) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Evidence) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Evidence) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size := m.Burned.Size()
+		i -= size
+		if _, err := m.Burned.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintRollout(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x42
+	if m.Height != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x38
+	}
+	if len(m.Submitter) > 0 {
+		i -= len(m.Submitter)
+		copy(dAtA[i:], m.Submitter)
+		i = encodeVarintRollout(dAtA, i, uint64(len(m.Submitter)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if m.Leaf != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Code != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Code))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintRollout(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Window != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Accusation) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Accusation) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Accusation) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Height != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x50
+	}
+	if m.Status != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Status))
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.JudgeWindow != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.JudgeWindow))
+		i--
+		dAtA[i] = 0x40
+	}
+	{
+		size := m.Deposit.Size()
+		i -= size
+		if _, err := m.Deposit.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintRollout(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x3a
+	if len(m.Accuser) > 0 {
+		i -= len(m.Accuser)
+		copy(dAtA[i:], m.Accuser)
+		i = encodeVarintRollout(dAtA, i, uint64(len(m.Accuser)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if m.Leaf != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintRollout(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Window != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Run != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Id != 0 {
+		i = encodeVarintRollout(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintRollout(dAtA []byte, offset int, v uint64) int {
 	offset -= sovRollout(v)
 	base := offset
@@ -426,6 +1088,23 @@ func (m *Params) Size() (n int) {
 	}
 	if m.GasPerCommit != 0 {
 		n += 1 + sovRollout(uint64(m.GasPerCommit))
+	}
+	if m.GasPerEvidence != 0 {
+		n += 1 + sovRollout(uint64(m.GasPerEvidence))
+	}
+	if m.GasPerEvidenceByte != 0 {
+		n += 1 + sovRollout(uint64(m.GasPerEvidenceByte))
+	}
+	if m.GasPerTokenizerByte != 0 {
+		n += 1 + sovRollout(uint64(m.GasPerTokenizerByte))
+	}
+	if m.GasPerAssignment != 0 {
+		n += 1 + sovRollout(uint64(m.GasPerAssignment))
+	}
+	l = m.AccuseDeposit.Size()
+	n += 1 + l + sovRollout(uint64(l))
+	if m.MaxAccusations != 0 {
+		n += 1 + sovRollout(uint64(m.MaxAccusations))
 	}
 	return n
 }
@@ -467,6 +1146,105 @@ func (m *Commitment) Size() (n int) {
 	l = len(m.Locator)
 	if l > 0 {
 		n += 1 + l + sovRollout(uint64(l))
+	}
+	if m.Height != 0 {
+		n += 1 + sovRollout(uint64(m.Height))
+	}
+	return n
+}
+
+func (m *MerkleProof) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Total != 0 {
+		n += 1 + sovRollout(uint64(m.Total))
+	}
+	if m.Index != 0 {
+		n += 1 + sovRollout(uint64(m.Index))
+	}
+	l = len(m.LeafHash)
+	if l > 0 {
+		n += 1 + l + sovRollout(uint64(l))
+	}
+	if len(m.Aunts) > 0 {
+		for _, b := range m.Aunts {
+			l = len(b)
+			n += 1 + l + sovRollout(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *Evidence) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovRollout(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovRollout(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovRollout(uint64(l))
+	}
+	if m.Code != 0 {
+		n += 1 + sovRollout(uint64(m.Code))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovRollout(uint64(m.Leaf))
+	}
+	l = len(m.Submitter)
+	if l > 0 {
+		n += 1 + l + sovRollout(uint64(l))
+	}
+	if m.Height != 0 {
+		n += 1 + sovRollout(uint64(m.Height))
+	}
+	l = m.Burned.Size()
+	n += 1 + l + sovRollout(uint64(l))
+	return n
+}
+
+func (m *Accusation) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovRollout(uint64(m.Id))
+	}
+	if m.Run != 0 {
+		n += 1 + sovRollout(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovRollout(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovRollout(uint64(l))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovRollout(uint64(m.Leaf))
+	}
+	l = len(m.Accuser)
+	if l > 0 {
+		n += 1 + l + sovRollout(uint64(l))
+	}
+	l = m.Deposit.Size()
+	n += 1 + l + sovRollout(uint64(l))
+	if m.JudgeWindow != 0 {
+		n += 1 + sovRollout(uint64(m.JudgeWindow))
+	}
+	if m.Status != 0 {
+		n += 1 + sovRollout(uint64(m.Status))
 	}
 	if m.Height != 0 {
 		n += 1 + sovRollout(uint64(m.Height))
@@ -562,6 +1340,135 @@ func (m *Params) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.GasPerCommit |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field GasPerEvidence", wireType)
+			}
+			m.GasPerEvidence = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.GasPerEvidence |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field GasPerEvidenceByte", wireType)
+			}
+			m.GasPerEvidenceByte = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.GasPerEvidenceByte |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field GasPerTokenizerByte", wireType)
+			}
+			m.GasPerTokenizerByte = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.GasPerTokenizerByte |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field GasPerAssignment", wireType)
+			}
+			m.GasPerAssignment = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.GasPerAssignment |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AccuseDeposit", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.AccuseDeposit.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxAccusations", wireType)
+			}
+			m.MaxAccusations = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MaxAccusations |= uint32(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -858,6 +1765,684 @@ func (m *Commitment) Unmarshal(dAtA []byte) error {
 			}
 			m.Locator = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipRollout(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MerkleProof) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowRollout
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MerkleProof: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MerkleProof: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Total", wireType)
+			}
+			m.Total = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Total |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Index", wireType)
+			}
+			m.Index = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Index |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LeafHash", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.LeafHash = append(m.LeafHash[:0], dAtA[iNdEx:postIndex]...)
+			if m.LeafHash == nil {
+				m.LeafHash = []byte{}
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Aunts", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Aunts = append(m.Aunts, make([]byte, postIndex-iNdEx))
+			copy(m.Aunts[len(m.Aunts)-1], dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipRollout(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Evidence) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowRollout
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Evidence: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Evidence: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			m.Code = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Code |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Submitter", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Submitter = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Burned", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Burned.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipRollout(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Accusation) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowRollout
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Accusation: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Accusation: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Accuser", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Accuser = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRollout
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRollout
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Deposit.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JudgeWindow", wireType)
+			}
+			m.JudgeWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.JudgeWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRollout
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= AccusationStatus(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 10:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)

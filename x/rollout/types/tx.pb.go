@@ -5,6 +5,7 @@ package types
 
 import (
 	context "context"
+	cosmossdk_io_math "cosmossdk.io/math"
 	fmt "fmt"
 	_ "github.com/cosmos/cosmos-proto"
 	_ "github.com/cosmos/cosmos-sdk/types/msgservice"
@@ -175,6 +176,371 @@ func (m *MsgCommitRolloutsResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgCommitRolloutsResponse proto.InternalMessageInfo
 
+type MsgSubmitEvidence struct {
+	Submitter string `protobuf:"bytes,1,opt,name=submitter,proto3" json:"submitter,omitempty"`
+	Run       uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	Window    uint64 `protobuf:"varint,3,opt,name=window,proto3" json:"window,omitempty"`
+	Miner     string `protobuf:"bytes,4,opt,name=miner,proto3" json:"miner,omitempty"`
+	// leaf_index is the leaf's place in the batch, group*K + index.
+	LeafIndex uint64 `protobuf:"varint,5,opt,name=leaf_index,json=leafIndex,proto3" json:"leaf_index,omitempty"`
+	// leaf is the bytes that the miner committed there.
+	Leaf  []byte      `protobuf:"bytes,6,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	Proof MerkleProof `protobuf:"bytes,7,opt,name=proof,proto3" json:"proof"`
+}
+
+func (m *MsgSubmitEvidence) Reset()         { *m = MsgSubmitEvidence{} }
+func (m *MsgSubmitEvidence) String() string { return proto.CompactTextString(m) }
+func (*MsgSubmitEvidence) ProtoMessage()    {}
+func (*MsgSubmitEvidence) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5d4e341d04ca54e6, []int{2}
+}
+func (m *MsgSubmitEvidence) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSubmitEvidence) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSubmitEvidence.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSubmitEvidence) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSubmitEvidence.Merge(m, src)
+}
+func (m *MsgSubmitEvidence) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSubmitEvidence) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSubmitEvidence.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSubmitEvidence proto.InternalMessageInfo
+
+func (m *MsgSubmitEvidence) GetSubmitter() string {
+	if m != nil {
+		return m.Submitter
+	}
+	return ""
+}
+
+func (m *MsgSubmitEvidence) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgSubmitEvidence) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *MsgSubmitEvidence) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *MsgSubmitEvidence) GetLeafIndex() uint64 {
+	if m != nil {
+		return m.LeafIndex
+	}
+	return 0
+}
+
+func (m *MsgSubmitEvidence) GetLeaf() []byte {
+	if m != nil {
+		return m.Leaf
+	}
+	return nil
+}
+
+func (m *MsgSubmitEvidence) GetProof() MerkleProof {
+	if m != nil {
+		return m.Proof
+	}
+	return MerkleProof{}
+}
+
+type MsgSubmitEvidenceResponse struct {
+	// code is the number of the verdict code, as in galahad.settlement.v1.VerdictCode; 0 in a simulation, which checks nothing.
+	Code uint32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
+	// burned is what it cost the miner, in agal.
+	Burned cosmossdk_io_math.Int `protobuf:"bytes,2,opt,name=burned,proto3,customtype=cosmossdk.io/math.Int" json:"burned"`
+}
+
+func (m *MsgSubmitEvidenceResponse) Reset()         { *m = MsgSubmitEvidenceResponse{} }
+func (m *MsgSubmitEvidenceResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSubmitEvidenceResponse) ProtoMessage()    {}
+func (*MsgSubmitEvidenceResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5d4e341d04ca54e6, []int{3}
+}
+func (m *MsgSubmitEvidenceResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSubmitEvidenceResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSubmitEvidenceResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSubmitEvidenceResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSubmitEvidenceResponse.Merge(m, src)
+}
+func (m *MsgSubmitEvidenceResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSubmitEvidenceResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSubmitEvidenceResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSubmitEvidenceResponse proto.InternalMessageInfo
+
+func (m *MsgSubmitEvidenceResponse) GetCode() uint32 {
+	if m != nil {
+		return m.Code
+	}
+	return 0
+}
+
+type MsgAccuse struct {
+	Accuser string `protobuf:"bytes,1,opt,name=accuser,proto3" json:"accuser,omitempty"`
+	Run     uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	Window  uint64 `protobuf:"varint,3,opt,name=window,proto3" json:"window,omitempty"`
+	Miner   string `protobuf:"bytes,4,opt,name=miner,proto3" json:"miner,omitempty"`
+	Leaf    uint64 `protobuf:"varint,5,opt,name=leaf,proto3" json:"leaf,omitempty"`
+}
+
+func (m *MsgAccuse) Reset()         { *m = MsgAccuse{} }
+func (m *MsgAccuse) String() string { return proto.CompactTextString(m) }
+func (*MsgAccuse) ProtoMessage()    {}
+func (*MsgAccuse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5d4e341d04ca54e6, []int{4}
+}
+func (m *MsgAccuse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgAccuse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgAccuse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgAccuse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgAccuse.Merge(m, src)
+}
+func (m *MsgAccuse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgAccuse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgAccuse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgAccuse proto.InternalMessageInfo
+
+func (m *MsgAccuse) GetAccuser() string {
+	if m != nil {
+		return m.Accuser
+	}
+	return ""
+}
+
+func (m *MsgAccuse) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgAccuse) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *MsgAccuse) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *MsgAccuse) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+type MsgAccuseResponse struct {
+	Id          uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	JudgeWindow uint64 `protobuf:"varint,2,opt,name=judge_window,json=judgeWindow,proto3" json:"judge_window,omitempty"`
+}
+
+func (m *MsgAccuseResponse) Reset()         { *m = MsgAccuseResponse{} }
+func (m *MsgAccuseResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgAccuseResponse) ProtoMessage()    {}
+func (*MsgAccuseResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5d4e341d04ca54e6, []int{5}
+}
+func (m *MsgAccuseResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgAccuseResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgAccuseResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgAccuseResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgAccuseResponse.Merge(m, src)
+}
+func (m *MsgAccuseResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgAccuseResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgAccuseResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgAccuseResponse proto.InternalMessageInfo
+
+func (m *MsgAccuseResponse) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *MsgAccuseResponse) GetJudgeWindow() uint64 {
+	if m != nil {
+		return m.JudgeWindow
+	}
+	return 0
+}
+
+type MsgWithdrawAccusation struct {
+	Accuser string `protobuf:"bytes,1,opt,name=accuser,proto3" json:"accuser,omitempty"`
+	Run     uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	Id      uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
+}
+
+func (m *MsgWithdrawAccusation) Reset()         { *m = MsgWithdrawAccusation{} }
+func (m *MsgWithdrawAccusation) String() string { return proto.CompactTextString(m) }
+func (*MsgWithdrawAccusation) ProtoMessage()    {}
+func (*MsgWithdrawAccusation) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5d4e341d04ca54e6, []int{6}
+}
+func (m *MsgWithdrawAccusation) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgWithdrawAccusation) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgWithdrawAccusation.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgWithdrawAccusation) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgWithdrawAccusation.Merge(m, src)
+}
+func (m *MsgWithdrawAccusation) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgWithdrawAccusation) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgWithdrawAccusation.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgWithdrawAccusation proto.InternalMessageInfo
+
+func (m *MsgWithdrawAccusation) GetAccuser() string {
+	if m != nil {
+		return m.Accuser
+	}
+	return ""
+}
+
+func (m *MsgWithdrawAccusation) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgWithdrawAccusation) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+type MsgWithdrawAccusationResponse struct {
+}
+
+func (m *MsgWithdrawAccusationResponse) Reset()         { *m = MsgWithdrawAccusationResponse{} }
+func (m *MsgWithdrawAccusationResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgWithdrawAccusationResponse) ProtoMessage()    {}
+func (*MsgWithdrawAccusationResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_5d4e341d04ca54e6, []int{7}
+}
+func (m *MsgWithdrawAccusationResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgWithdrawAccusationResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgWithdrawAccusationResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgWithdrawAccusationResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgWithdrawAccusationResponse.Merge(m, src)
+}
+func (m *MsgWithdrawAccusationResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgWithdrawAccusationResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgWithdrawAccusationResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgWithdrawAccusationResponse proto.InternalMessageInfo
+
 type MsgUpdateParams struct {
 	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
 	Params    Params `protobuf:"bytes,2,opt,name=params,proto3" json:"params"`
@@ -184,7 +550,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5d4e341d04ca54e6, []int{2}
+	return fileDescriptor_5d4e341d04ca54e6, []int{8}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -234,7 +600,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_5d4e341d04ca54e6, []int{3}
+	return fileDescriptor_5d4e341d04ca54e6, []int{9}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -266,6 +632,12 @@ var xxx_messageInfo_MsgUpdateParamsResponse proto.InternalMessageInfo
 func init() {
 	proto.RegisterType((*MsgCommitRollouts)(nil), "galahad.rollout.v1.MsgCommitRollouts")
 	proto.RegisterType((*MsgCommitRolloutsResponse)(nil), "galahad.rollout.v1.MsgCommitRolloutsResponse")
+	proto.RegisterType((*MsgSubmitEvidence)(nil), "galahad.rollout.v1.MsgSubmitEvidence")
+	proto.RegisterType((*MsgSubmitEvidenceResponse)(nil), "galahad.rollout.v1.MsgSubmitEvidenceResponse")
+	proto.RegisterType((*MsgAccuse)(nil), "galahad.rollout.v1.MsgAccuse")
+	proto.RegisterType((*MsgAccuseResponse)(nil), "galahad.rollout.v1.MsgAccuseResponse")
+	proto.RegisterType((*MsgWithdrawAccusation)(nil), "galahad.rollout.v1.MsgWithdrawAccusation")
+	proto.RegisterType((*MsgWithdrawAccusationResponse)(nil), "galahad.rollout.v1.MsgWithdrawAccusationResponse")
 	proto.RegisterType((*MsgUpdateParams)(nil), "galahad.rollout.v1.MsgUpdateParams")
 	proto.RegisterType((*MsgUpdateParamsResponse)(nil), "galahad.rollout.v1.MsgUpdateParamsResponse")
 }
@@ -273,42 +645,63 @@ func init() {
 func init() { proto.RegisterFile("galahad/rollout/v1/tx.proto", fileDescriptor_5d4e341d04ca54e6) }
 
 var fileDescriptor_5d4e341d04ca54e6 = []byte{
-	// 549 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x53, 0x31, 0x6f, 0xd3, 0x40,
-	0x14, 0x8e, 0xdb, 0x24, 0x25, 0x47, 0x81, 0xe6, 0x14, 0x51, 0xc7, 0x95, 0x4c, 0x08, 0x42, 0x8a,
-	0x52, 0xc5, 0xa6, 0x01, 0x31, 0x54, 0x62, 0x20, 0x30, 0x12, 0x09, 0x19, 0xb1, 0xb0, 0x14, 0xc7,
-	0xbe, 0x5e, 0xac, 0xc6, 0x7e, 0xd6, 0xdd, 0xa5, 0x69, 0x36, 0xc4, 0xc8, 0xc4, 0xcf, 0x60, 0xcc,
-	0xc0, 0xcc, 0xdc, 0xb1, 0x62, 0x00, 0x26, 0x84, 0x92, 0x21, 0x7f, 0x03, 0xf9, 0xce, 0x56, 0xd2,
-	0xa4, 0x88, 0x2e, 0xd6, 0xbd, 0xf7, 0x7d, 0xef, 0xbe, 0xf7, 0x7d, 0x3a, 0xa3, 0x3d, 0xea, 0x0e,
-	0xdc, 0xbe, 0xeb, 0xdb, 0x0c, 0x06, 0x03, 0x18, 0x0a, 0xfb, 0xf4, 0xc0, 0x16, 0x67, 0x56, 0xcc,
-	0x40, 0x00, 0xc6, 0x29, 0x68, 0xa5, 0xa0, 0x75, 0x7a, 0x60, 0x94, 0xdd, 0x30, 0x88, 0xc0, 0x96,
-	0x5f, 0x45, 0x33, 0x76, 0x3d, 0xe0, 0x21, 0x70, 0x3b, 0xe4, 0x34, 0x19, 0x0f, 0x39, 0x4d, 0x81,
-	0xaa, 0x02, 0x8e, 0x64, 0x65, 0xab, 0x22, 0x85, 0x6a, 0x57, 0xe8, 0x66, 0x2a, 0x8a, 0x51, 0xa1,
-	0x40, 0x41, 0x4d, 0x26, 0x27, 0xd5, 0xad, 0xff, 0xdc, 0x40, 0xe5, 0x2e, 0xa7, 0x2f, 0x20, 0x0c,
-	0x03, 0xe1, 0xa8, 0x01, 0x8e, 0x2d, 0x54, 0x08, 0x83, 0x88, 0x30, 0x5d, 0xab, 0x69, 0x8d, 0x52,
-	0x47, 0xff, 0xfe, 0xb5, 0x55, 0x49, 0xe5, 0x9e, 0xfb, 0x3e, 0x23, 0x9c, 0xbf, 0x11, 0x2c, 0x88,
-	0xa8, 0xa3, 0x68, 0x78, 0x07, 0x6d, 0xb2, 0x61, 0xa4, 0x6f, 0xd4, 0xb4, 0x46, 0xde, 0x49, 0x8e,
-	0xf8, 0x2e, 0x2a, 0x8e, 0x82, 0xc8, 0x87, 0x91, 0xbe, 0x29, 0x9b, 0x69, 0x85, 0xf7, 0x51, 0xd9,
-	0xeb, 0x13, 0xef, 0x24, 0x86, 0x20, 0x12, 0x47, 0x7e, 0x40, 0x09, 0x17, 0x7a, 0xbe, 0xa6, 0x35,
-	0xb6, 0x9d, 0x9d, 0x05, 0xf0, 0x52, 0xf6, 0x71, 0x0b, 0x61, 0x0f, 0xa2, 0x63, 0x60, 0xa1, 0x1b,
-	0x79, 0x24, 0x63, 0x17, 0x24, 0xbb, 0xbc, 0x84, 0xa4, 0x74, 0x8c, 0xf2, 0x0c, 0x40, 0xe8, 0x45,
-	0x49, 0x90, 0xe7, 0x64, 0x0f, 0xca, 0x60, 0x18, 0x73, 0x7d, 0xab, 0xa6, 0x35, 0x6e, 0x39, 0x69,
-	0x85, 0x2b, 0xa8, 0xd0, 0x1b, 0x0b, 0xc2, 0xf5, 0x1b, 0x72, 0x3d, 0x55, 0x60, 0x1d, 0x6d, 0x0d,
-	0xc0, 0x73, 0x05, 0x30, 0xbd, 0x94, 0x38, 0x77, 0xb2, 0xf2, 0xf0, 0xd1, 0xc7, 0xf9, 0xa4, 0xa9,
-	0xdc, 0x7e, 0x9a, 0x4f, 0x9a, 0xf7, 0x57, 0xe3, 0x5e, 0xcb, 0xb0, 0xbe, 0x87, 0xaa, 0x6b, 0x4d,
-	0x87, 0xf0, 0x18, 0x22, 0x4e, 0xea, 0xdf, 0x34, 0x74, 0xa7, 0xcb, 0xe9, 0xdb, 0xd8, 0x77, 0x05,
-	0x79, 0xed, 0x32, 0x37, 0xe4, 0xf8, 0x29, 0x2a, 0xb9, 0x43, 0xd1, 0x07, 0x16, 0x88, 0xf1, 0x7f,
-	0x83, 0x5f, 0x50, 0xf1, 0x33, 0x54, 0x8c, 0xe5, 0x0d, 0x32, 0xff, 0x9b, 0x6d, 0xc3, 0x5a, 0x7f,
-	0x66, 0x96, 0xd2, 0xe8, 0x94, 0xce, 0x7f, 0xdf, 0xcb, 0x7d, 0x99, 0x4f, 0x9a, 0x9a, 0x93, 0x0e,
-	0x1d, 0x3e, 0x49, 0x9c, 0x2d, 0xae, 0xbb, 0xe4, 0xee, 0x6c, 0xd9, 0xdf, 0xf2, 0xb2, 0xf5, 0x2a,
-	0xda, 0x5d, 0x69, 0x65, 0xde, 0xda, 0x3f, 0x34, 0xb4, 0xd9, 0xe5, 0x14, 0x1f, 0xa3, 0xdb, 0x2b,
-	0xcf, 0xea, 0xe1, 0x55, 0x9b, 0xad, 0x85, 0x64, 0xb4, 0xae, 0x45, 0xcb, 0xf4, 0xf0, 0x7b, 0xb4,
-	0x7d, 0x29, 0xc7, 0x07, 0xff, 0x18, 0x5f, 0x26, 0x19, 0xfb, 0xd7, 0x20, 0x65, 0x0a, 0x46, 0xe1,
-	0x43, 0x92, 0x58, 0xe7, 0xd5, 0xf9, 0xd4, 0xd4, 0x2e, 0xa6, 0xa6, 0xf6, 0x67, 0x6a, 0x6a, 0x9f,
-	0x67, 0x66, 0xee, 0x62, 0x66, 0xe6, 0x7e, 0xcd, 0xcc, 0xdc, 0xbb, 0x36, 0x0d, 0x44, 0x7f, 0xd8,
-	0xb3, 0x3c, 0x08, 0xed, 0xf4, 0xde, 0x56, 0x44, 0xc4, 0x08, 0xd8, 0x89, 0xbd, 0x9e, 0xa5, 0x18,
-	0xc7, 0x84, 0xf7, 0x8a, 0xf2, 0x07, 0x7c, 0xfc, 0x37, 0x00, 0x00, 0xff, 0xff, 0x9a, 0xa8, 0xa5,
-	0x0b, 0x32, 0x04, 0x00, 0x00,
+	// 890 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x56, 0xcd, 0x6b, 0x1b, 0x47,
+	0x14, 0xf7, 0xda, 0x92, 0x5c, 0x3d, 0x3b, 0x6e, 0x3c, 0x38, 0xcd, 0x5a, 0xc1, 0xb2, 0xb2, 0xc5,
+	0xe0, 0xda, 0x68, 0xb7, 0x56, 0x4b, 0x0e, 0x86, 0x42, 0xe3, 0xb4, 0x05, 0x43, 0x55, 0xc2, 0x86,
+	0x12, 0xe8, 0xc5, 0x5d, 0xed, 0x8e, 0x56, 0x53, 0x6b, 0x67, 0xc4, 0xcc, 0xac, 0x3f, 0x6e, 0x25,
+	0xc7, 0x9e, 0xfa, 0x4f, 0x14, 0x7a, 0xf4, 0x21, 0xe7, 0x9e, 0x73, 0x34, 0xb9, 0xf4, 0xe3, 0x10,
+	0x8a, 0x7d, 0xf0, 0xbf, 0x51, 0x66, 0x66, 0x57, 0xd6, 0x67, 0xa3, 0x42, 0x73, 0x31, 0xef, 0xe3,
+	0xf7, 0xe6, 0xbd, 0xf7, 0x7b, 0xef, 0xad, 0x05, 0x0f, 0xe2, 0xa0, 0x1b, 0x74, 0x82, 0xc8, 0xe3,
+	0xac, 0xdb, 0x65, 0xa9, 0xf4, 0x4e, 0xf6, 0x3c, 0x79, 0xe6, 0xf6, 0x38, 0x93, 0x0c, 0xa1, 0xcc,
+	0xe9, 0x66, 0x4e, 0xf7, 0x64, 0xaf, 0xb2, 0x1a, 0x24, 0x84, 0x32, 0x4f, 0xff, 0x35, 0xb0, 0xca,
+	0xfd, 0x90, 0x89, 0x84, 0x09, 0x2f, 0x11, 0xb1, 0x0a, 0x4f, 0x44, 0x9c, 0x39, 0xd6, 0x8d, 0xe3,
+	0x48, 0x6b, 0x9e, 0x51, 0x32, 0x57, 0x6d, 0x42, 0xde, 0x3c, 0x8b, 0x41, 0xac, 0xc5, 0x2c, 0x66,
+	0x26, 0x52, 0x49, 0xc6, 0xea, 0xfc, 0x3e, 0x0f, 0xab, 0x4d, 0x11, 0x3f, 0x61, 0x49, 0x42, 0xa4,
+	0x6f, 0x02, 0x04, 0x72, 0xa1, 0x98, 0x10, 0x8a, 0xb9, 0x6d, 0xd5, 0xac, 0xed, 0xf2, 0x81, 0xfd,
+	0xfa, 0x65, 0x7d, 0x2d, 0x4b, 0xf7, 0x38, 0x8a, 0x38, 0x16, 0xe2, 0x99, 0xe4, 0x84, 0xc6, 0xbe,
+	0x81, 0xa1, 0xbb, 0xb0, 0xc0, 0x53, 0x6a, 0xcf, 0xd7, 0xac, 0xed, 0x82, 0xaf, 0x44, 0xf4, 0x01,
+	0x94, 0x4e, 0x09, 0x8d, 0xd8, 0xa9, 0xbd, 0xa0, 0x8d, 0x99, 0x86, 0x76, 0x61, 0x35, 0xec, 0xe0,
+	0xf0, 0xb8, 0xc7, 0x08, 0x95, 0x47, 0x11, 0x89, 0xb1, 0x90, 0x76, 0xa1, 0x66, 0x6d, 0x2f, 0xfb,
+	0x77, 0x6f, 0x1d, 0x5f, 0x68, 0x3b, 0xaa, 0x03, 0x0a, 0x19, 0x6d, 0x33, 0x9e, 0x04, 0x34, 0xc4,
+	0x39, 0xba, 0xa8, 0xd1, 0xab, 0x03, 0x9e, 0x0c, 0x8e, 0xa0, 0xc0, 0x19, 0x93, 0x76, 0x49, 0x03,
+	0xb4, 0xac, 0xea, 0x88, 0x39, 0x4b, 0x7b, 0xc2, 0x5e, 0xac, 0x59, 0xdb, 0x77, 0xfc, 0x4c, 0x43,
+	0x6b, 0x50, 0x6c, 0x9d, 0x4b, 0x2c, 0xec, 0xf7, 0x74, 0x79, 0x46, 0x41, 0x36, 0x2c, 0x76, 0x59,
+	0x18, 0x48, 0xc6, 0xed, 0xb2, 0xea, 0xdc, 0xcf, 0xd5, 0xfd, 0x8f, 0x5f, 0xdc, 0x5c, 0xec, 0x98,
+	0x6e, 0x7f, 0xba, 0xb9, 0xd8, 0x79, 0x38, 0x4a, 0xf7, 0x18, 0x87, 0xce, 0x03, 0x58, 0x1f, 0x33,
+	0xfa, 0x58, 0xf4, 0x18, 0x15, 0xd8, 0xb9, 0x34, 0xb4, 0x3f, 0x4b, 0x5b, 0x09, 0x91, 0x5f, 0x9e,
+	0x90, 0x08, 0xd3, 0x10, 0xa3, 0x47, 0x50, 0x16, 0xda, 0x22, 0x67, 0xa0, 0xfe, 0x16, 0xfa, 0x1f,
+	0xe8, 0xef, 0x0f, 0xb6, 0x30, 0xdb, 0x60, 0x37, 0x00, 0xba, 0x38, 0x68, 0x1f, 0x11, 0x1a, 0xe1,
+	0x33, 0xcd, 0x7c, 0xc1, 0x2f, 0x2b, 0xcb, 0xa1, 0x32, 0x28, 0xc6, 0x95, 0x92, 0x33, 0xae, 0x64,
+	0xf4, 0x39, 0x14, 0x7b, 0x9c, 0xb1, 0xb6, 0x26, 0x7c, 0xa9, 0xb1, 0xe9, 0x8e, 0x2f, 0xbd, 0xdb,
+	0xc4, 0xfc, 0xb8, 0x8b, 0x9f, 0x2a, 0xd8, 0x41, 0xf9, 0xd5, 0x9b, 0xcd, 0xb9, 0x5f, 0x6f, 0x2e,
+	0x76, 0x2c, 0xdf, 0x04, 0xee, 0x7f, 0xaa, 0xb8, 0xbe, 0x6d, 0x6f, 0x1a, 0xdf, 0xc3, 0xe4, 0x39,
+	0x52, 0xf3, 0x3d, 0x6c, 0xcc, 0xf9, 0x56, 0x85, 0x86, 0x2c, 0xc2, 0x9a, 0xd4, 0x3b, 0xbe, 0x96,
+	0xd1, 0x13, 0x28, 0xb5, 0x52, 0x4e, 0x71, 0xa4, 0x89, 0x2b, 0x1f, 0xec, 0xaa, 0x42, 0xfe, 0x7a,
+	0xb3, 0x79, 0xcf, 0x10, 0x22, 0xa2, 0x63, 0x97, 0x30, 0x2f, 0x09, 0x64, 0xc7, 0x3d, 0xa4, 0xf2,
+	0xf5, 0xcb, 0x3a, 0x64, 0x4c, 0x1d, 0x52, 0xe9, 0x67, 0xa1, 0xce, 0x9f, 0x16, 0x94, 0x9b, 0x22,
+	0x7e, 0x1c, 0x86, 0xa9, 0xc0, 0xa8, 0x01, 0x8b, 0x81, 0x96, 0xde, 0x3e, 0xbe, 0x1c, 0xf8, 0x0e,
+	0x87, 0x97, 0x4f, 0xc7, 0x8c, 0x4d, 0xcb, 0xfb, 0x3b, 0x8a, 0xdb, 0x3c, 0xb7, 0x62, 0x76, 0x7d,
+	0x02, 0xb3, 0xa6, 0x1b, 0xe7, 0x2b, 0xbd, 0xa3, 0x46, 0xe9, 0x33, 0xb9, 0x02, 0xf3, 0x24, 0xd2,
+	0xdd, 0x15, 0xfc, 0x79, 0x12, 0xa1, 0x87, 0xb0, 0xfc, 0x43, 0x1a, 0xc5, 0xf8, 0x28, 0x2b, 0xd9,
+	0xf4, 0xb1, 0xa4, 0x6d, 0xcf, 0xb5, 0xc9, 0xf9, 0xc5, 0x82, 0x7b, 0x4d, 0x11, 0x3f, 0x27, 0xb2,
+	0x13, 0xf1, 0xe0, 0x54, 0x3f, 0x18, 0x48, 0xc2, 0xe8, 0xff, 0xc4, 0x97, 0x29, 0x69, 0x21, 0x2f,
+	0x69, 0xff, 0xd1, 0x68, 0x8f, 0x5b, 0x13, 0x7a, 0x1c, 0xaf, 0xc6, 0xd9, 0x84, 0x8d, 0x89, 0x8e,
+	0xfe, 0xd5, 0xfe, 0x66, 0xc1, 0xfb, 0x4d, 0x11, 0x7f, 0xdb, 0x8b, 0x02, 0x89, 0x9f, 0x06, 0x3c,
+	0x48, 0x84, 0xba, 0xd9, 0x20, 0x95, 0x1d, 0xc6, 0x89, 0x3c, 0x7f, 0xfb, 0xcd, 0xf6, 0xa1, 0xe8,
+	0x33, 0x28, 0xf5, 0xf4, 0x0b, 0xba, 0x93, 0xa5, 0x46, 0x65, 0xd2, 0x9d, 0x98, 0x1c, 0x83, 0x27,
+	0x92, 0x05, 0x65, 0x37, 0xd2, 0x7f, 0x6e, 0xe8, 0x46, 0xce, 0x06, 0xfb, 0x1c, 0x2c, 0xd6, 0x59,
+	0x87, 0xfb, 0x23, 0xa6, 0xbc, 0xb7, 0xc6, 0x8b, 0x02, 0x2c, 0x34, 0x45, 0x8c, 0xda, 0xb0, 0x32,
+	0xf2, 0xcf, 0x60, 0x6b, 0xe2, 0x05, 0x8f, 0x7e, 0xda, 0x2a, 0xf5, 0x99, 0x60, 0xfd, 0x3d, 0x6a,
+	0xc3, 0xca, 0xc8, 0xd7, 0x6f, 0x5a, 0x9e, 0x61, 0xd8, 0xd4, 0x3c, 0x53, 0x2e, 0xff, 0x1b, 0x28,
+	0x65, 0xc7, 0xb9, 0x31, 0x25, 0xd0, 0xb8, 0x2b, 0x5b, 0xff, 0xea, 0xee, 0xbf, 0xc7, 0x01, 0x4d,
+	0x58, 0xe4, 0x8f, 0xa6, 0x04, 0x8f, 0x43, 0x2b, 0x7b, 0x33, 0x43, 0xfb, 0x39, 0xbf, 0x87, 0xe5,
+	0xa1, 0x9d, 0xfb, 0x70, 0xca, 0x13, 0x83, 0xa0, 0xca, 0xee, 0x0c, 0xa0, 0x3c, 0x43, 0xa5, 0xf8,
+	0xa3, 0xda, 0xae, 0x83, 0xaf, 0x5f, 0x5d, 0x55, 0xad, 0xcb, 0xab, 0xaa, 0xf5, 0xf7, 0x55, 0xd5,
+	0xfa, 0xf9, 0xba, 0x3a, 0x77, 0x79, 0x5d, 0x9d, 0xfb, 0xe3, 0xba, 0x3a, 0xf7, 0x5d, 0x23, 0x26,
+	0xb2, 0x93, 0xb6, 0xdc, 0x90, 0x25, 0x5e, 0xf6, 0x6e, 0x9d, 0x62, 0x79, 0xca, 0xf8, 0xb1, 0x37,
+	0xbe, 0x77, 0xf2, 0xbc, 0x87, 0x45, 0xab, 0xa4, 0x7f, 0x62, 0x7c, 0xf2, 0x4f, 0x00, 0x00, 0x00,
+	0xff, 0xff, 0x8b, 0x7e, 0xcc, 0x11, 0x14, 0x09, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -325,6 +718,12 @@ const _ = grpc.SupportPackageIsVersion4
 type MsgClient interface {
 	// CommitRollouts commits, or replaces the commitment, to a window's batch while COMMIT lasts.
 	CommitRollouts(ctx context.Context, in *MsgCommitRollouts, opts ...grpc.CallOption) (*MsgCommitRolloutsResponse, error)
+	// SubmitEvidence proves, by one leaf, a failure of a committed batch that no model is needed to see.
+	SubmitEvidence(ctx context.Context, in *MsgSubmitEvidence, opts ...grpc.CallOption) (*MsgSubmitEvidenceResponse, error)
+	// Accuse asks the graders, for a deposit, to replay one leaf.
+	Accuse(ctx context.Context, in *MsgAccuse, opts ...grpc.CallOption) (*MsgAccuseResponse, error)
+	// WithdrawAccusation takes the deposit back where the run was closed before anybody could judge.
+	WithdrawAccusation(ctx context.Context, in *MsgWithdrawAccusation, opts ...grpc.CallOption) (*MsgWithdrawAccusationResponse, error)
 	// UpdateParams changes the module's parameters by governance.
 	UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error)
 }
@@ -346,6 +745,33 @@ func (c *msgClient) CommitRollouts(ctx context.Context, in *MsgCommitRollouts, o
 	return out, nil
 }
 
+func (c *msgClient) SubmitEvidence(ctx context.Context, in *MsgSubmitEvidence, opts ...grpc.CallOption) (*MsgSubmitEvidenceResponse, error) {
+	out := new(MsgSubmitEvidenceResponse)
+	err := c.cc.Invoke(ctx, "/galahad.rollout.v1.Msg/SubmitEvidence", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) Accuse(ctx context.Context, in *MsgAccuse, opts ...grpc.CallOption) (*MsgAccuseResponse, error) {
+	out := new(MsgAccuseResponse)
+	err := c.cc.Invoke(ctx, "/galahad.rollout.v1.Msg/Accuse", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) WithdrawAccusation(ctx context.Context, in *MsgWithdrawAccusation, opts ...grpc.CallOption) (*MsgWithdrawAccusationResponse, error) {
+	out := new(MsgWithdrawAccusationResponse)
+	err := c.cc.Invoke(ctx, "/galahad.rollout.v1.Msg/WithdrawAccusation", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error) {
 	out := new(MsgUpdateParamsResponse)
 	err := c.cc.Invoke(ctx, "/galahad.rollout.v1.Msg/UpdateParams", in, out, opts...)
@@ -359,6 +785,12 @@ func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts 
 type MsgServer interface {
 	// CommitRollouts commits, or replaces the commitment, to a window's batch while COMMIT lasts.
 	CommitRollouts(context.Context, *MsgCommitRollouts) (*MsgCommitRolloutsResponse, error)
+	// SubmitEvidence proves, by one leaf, a failure of a committed batch that no model is needed to see.
+	SubmitEvidence(context.Context, *MsgSubmitEvidence) (*MsgSubmitEvidenceResponse, error)
+	// Accuse asks the graders, for a deposit, to replay one leaf.
+	Accuse(context.Context, *MsgAccuse) (*MsgAccuseResponse, error)
+	// WithdrawAccusation takes the deposit back where the run was closed before anybody could judge.
+	WithdrawAccusation(context.Context, *MsgWithdrawAccusation) (*MsgWithdrawAccusationResponse, error)
 	// UpdateParams changes the module's parameters by governance.
 	UpdateParams(context.Context, *MsgUpdateParams) (*MsgUpdateParamsResponse, error)
 }
@@ -369,6 +801,15 @@ type UnimplementedMsgServer struct {
 
 func (*UnimplementedMsgServer) CommitRollouts(ctx context.Context, req *MsgCommitRollouts) (*MsgCommitRolloutsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method CommitRollouts not implemented")
+}
+func (*UnimplementedMsgServer) SubmitEvidence(ctx context.Context, req *MsgSubmitEvidence) (*MsgSubmitEvidenceResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SubmitEvidence not implemented")
+}
+func (*UnimplementedMsgServer) Accuse(ctx context.Context, req *MsgAccuse) (*MsgAccuseResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Accuse not implemented")
+}
+func (*UnimplementedMsgServer) WithdrawAccusation(ctx context.Context, req *MsgWithdrawAccusation) (*MsgWithdrawAccusationResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method WithdrawAccusation not implemented")
 }
 func (*UnimplementedMsgServer) UpdateParams(ctx context.Context, req *MsgUpdateParams) (*MsgUpdateParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method UpdateParams not implemented")
@@ -392,6 +833,60 @@ func _Msg_CommitRollouts_Handler(srv interface{}, ctx context.Context, dec func(
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(MsgServer).CommitRollouts(ctx, req.(*MsgCommitRollouts))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_SubmitEvidence_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSubmitEvidence)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SubmitEvidence(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.rollout.v1.Msg/SubmitEvidence",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SubmitEvidence(ctx, req.(*MsgSubmitEvidence))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_Accuse_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgAccuse)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Accuse(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.rollout.v1.Msg/Accuse",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Accuse(ctx, req.(*MsgAccuse))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_WithdrawAccusation_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgWithdrawAccusation)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).WithdrawAccusation(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.rollout.v1.Msg/WithdrawAccusation",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).WithdrawAccusation(ctx, req.(*MsgWithdrawAccusation))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -422,6 +917,18 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CommitRollouts",
 			Handler:    _Msg_CommitRollouts_Handler,
+		},
+		{
+			MethodName: "SubmitEvidence",
+			Handler:    _Msg_SubmitEvidence_Handler,
+		},
+		{
+			MethodName: "Accuse",
+			Handler:    _Msg_Accuse_Handler,
+		},
+		{
+			MethodName: "WithdrawAccusation",
+			Handler:    _Msg_WithdrawAccusation_Handler,
 		},
 		{
 			MethodName: "UpdateParams",
@@ -526,6 +1033,261 @@ func (m *MsgCommitRolloutsResponse) MarshalTo(dAtA []byte) (int, error) {
 }
 
 func (m *MsgCommitRolloutsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSubmitEvidence) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSubmitEvidence) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSubmitEvidence) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Proof.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x3a
+	if len(m.Leaf) > 0 {
+		i -= len(m.Leaf)
+		copy(dAtA[i:], m.Leaf)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Leaf)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if m.LeafIndex != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.LeafIndex))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Window != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Submitter) > 0 {
+		i -= len(m.Submitter)
+		copy(dAtA[i:], m.Submitter)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Submitter)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSubmitEvidenceResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSubmitEvidenceResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSubmitEvidenceResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size := m.Burned.Size()
+		i -= size
+		if _, err := m.Burned.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if m.Code != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Code))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgAccuse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgAccuse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgAccuse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Leaf != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Window != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Accuser) > 0 {
+		i -= len(m.Accuser)
+		copy(dAtA[i:], m.Accuser)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Accuser)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgAccuseResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgAccuseResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgAccuseResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.JudgeWindow != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.JudgeWindow))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Id != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgWithdrawAccusation) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgWithdrawAccusation) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgWithdrawAccusation) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Id != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Accuser) > 0 {
+		i -= len(m.Accuser)
+		copy(dAtA[i:], m.Accuser)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Accuser)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgWithdrawAccusationResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgWithdrawAccusationResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgWithdrawAccusationResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	i := len(dAtA)
 	_ = i
 	var l int
@@ -649,6 +1411,121 @@ func (m *MsgCommitRollouts) Size() (n int) {
 }
 
 func (m *MsgCommitRolloutsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgSubmitEvidence) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Submitter)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovTx(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.LeafIndex != 0 {
+		n += 1 + sovTx(uint64(m.LeafIndex))
+	}
+	l = len(m.Leaf)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = m.Proof.Size()
+	n += 1 + l + sovTx(uint64(l))
+	return n
+}
+
+func (m *MsgSubmitEvidenceResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Code != 0 {
+		n += 1 + sovTx(uint64(m.Code))
+	}
+	l = m.Burned.Size()
+	n += 1 + l + sovTx(uint64(l))
+	return n
+}
+
+func (m *MsgAccuse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Accuser)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovTx(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovTx(uint64(m.Leaf))
+	}
+	return n
+}
+
+func (m *MsgAccuseResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovTx(uint64(m.Id))
+	}
+	if m.JudgeWindow != 0 {
+		n += 1 + sovTx(uint64(m.JudgeWindow))
+	}
+	return n
+}
+
+func (m *MsgWithdrawAccusation) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Accuser)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	if m.Id != 0 {
+		n += 1 + sovTx(uint64(m.Id))
+	}
+	return n
+}
+
+func (m *MsgWithdrawAccusationResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -1006,6 +1883,776 @@ func (m *MsgCommitRolloutsResponse) Unmarshal(dAtA []byte) error {
 		}
 		if fieldNum <= 0 {
 			return fmt.Errorf("proto: MsgCommitRolloutsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSubmitEvidence) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSubmitEvidence: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSubmitEvidence: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Submitter", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Submitter = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LeafIndex", wireType)
+			}
+			m.LeafIndex = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LeafIndex |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Leaf = append(m.Leaf[:0], dAtA[iNdEx:postIndex]...)
+			if m.Leaf == nil {
+				m.Leaf = []byte{}
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Proof", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Proof.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSubmitEvidenceResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSubmitEvidenceResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSubmitEvidenceResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			m.Code = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Code |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Burned", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Burned.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgAccuse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgAccuse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgAccuse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Accuser", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Accuser = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgAccuseResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgAccuseResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgAccuseResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JudgeWindow", wireType)
+			}
+			m.JudgeWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.JudgeWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgWithdrawAccusation) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgWithdrawAccusation: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgWithdrawAccusation: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Accuser", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Accuser = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgWithdrawAccusationResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgWithdrawAccusationResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgWithdrawAccusationResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		default:

@@ -36,7 +36,7 @@ func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
 		}
 	}
 	good := func() *types.GenesisState {
-		return &types.GenesisState{Params: types.DefaultParams(), Commitments: []types.Commitment{commitment(2), commitment(300)}}
+		return &types.GenesisState{Params: types.DefaultParams(), NextAccusation: 1, Commitments: []types.Commitment{commitment(2), commitment(300)}}
 	}
 	require.NoError(t, types.DefaultGenesis().Validate())
 	require.NoError(t, good().Validate())
@@ -68,6 +68,10 @@ func TestErrorCodesStayWhatTheyAre(t *testing.T) {
 		6: types.ErrInvalidDigest, 7: types.ErrWrongCheckpoint, 8: types.ErrWrongConformance, 9: types.ErrInvalidGroups,
 		10: types.ErrShrinks, 11: types.ErrInvalidSize, 12: types.ErrInvalidLocator, 13: types.ErrInvalidParams,
 		14: types.ErrInvalidGenesis, 15: types.ErrNotFound, 16: types.ErrInvalidRequest, 17: types.ErrOverflow,
+		18: types.ErrNotSealed, 19: types.ErrReleased, 20: types.ErrAlreadyProven, 21: types.ErrInvalidProof,
+		22: types.ErrInvalidLeaf, 23: types.ErrNotProven, 24: types.ErrUndecided, 25: types.ErrNotClosed,
+		26: types.ErrAlreadyAccused, 27: types.ErrTooManyAccusations, 28: types.ErrAccusationNotFound, 29: types.ErrNotPending,
+		30: types.ErrEvidenceNotFound, 31: types.ErrNotAccuser, 32: types.ErrStillJudged,
 	} {
 		require.Equal(t, code, err.ABCICode(), err.Error())
 		require.Equal(t, types.ModuleName, err.Codespace())

@@ -1,0 +1,41 @@
+package keeper
+
+import (
+	"context"
+
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/rollout/types"
+)
+
+// WithdrawAccusation gives a deposit back whose judge window will never open: the run
+// was closed before. A run that is paused may go on, so its accusations wait.
+func (s msgServer) WithdrawAccusation(ctx context.Context, msg *types.MsgWithdrawAccusation) (*types.MsgWithdrawAccusationResponse, error) {
+	if _, err := s.account(msg.Accuser); err != nil {
+		return nil, err
+	}
+	a, ok, err := s.GetAccusation(ctx, msg.Run, msg.Id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, types.ErrAccusationNotFound.Wrapf("%d of run %d", msg.Id, msg.Run)
+	}
+	if a.Accuser != msg.Accuser {
+		return nil, types.ErrNotAccuser.Wrapf("of accusation %d", msg.Id)
+	}
+	run, err := s.challenge.GetRun(ctx, msg.Run)
+	if err != nil {
+		return nil, err
+	}
+	if run.Status != runClosed || a.JudgeWindow < run.NextWindow {
+		return nil, types.ErrStillJudged.Wrapf("by window %d of run %d", a.JudgeWindow, msg.Run)
+	}
+	if err := s.resolve(ctx, msg.Run, msg.Id, types.AccusationReturned); err != nil {
+		return nil, err
+	}
+	// No window will ever be pruned with it.
+	return &types.MsgWithdrawAccusationResponse{}, s.removeAccusation(ctx, a)
+}
+
+// runClosed is the status of a run that opens no window any more.
+const runClosed = challengetypes.RunStatus(3)
