@@ -105,11 +105,7 @@ func New(
 	app.SetPrepareCheckStater(func(ctx sdk.Context) { must(app.modules.PrepareCheckState(ctx)) })
 	app.SetAnteHandler(newAnteHandler(app.Account, app.Bank, app.FeeGrant, enc.TxConfig.SignModeHandler()))
 
-	// Every message must say who signs it, or a transaction with it would crash
-	// the node that decodes it.
-	files, err := proto.MergedRegistry()
-	must(err)
-	must(msgservice.ValidateProtoAnnotations(files))
+	must(checkAnnotations())
 
 	if loadLatest {
 		if err := app.LoadLatestVersion(); err != nil {
@@ -118,6 +114,17 @@ func New(
 	}
 	return app
 }
+
+// checkAnnotations holds that every message says who signs it: a transaction with
+// one that does not would crash the node that decodes it. The proto files are part
+// of the program, so once is enough for a process.
+var checkAnnotations = sync.OnceValue(func() error {
+	files, err := proto.MergedRegistry()
+	if err != nil {
+		return err
+	}
+	return msgservice.ValidateProtoAnnotations(files)
+})
 
 // initChain builds the state of the first block from the genesis file.
 func (app *App) initChain(ctx sdk.Context, req *abci.RequestInitChain) (*abci.ResponseInitChain, error) {

@@ -63,7 +63,6 @@ func newModuleManager(app *App) *module.Manager {
 		policy.NewAppModule(app.Policy),
 		rollout.NewAppModule(app.Rollout),
 		settlement.NewAppModule(app.Settlement),
-		settlement.NewAppModule(app.Settlement),
 	)
 
 	// Genesis transactions are delivered by genutil, so whatever validators need

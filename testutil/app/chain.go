@@ -8,14 +8,9 @@ import (
 
 	abci "github.com/cometbft/cometbft/abci/types"
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
-	dbm "github.com/cosmos/cosmos-db"
 
 	"cosmossdk.io/core/header"
-	"cosmossdk.io/log/v2"
 
-	"github.com/cosmos/cosmos-sdk/baseapp"
-	"github.com/cosmos/cosmos-sdk/client/flags"
-	simtestutil "github.com/cosmos/cosmos-sdk/testutil/sims"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/app"
@@ -31,7 +26,7 @@ type Chain struct {
 	Validators []Validator
 
 	cfg       config
-	replicas  []*app.App // all instances, App first
+	instances []*instance // App's first
 	height    int64
 	time      time.Time
 	accounts  map[string]*Account
@@ -46,10 +41,14 @@ func New(t testing.TB, opts ...Option) *Chain {
 		o(&cfg)
 	}
 	c := &Chain{T: t, cfg: cfg, time: cfg.start, accounts: map[string]*Account{}}
-	for range cfg.replicas {
-		c.replicas = append(c.replicas, newApp(t, cfg.chainID))
+	var err error
+	if c.cfg.restarts, err = restartsFromEnv(c.cfg.restarts); err != nil {
+		t.Fatal(err)
 	}
-	c.App = c.replicas[0]
+	for _, k := range cfg.instances {
+		c.instances = append(c.instances, newInstance(t, k, cfg.chainID))
+	}
+	c.App = c.instances[0].App
 	c.initChain(c.genesis())
 	c.NextBlock()
 	if !cfg.noTeardown {
@@ -63,18 +62,12 @@ func New(t testing.TB, opts ...Option) *Chain {
 	return c
 }
 
-func newApp(t testing.TB, chainID string) *app.App {
-	t.Helper()
-	opts := simtestutil.AppOptionsMap{flags.FlagHome: t.TempDir()}
-	return app.New(log.NewNopLogger(), dbm.NewMemDB(), true, opts, baseapp.SetChainID(chainID))
-}
-
 func (c *Chain) initChain(state []byte) {
 	c.T.Helper()
 	params := app.ConsensusParams().ToProto()
 	params.Block.MaxGas = c.cfg.maxGas
-	for i, a := range c.replicas {
-		res, err := a.InitChain(&abci.RequestInitChain{
+	for i, n := range c.instances {
+		res, err := n.InitChain(&abci.RequestInitChain{
 			Time: c.time, ChainId: c.cfg.chainID, ConsensusParams: &params,
 			AppStateBytes: state, InitialHeight: 1,
 		})
@@ -134,13 +127,10 @@ func (c *Chain) Block(dt time.Duration, txs ...[]byte) *abci.ResponseFinalizeBlo
 		DecidedLastCommit:  c.validator.lastCommit(),
 	}
 	var first *abci.ResponseFinalizeBlock
-	for i, a := range c.replicas {
-		res, err := a.FinalizeBlock(req)
+	for i, n := range c.instances {
+		res, err := n.block(req, c.cfg.restarts.due(c.height))
 		if err != nil {
-			c.T.Fatalf("testapp: FinalizeBlock(%d): %v", c.height, err)
-		}
-		if _, err := a.Commit(); err != nil {
-			c.T.Fatalf("testapp: Commit(%d): %v", c.height, err)
+			c.T.Fatalf("testapp: block %d: %v", c.height, err)
 		}
 		if i == 0 {
 			first = res

@@ -26,8 +26,9 @@ type invariantChecker interface {
 	CheckInvariants(ctx context.Context) error
 }
 
-// CheckInvariants fails the test if coins do not add up to the supply or a
-// module's CheckInvariants finds its state wrong.
+// CheckInvariants fails the test if coins do not add up to the supply, a module's
+// CheckInvariants finds its state wrong, or a module's store holds an entry that
+// none of its collections owns.
 func (c *Chain) CheckInvariants() {
 	c.T.Helper()
 	if err := invariants(c.Context(), c.App); err != nil {
@@ -52,6 +53,7 @@ func invariants(ctx sdk.Context, a *app.App) error {
 			errs = append(errs, k.CheckInvariants(ctx))
 		}
 	}
+	errs = append(errs, orphanKeys(ctx, a))
 	return errors.Join(errs...)
 }
 
@@ -63,7 +65,7 @@ func (c *Chain) CheckExport() {
 	if err != nil {
 		c.T.Fatalf("testapp: %v", err)
 	}
-	fresh := newApp(c.T, c.cfg.chainID)
+	fresh := newInstance(c.T, plain, c.cfg.chainID)
 	req := &abci.RequestInitChain{
 		Time: c.time, ChainId: c.cfg.chainID, InitialHeight: exported.Height,
 		ConsensusParams: &exported.ConsensusParams, AppStateBytes: exported.AppState,
@@ -91,7 +93,7 @@ func (c *Chain) CheckExport() {
 	if err := sameState(want, again); err != nil {
 		c.T.Fatalf("testapp: export -> import -> export changed the state: %v", err)
 	}
-	if err := invariants(ctx, fresh); err != nil {
+	if err := invariants(ctx, fresh.App); err != nil {
 		c.T.Fatalf("testapp: imported state: %v", err)
 	}
 }

@@ -28,7 +28,8 @@ type config struct {
 	accounts   []funding
 	genesis    []func(testing.TB, codec.Codec, map[string]json.RawMessage)
 	maxGas     int64
-	replicas   int
+	instances  []kind
+	restarts   restarts
 	noTeardown bool
 }
 
@@ -44,7 +45,8 @@ func defaultConfig() config {
 		blockTime: time.Second,
 		stakes:    []sdkmath.Int{params.GAL(100)},
 		maxGas:    params.MaxBlockGas,
-		replicas:  2,
+		instances: []kind{plain, restarted, foreign},
+		restarts:  restarts{first: 8, every: 16},
 	}
 }
 
@@ -104,8 +106,15 @@ func WithGenesis[T any, P interface {
 }
 
 // WithoutReplica runs blocks on one instance only, for benchmarks and for tests
-// of many blocks.
-func WithoutReplica() Option { return func(c *config) { c.replicas = 1 } }
+// that make no blocks.
+func WithoutReplica() Option { return func(c *config) { c.instances = []kind{plain} } }
+
+// WithRestarts restarts one instance before each of the first blocks, then before
+// every every-th; 0 is never. The default is 8 and 16, see the package's comment for
+// the cost.
+func WithRestarts(first, every int64) Option {
+	return func(c *config) { c.restarts = restarts{first, every} }
+}
 
 // WithoutTeardown skips the checks at the end of the test; such a test says why.
 func WithoutTeardown() Option { return func(c *config) { c.noTeardown = true } }
