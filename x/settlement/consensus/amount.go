@@ -4,6 +4,8 @@ import (
 	"errors"
 
 	"github.com/holiman/uint256"
+
+	"github.com/galahad-network/galahad/x/internal/stake"
 )
 
 // Million is the denominator of rates in parts per million.
@@ -74,18 +76,7 @@ func SharePPM(total Amount, ppm uint32) (Amount, error) {
 }
 
 // MoreThanHalf reports whether part is more than 1/2 of whole, part <= whole.
-func MoreThanHalf(part, whole Amount) bool {
-	rest, err := Sub(whole, part)
-	return err == nil && part.Gt(&rest)
-}
+func MoreThanHalf(part, whole Amount) bool { return stake.MoreThanHalf(part, whole) }
 
 // MoreThanTwoThirds reports whether part is more than 2/3 of whole, part <= whole.
-func MoreThanTwoThirds(part, whole Amount) bool {
-	rest, err := Sub(whole, part)
-	if err != nil {
-		return false
-	}
-	// part > 2*rest, without the product: part-rest > rest.
-	lead, err := Sub(part, rest)
-	return err == nil && lead.Gt(&rest)
-}
+func MoreThanTwoThirds(part, whole Amount) bool { return stake.MoreThanTwoThirds(part, whole) }
