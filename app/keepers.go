@@ -156,7 +156,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 		k.Staking, k.Bank, authority)
 	k.Registry = registrykeeper.NewKeeper(cdc, store(registrytypes.StoreKey), enc.AccountCodec(),
 		k.Account, k.Bank, k.Challenge, params.BaseDenom, authority)
-	k.Policy = policykeeper.NewKeeper(cdc, store(policytypes.StoreKey), enc.AccountCodec(), k.Challenge, authority)
+	k.Policy = policykeeper.NewKeeper(cdc, store(policytypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(), k.Challenge, authority)
 	k.Rollout = rolloutkeeper.NewKeeper(cdc, store(rollouttypes.StoreKey), enc.AccountCodec(),
 		k.Account, k.Bank, k.Challenge, k.Registry, params.BaseDenom, authority)
 	k.Settlement = settlementkeeper.NewKeeper(cdc, store(settlementtypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(),

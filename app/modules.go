@@ -93,7 +93,7 @@ func newModuleManager(app *App) *module.Manager {
 	// that challenge has not declared VOID in this block.
 	m.SetOrderEndBlockers(
 		banktypes.ModuleName, govtypes.ModuleName, stakingtypes.ModuleName, feegrant.ModuleName,
-		registrytypes.ModuleName, challengetypes.ModuleName, settlementtypes.ModuleName,
+		registrytypes.ModuleName, challengetypes.ModuleName, policytypes.ModuleName, settlementtypes.ModuleName,
 	)
 	return m
 }

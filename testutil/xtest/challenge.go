@@ -16,7 +16,8 @@ import (
 type Challenge struct {
 	Runs    map[uint64]challengetypes.Run
 	Windows map[[2]uint64]challengetypes.Window
-	Frozen  map[[2]uint64]map[string]uint32 // raw address -> declared groups
+	Frozen  map[[2]uint64]map[string]uint32      // raw address -> declared groups
+	Graders map[[2]uint64]map[string]sdkmath.Int // raw operator address -> stake
 }
 
 // NewChallenge returns one without runs.
@@ -25,6 +26,7 @@ func NewChallenge() *Challenge {
 		Runs:    map[uint64]challengetypes.Run{},
 		Windows: map[[2]uint64]challengetypes.Window{},
 		Frozen:  map[[2]uint64]map[string]uint32{},
+		Graders: map[[2]uint64]map[string]sdkmath.Int{},
 	}
 }
 
@@ -64,6 +66,19 @@ func (c *Challenge) Freeze(run, window uint64, miner sdk.AccAddress, declared ui
 		c.Frozen[key] = map[string]uint32{}
 	}
 	c.Frozen[key][string(miner)] = declared
+}
+
+// FreezeGrader puts a grader into a window.
+func (c *Challenge) FreezeGrader(run, window uint64, operator sdk.ValAddress, stake sdkmath.Int) {
+	key := [2]uint64{run, window}
+	if c.Graders[key] == nil {
+		c.Graders[key] = map[string]sdkmath.Int{}
+	}
+	c.Graders[key][string(operator)] = stake
+	w := c.Windows[key]
+	w.Graders++
+	w.EligibleStake = w.EligibleStake.Add(stake)
+	c.Windows[key] = w
 }
 
 // Close makes a window CLOSED as of height.
@@ -114,4 +129,24 @@ func (c *Challenge) FrozenMiner(_ context.Context, run, window uint64, miner sdk
 		return challengetypes.FrozenMiner{}, false, nil
 	}
 	return challengetypes.FrozenMiner{Run: run, Window: window, Address: miner.String(), DeclaredGroups: declared}, true, nil
+}
+
+// LatestGraders is x/challenge's.
+func (c *Challenge) LatestGraders(_ context.Context, run uint64) (uint64, bool, error) {
+	for id := c.Runs[run].NextWindow; id > 0; id-- {
+		if w, ok := c.Windows[[2]uint64{run, id - 1}]; ok && w.Graders > 0 {
+			return id - 1, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+// FrozenGrader is x/challenge's.
+func (c *Challenge) FrozenGrader(_ context.Context, run, window uint64, operator sdk.ValAddress) (challengetypes.FrozenGrader, bool, error) {
+	stake, ok := c.Graders[[2]uint64{run, window}][string(operator)]
+	if !ok {
+		return challengetypes.FrozenGrader{}, false, nil
+	}
+	address, err := OperatorCodec().BytesToString(operator)
+	return challengetypes.FrozenGrader{Run: run, Window: window, Address: address, Stake: stake}, err == nil, err
 }

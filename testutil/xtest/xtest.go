@@ -98,6 +98,11 @@ func New(t testing.TB, modules ...string) *Env {
 // Authority is the account that may change parameters.
 func Authority() string { return authtypes.NewModuleAddress("gov").String() }
 
+// OperatorCodec reads and writes validators' operator addresses.
+func OperatorCodec() address.Codec {
+	return addresscodec.NewBech32Codec(params.Bech32Prefix + "valoper")
+}
+
 // Store is a module's store.
 func (e *Env) Store(name string) corestore.KVStoreService {
 	key, ok := e.keys[name]

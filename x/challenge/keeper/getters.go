@@ -103,6 +103,33 @@ func (k *Keeper) FrozenGraders(ctx context.Context, run, window uint64) ([]types
 	return it.Values()
 }
 
+// gradersWithin is how many windows LatestGraders looks back.
+const gradersWithin = 100
+
+// LatestGraders returns the newest window of a run, among its last 100, that froze
+// graders; false if there is none.
+func (k *Keeper) LatestGraders(ctx context.Context, run uint64) (window uint64, ok bool, err error) {
+	it, err := k.Windows.Iterate(ctx, collections.NewPrefixedPairRange[uint64, uint64](run).Descending())
+	if err != nil {
+		return 0, false, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for range gradersWithin {
+		if !it.Valid() {
+			break
+		}
+		w, err := it.Value()
+		if err != nil {
+			return 0, false, err
+		}
+		if w.Graders > 0 {
+			return w.Id, true, nil
+		}
+		it.Next()
+	}
+	return 0, false, nil
+}
+
 // PendingRounds lists the rounds that windows wait for, ascending, each once.
 func (k *Keeper) PendingRounds(ctx context.Context) ([]uint64, error) {
 	it, err := k.Pending.Iterate(ctx, nil)

@@ -16,7 +16,7 @@ func TestSharesAtTheirBoundaries(t *testing.T) {
 	n := uint256.NewInt
 	plus := func(a *uint256.Int, d uint64) *uint256.Int { return new(uint256.Int).Add(a, n(d)) }
 	for _, c := range []struct {
-		part, whole             *uint256.Int
+		part, whole            *uint256.Int
 		third, half, twoThirds bool
 	}{
 		{n(0), n(0), false, false, false},

@@ -3,16 +3,20 @@ package keeper
 import (
 	"context"
 
+	"cosmossdk.io/collections"
+
 	"github.com/galahad-network/galahad/x/policy/types"
 )
 
 // InitGenesis checks the state and stores it. The challenge module's state must
 // be there: every run needs its base model, and every checkpoint its run. Errors:
-// those of GenesisState.Validate, ErrCheckpointNotFound, challenge's ErrRunNotFound.
+// those of GenesisState.Validate, ErrInvalidAddress, ErrCheckpointNotFound,
+// challenge's ErrRunNotFound.
 func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 	if err := g.Validate(); err != nil {
 		return err
 	}
+	g = g.Normalized()
 	if err := k.Params.Set(ctx, g.Params); err != nil {
 		return err
 	}
@@ -21,6 +25,25 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 		if err := k.setCheckpoint(ctx, c); err != nil {
+			return err
+		}
+		if err := k.Digests.Set(ctx, collections.Join(c.Run, c.Digest)); err != nil {
+			return err
+		}
+	}
+	for _, l := range lineages(g.Checkpoints) {
+		if err := k.Active.Set(ctx, l.run, l.active); err != nil {
+			return err
+		}
+		if err := k.Heads.Set(ctx, l.run, l.head); err != nil {
+			return err
+		}
+		if err := k.VotesFrom.Set(ctx, l.run, l.votesFrom); err != nil {
+			return err
+		}
+	}
+	for _, v := range g.Votes {
+		if err := k.initVote(ctx, v); err != nil {
 			return err
 		}
 	}
@@ -36,19 +59,75 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 	return nil
 }
 
+func (k *Keeper) initVote(ctx context.Context, v types.Vote) error {
+	operator, err := k.validatorCodec.StringToBytes(v.Grader)
+	if err != nil {
+		return types.ErrInvalidAddress.Wrapf("grader: %s", err)
+	}
+	key := collections.Join3(v.Run, v.Version, types.VoterKey(v.Kind.Ballot(), operator))
+	if has, err := k.Votes.Has(ctx, key); err != nil {
+		return err
+	} else if has { // one account has several spellings
+		return types.ErrInvalidGenesis.Wrapf("%s voted twice on version %d of run %d", v.Grader, v.Version, v.Run)
+	}
+	if err := k.Votes.Set(ctx, key, v); err != nil {
+		return err
+	}
+	from, err := k.VotesFrom.Get(ctx, v.Run)
+	if err != nil || v.Version >= from {
+		return err
+	}
+	return k.Prune.Set(ctx, collections.Join(v.Run, v.Version))
+}
+
+// lineage is what follows from a run's checkpoints.
+type lineage struct {
+	run, active, head, votesFrom uint64
+}
+
+// lineages finds the active version and the head of every run in a valid genesis,
+// and the oldest version that is not behind all that graders may vote on.
+func lineages(all []types.Checkpoint) []lineage {
+	var out []lineage
+	for i, c := range all {
+		if i == 0 || all[i-1].Run != c.Run {
+			out = append(out, lineage{run: c.Run})
+		}
+		l := &out[len(out)-1]
+		if c.Fallen() {
+			continue
+		}
+		l.head = c.Version
+		if c.Status == types.CheckpointStatus_CHECKPOINT_STATUS_ACTIVE {
+			l.active = c.Version
+		}
+	}
+	at := 0
+	for i, c := range all {
+		if out[at].run != c.Run {
+			at++
+		}
+		if i == len(all)-1 || all[i+1].Run != c.Run { // the latest; the active one is older than all that are pending
+			out[at].votesFrom = min(out[at].active, c.Version-min(c.Version, KeepVotes-1))
+		}
+	}
+	return out
+}
+
 // ExportGenesis returns the whole state; InitGenesis of it gives the same state.
 func (k *Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error) {
-	params, err := k.Params.Get(ctx)
-	if err != nil {
+	var (
+		g   types.GenesisState
+		err error
+	)
+	if g.Params, err = k.Params.Get(ctx); err != nil {
 		return nil, err
 	}
-	it, err := k.Checkpoints.Iterate(ctx, nil)
-	if err != nil {
+	if g.Checkpoints, err = values(k.Checkpoints.Iterate(ctx, nil)); err != nil {
 		return nil, err
 	}
-	checkpoints, err := it.Values()
-	if err != nil {
+	if g.Votes, err = values(k.Votes.Iterate(ctx, nil)); err != nil {
 		return nil, err
 	}
-	return &types.GenesisState{Params: params, Checkpoints: checkpoints}, nil
+	return &g, nil
 }

@@ -55,17 +55,38 @@ func (q queryServer) Checkpoints(ctx context.Context, req *types.QueryCheckpoint
 	return &types.QueryCheckpointsResponse{Checkpoints: list, Pagination: page}, nil
 }
 
+// Votes implements types.QueryServer.
+func (q queryServer) Votes(ctx context.Context, req *types.QueryVotesRequest) (*types.QueryVotesResponse, error) {
+	if _, err := q.k.Checkpoint(ctx, req.Run, req.Version); err != nil {
+		return nil, notFound(err)
+	}
+	list, next, err := query.CollectionPaginate(ctx, q.k.Votes, req.Pagination,
+		func(_ voteKey, v types.Vote) (types.Vote, error) { return v, nil },
+		func(o *query.CollectionsPaginateOptions[voteKey]) {
+			of := collections.TripleSuperPrefix[uint64, uint64, []byte](req.Run, req.Version)
+			o.Prefix = &of
+		})
+	if err != nil {
+		return nil, err
+	}
+	return &types.QueryVotesResponse{Votes: list, Pagination: next}, nil
+}
+
 // Active implements types.QueryServer.
 func (q queryServer) Active(ctx context.Context, req *types.QueryActiveRequest) (*types.QueryActiveResponse, error) {
-	active, err := q.k.Active(ctx, req.Run)
-	if err != nil {
-		return nil, notFound(err)
+	var (
+		res types.QueryActiveResponse
+		err error
+	)
+	for _, v := range []struct {
+		to   *types.Checkpoint
+		read func(ctx context.Context, run uint64) (types.Checkpoint, error)
+	}{{&res.Active, q.k.ActiveVersion}, {&res.Head, q.k.Head}, {&res.Latest, q.k.Latest}} {
+		if *v.to, err = v.read(ctx, req.Run); err != nil {
+			return nil, notFound(err)
+		}
 	}
-	latest, err := q.k.Latest(ctx, req.Run)
-	if err != nil {
-		return nil, notFound(err)
-	}
-	return &types.QueryActiveResponse{Active: active, Latest: latest}, nil
+	return &res, nil
 }
 
 // notFound gives "not found" errors the gRPC status of that name.

@@ -1,5 +1,9 @@
 // Package keeper is the policy module's state machine: it takes a run's
-// checkpoints in order and says which one is active.
+// checkpoints in order, counts the graders' votes on them and says which one is
+// active.
+//
+// getters.go reads, logic_*.go holds the rules, msg_*.go one message each,
+// abci.go what a block does.
 package keeper
 
 import (
@@ -10,6 +14,7 @@ import (
 	"cosmossdk.io/collections"
 	"cosmossdk.io/core/address"
 	corestore "cosmossdk.io/core/store"
+	"cosmossdk.io/log/v2"
 
 	"github.com/cosmos/cosmos-sdk/codec"
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -17,20 +22,41 @@ import (
 	"github.com/galahad-network/galahad/x/policy/types"
 )
 
+// Keys of the collections.
+type (
+	versionKey = collections.Pair[uint64, uint64]
+	voteKey    = collections.Triple[uint64, uint64, []byte]
+	dueKey     = collections.Triple[uint64, uint64, uint64]
+)
+
 // Keeper owns the module's store.
 type Keeper struct {
-	addressCodec address.Codec
-	challenge    types.ChallengeKeeper
-	authority    string
+	addressCodec   address.Codec
+	validatorCodec address.Codec
+	challenge      types.ChallengeKeeper
+	authority      string
 
 	// Schema of the store.
 	Schema collections.Schema
 	// Params of the module.
 	Params collections.Item[types.Params]
 	// Checkpoints by (run, version).
-	Checkpoints collections.Map[collections.Pair[uint64, uint64], types.Checkpoint]
+	Checkpoints collections.Map[versionKey, types.Checkpoint]
 	// Digests indexes (run, digest).
 	Digests collections.KeySet[collections.Pair[uint64, []byte]]
+	// Votes by (run, version, ballot and raw operator address).
+	Votes collections.Map[voteKey, types.Vote]
+	// Active and Heads are the versions that windows freeze and that the next
+	// checkpoint has as its parent, by run.
+	Active, Heads collections.Map[uint64, uint64]
+	// Pending indexes the PENDING versions by (run, version): at most MaxPending of a run.
+	Pending collections.KeySet[versionKey]
+	// Due indexes PENDING versions by (activates_height, run, version) until that height.
+	Due collections.KeySet[dueKey]
+	// VotesFrom is the oldest version of a run whose votes are kept.
+	VotesFrom collections.Map[uint64, uint64]
+	// Prune are the versions whose votes are being removed.
+	Prune collections.KeySet[versionKey]
 }
 
 // NewKeeper returns a keeper over the module's store. authority may change the
@@ -38,21 +64,30 @@ type Keeper struct {
 func NewKeeper(
 	cdc codec.BinaryCodec,
 	store corestore.KVStoreService,
-	addressCodec address.Codec,
+	addressCodec, validatorCodec address.Codec,
 	challenge types.ChallengeKeeper,
 	authority string,
 ) *Keeper {
 	sb := collections.NewSchemaBuilder(store)
+	number := collections.Uint64Key
+	pair := collections.PairKeyCodec(number, number)
 	k := &Keeper{
-		addressCodec: addressCodec,
-		challenge:    challenge,
-		authority:    authority,
+		addressCodec:   addressCodec,
+		validatorCodec: validatorCodec,
+		challenge:      challenge,
+		authority:      authority,
 
-		Params: collections.NewItem(sb, types.ParamsKey, "params", codec.CollValue[types.Params](cdc)),
-		Checkpoints: collections.NewMap(sb, types.CheckpointsKey, "checkpoints",
-			collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key), codec.CollValue[types.Checkpoint](cdc)),
-		Digests: collections.NewKeySet(sb, types.DigestsKey, "digests",
-			collections.PairKeyCodec(collections.Uint64Key, collections.BytesKey)),
+		Params:      collections.NewItem(sb, types.ParamsKey, "params", codec.CollValue[types.Params](cdc)),
+		Checkpoints: collections.NewMap(sb, types.CheckpointsKey, "checkpoints", pair, codec.CollValue[types.Checkpoint](cdc)),
+		Digests:     collections.NewKeySet(sb, types.DigestsKey, "digests", collections.PairKeyCodec(number, collections.BytesKey)),
+		Votes: collections.NewMap(sb, types.VotesKey, "votes",
+			collections.TripleKeyCodec(number, number, collections.BytesKey), codec.CollValue[types.Vote](cdc)),
+		Active:    collections.NewMap(sb, types.ActiveKey, "active", number, collections.Uint64Value),
+		Heads:     collections.NewMap(sb, types.HeadsKey, "heads", number, collections.Uint64Value),
+		Pending:   collections.NewKeySet(sb, types.PendingKey, "pending", pair),
+		Due:       collections.NewKeySet(sb, types.DueKey, "due", collections.TripleKeyCodec(number, number, number)),
+		VotesFrom: collections.NewMap(sb, types.VotesFromKey, "votes_from", number, collections.Uint64Value),
+		Prune:     collections.NewKeySet(sb, types.PruneKey, "prune", pair),
 	}
 	schema, err := sb.Build()
 	if err != nil {
@@ -65,58 +100,51 @@ func NewKeeper(
 // Authority is the account that may change the parameters.
 func (k *Keeper) Authority() string { return k.authority }
 
-// Checkpoint returns a version of a run's policy. Error: ErrCheckpointNotFound.
-func (k *Keeper) Checkpoint(ctx context.Context, run, version uint64) (types.Checkpoint, error) {
-	c, err := k.Checkpoints.Get(ctx, collections.Join(run, version))
-	if errors.Is(err, collections.ErrNotFound) {
-		return c, types.ErrCheckpointNotFound.Wrapf("version %d of run %d", version, run)
-	}
-	return c, err
+// Logger of the module.
+func (k *Keeper) Logger(ctx context.Context) log.Logger {
+	return sdk.UnwrapSDKContext(ctx).Logger().With("module", "x/"+types.ModuleName)
 }
 
-// Latest returns the newest published checkpoint of a run, active or not. Error:
-// ErrCheckpointNotFound.
-func (k *Keeper) Latest(ctx context.Context, run uint64) (types.Checkpoint, error) {
-	return k.newest(ctx, run, func(types.Checkpoint) bool { return true })
-}
-
-// Active returns the checkpoint that a window freezing at ctx's height uses: the
-// highest version that activates at or before it. Error: ErrCheckpointNotFound.
-func (k *Keeper) Active(ctx context.Context, run uint64) (types.Checkpoint, error) {
-	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
-	return k.newest(ctx, run, func(c types.Checkpoint) bool { return c.ActivatesHeight <= height })
-}
-
-// ActiveCheckpoint is Active's digest (32 bytes) and version.
-func (k *Keeper) ActiveCheckpoint(ctx context.Context, run uint64) (digest []byte, version uint64, err error) {
-	c, err := k.Active(ctx, run)
-	return c.Digest, c.Version, err
-}
-
-// newest returns the highest version of a run that passes. Activation heights
-// rise with versions and at most MaxPending are in the future, so it looks at few.
-func (k *Keeper) newest(ctx context.Context, run uint64, passes func(types.Checkpoint) bool) (_ types.Checkpoint, err error) {
-	it, err := k.Checkpoints.Iterate(ctx, collections.NewPrefixedPairRange[uint64, uint64](run).Descending())
-	if err != nil {
-		return types.Checkpoint{}, err
-	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	for ; it.Valid(); it.Next() {
-		c, err := it.Value()
+// attempt runs fn on a branch of the state and keeps the branch only if fn
+// returns nil. An error or a panic is logged under what, and the block goes on.
+func (k *Keeper) attempt(ctx context.Context, what string, fn func(ctx context.Context) error) {
+	var err error
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v", r)
+		}
 		if err != nil {
-			return types.Checkpoint{}, err
+			k.Logger(ctx).Error(what, "err", err)
 		}
-		if passes(c) {
-			return c, nil
-		}
+	}()
+	branch, write := sdk.UnwrapSDKContext(ctx).CacheContext()
+	if err = fn(branch); err == nil {
+		write()
 	}
-	return types.Checkpoint{}, types.ErrCheckpointNotFound.Wrapf("run %d", run)
 }
 
-// setCheckpoint stores a checkpoint and its digest in the index.
-func (k *Keeper) setCheckpoint(ctx context.Context, c types.Checkpoint) error {
-	if err := k.Checkpoints.Set(ctx, collections.Join(c.Run, c.Version), c); err != nil {
-		return err
+// values drains and closes an iterator.
+func values[K, V any](it collections.Iterator[K, V], err error) ([]V, error) {
+	if err != nil {
+		return nil, err
 	}
-	return k.Digests.Set(ctx, collections.Join(c.Run, c.Digest))
+	return it.Values()
+}
+
+// take returns the first keys of an iterator, at most n, and closes it.
+func take[K any](it interface {
+	Valid() bool
+	Next()
+	Key() (K, error)
+	Close() error
+}, n int) (keys []K, err error) {
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ; it.Valid() && len(keys) < n; it.Next() {
+		key, err := it.Key()
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	sdkmath "cosmossdk.io/math"
+
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 
 	"github.com/galahad-network/galahad/testutil/xtest"
@@ -60,7 +62,7 @@ func newFixture(t *testing.T) *fixture {
 		e.Challenge.Windows[[2]uint64{1, id}] = w
 	}
 	e.Challenge.AddWindow(1, 10, 995)
-	k := keeper.NewKeeper(e.Codec, e.Store(types.StoreKey), e.Addresses, challenge{e.Challenge}, xtest.Authority())
+	k := newKeeper(e, challenge{e.Challenge})
 	require.NoError(t, k.InitGenesis(e.Ctx, types.GenesisState{
 		Params:      types.DefaultParams(),
 		Checkpoints: []types.Checkpoint{{Run: 1, Digest: xtest.Digest(0x10)}},
@@ -75,12 +77,32 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
+func newKeeper(e *xtest.Env, c types.ChallengeKeeper) *keeper.Keeper {
+	return keeper.NewKeeper(e.Codec, e.Store(types.StoreKey), e.Addresses, xtest.OperatorCodec(), c, xtest.Authority())
+}
+
+// pass ends the block and begins the next.
+func (f *fixture) pass(blocks int) {
+	f.Helper()
+	for range blocks {
+		require.NoError(f, f.k.EndBlock(f.env.Ctx))
+		f.env.Pass(time.Second)
+	}
+}
+
+// change changes run 1.
+func (f *fixture) change(change func(*challengetypes.Run)) {
+	r := f.env.Challenge.Runs[1]
+	change(&r)
+	f.env.Challenge.Runs[1] = r
+}
+
 func (f *fixture) requireExportImport() {
 	f.Helper()
 	exported, err := f.k.ExportGenesis(f.env.Ctx)
 	require.NoError(f, err)
 	fresh := xtest.New(f, types.StoreKey)
-	k := keeper.NewKeeper(fresh.Codec, fresh.Store(types.StoreKey), fresh.Addresses, challenge{f.env.Challenge}, xtest.Authority())
+	k := newKeeper(fresh, challenge{f.env.Challenge})
 	require.NoError(f, k.InitGenesis(fresh.Ctx, *exported))
 	again, err := k.ExportGenesis(fresh.Ctx)
 	require.NoError(f, err)
@@ -120,10 +142,10 @@ func TestACheckpointBecomesActiveAfterTheDelay(t *testing.T) {
 	require.Equal(t, int64(1000+delay), res.ActivatesHeight)
 	require.Equal(t, []string{"galahad.policy.v1.EventCheckpointPublished"}, f.env.Events())
 	for range delay - 1 {
-		f.env.Pass(time.Second)
+		f.pass(1)
 		require.Zero(t, f.active(), "at %d", f.env.Ctx.BlockHeight())
 	}
-	f.env.Pass(time.Second)
+	f.pass(1)
 	require.Equal(t, uint64(1), f.active())
 	c, err := f.k.Checkpoint(f.env.Ctx, 1, 1)
 	require.NoError(t, err)
@@ -134,9 +156,8 @@ func TestACheckpointBecomesActiveAfterTheDelay(t *testing.T) {
 func TestTheHighestActiveVersionWins(t *testing.T) {
 	f := newFixture(t)
 	for v := uint64(1); v <= 3; v++ {
-		f.setVersion(v, v-1)
 		require.NoError(t, f.publish(f.message(v, v)))
-		f.env.Pass(time.Second)
+		f.pass(1)
 	}
 	require.Zero(t, f.active())
 	latest, err := f.k.Latest(f.env.Ctx, 1)
@@ -144,7 +165,7 @@ func TestTheHighestActiveVersionWins(t *testing.T) {
 	require.Equal(t, uint64(3), latest.Version)
 	for _, want := range []uint64{0, 0, 1, 2, 3, 3} { // published at 1000, 1001, 1002; now 1003
 		require.Equal(t, want, f.active(), "at %d", f.env.Ctx.BlockHeight())
-		f.env.Pass(time.Second)
+		f.pass(1)
 	}
 }
 
@@ -178,7 +199,7 @@ func TestInvalidPublicationsChangeNothing(t *testing.T) {
 		"unknown run":            {challengetypes.ErrRunNotFound, func(m *types.MsgPublishCheckpoint) { m.Run = 7 }},
 		"same version":           {types.ErrWrongVersion, func(m *types.MsgPublishCheckpoint) { m.Version = 1 }},
 		"version skipped":        {types.ErrWrongVersion, func(m *types.MsgPublishCheckpoint) { m.Version = 3 }},
-		"version zero":           {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Version = 0 }},
+		"version zero":           {types.ErrWrongVersion, func(m *types.MsgPublishCheckpoint) { m.Version = 0 }},
 		"version huge":           {types.ErrWrongVersion, func(m *types.MsgPublishCheckpoint) { m.Version = 1<<64 - 1 }},
 		"parent is older":        {types.ErrWrongParent, func(m *types.MsgPublishCheckpoint) { m.ParentDigest = xtest.Digest(0x10) }},
 		"parent missing":         {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.ParentDigest = nil }},
@@ -224,15 +245,13 @@ func TestStaleRolloutsAreRefused(t *testing.T) {
 
 func TestALearnerCannotPileUpCheckpoints(t *testing.T) {
 	f := newFixture(t)
-	f.setVersion(1, 100) // never stale
+	f.change(func(r *challengetypes.Run) { r.Params.MaxStaleness = 100 })
 	v := uint64(1)
 	for ; v <= types.MaxPending; v++ {
 		require.NoError(t, f.publish(f.message(v, 1)))
 	}
 	f.env.RequireUnchanged(types.ErrTooManyPending, func(context.Context) error { return f.publish(f.message(v, 1)) })
-	for range delay {
-		f.env.Pass(time.Second)
-	}
+	f.pass(delay)
 	require.Equal(t, uint64(types.MaxPending), f.active())
 	require.NoError(t, f.publish(f.message(v, 1)))
 }
@@ -260,6 +279,7 @@ func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
 			Run: 1, Version: version, ParentDigest: xtest.Digest(parent), Digest: xtest.Digest(digest),
 			Locator: "https://x/1", TrainedWindows: []uint64{0}, RolloutSetDigest: xtest.Digest(9), StateHash: xtest.Digest(8),
 			PublishedHeight: int64(version), ActivatesHeight: int64(version) + 5,
+			ParentVersion: version - 1, Depth: version, Status: types.CheckpointStatus_CHECKPOINT_STATUS_ACTIVE,
 		}
 	}
 	good := func() types.GenesisState {
@@ -279,7 +299,39 @@ func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
 		"another parent":     func(g *types.GenesisState) { g.Checkpoints[2].ParentDigest = xtest.Digest(1) },
 		"digest twice":       func(g *types.GenesisState) { g.Checkpoints[2].Digest = xtest.Digest(1) },
 		"heights fall":       func(g *types.GenesisState) { g.Checkpoints[2].ActivatesHeight = 5 },
-		"active before":      func(g *types.GenesisState) { g.Checkpoints[2].PublishedHeight = 100 },
+		"published earlier":  func(g *types.GenesisState) { g.Checkpoints[2].PublishedHeight = 0 },
+		"no status":          func(g *types.GenesisState) { g.Checkpoints[2].Status = 0 },
+		"status unknown":     func(g *types.GenesisState) { g.Checkpoints[2].Status = 9 },
+		"wrong depth":        func(g *types.GenesisState) { g.Checkpoints[2].Depth = 1 },
+		"parent is later":    func(g *types.GenesisState) { g.Checkpoints[1].ParentVersion = 2 },
+		"parent skipped": func(g *types.GenesisState) {
+			g.Checkpoints[2].ParentVersion, g.Checkpoints[2].Depth, g.Checkpoints[2].ParentDigest = 0, 1, xtest.Digest(1)
+		},
+		"base pending": func(g *types.GenesisState) {
+			g.Checkpoints[0].Status = types.CheckpointStatus_CHECKPOINT_STATUS_PENDING
+		},
+		"base rolled back": func(g *types.GenesisState) {
+			g.Checkpoints[0].Status, g.Checkpoints[0].FellHeight = types.CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK, 1
+		},
+		"active above pending": func(g *types.GenesisState) {
+			g.Checkpoints[1].Status = types.CheckpointStatus_CHECKPOINT_STATUS_PENDING
+		},
+		"fell and did not": func(g *types.GenesisState) { g.Checkpoints[2].FellHeight = 9 },
+		"negative stake":   func(g *types.GenesisState) { g.Checkpoints[2].AttestedStake = sdkmath.NewInt(-1) },
+		"more than all":    func(g *types.GenesisState) { g.Checkpoints[2].RejectedStake = sdkmath.NewInt(1) },
+		"stake without a vote": func(g *types.GenesisState) {
+			g.Checkpoints[2].EligibleStake, g.Checkpoints[2].AttestedStake = sdkmath.NewInt(1), sdkmath.NewInt(1)
+		},
+		"vote on nothing": func(g *types.GenesisState) {
+			g.Votes = []types.Vote{{Run: 1, Version: 3, Kind: types.VoteKind_VOTE_KIND_ATTEST, Stake: sdkmath.OneInt()}}
+		},
+		"vote that was not counted": func(g *types.GenesisState) {
+			g.Votes = []types.Vote{{Run: 1, Version: 2, Kind: types.VoteKind_VOTE_KIND_ROLLBACK, Stake: sdkmath.OneInt(), Height: 9}}
+		},
+		"vote of no kind": func(g *types.GenesisState) {
+			g.Votes = []types.Vote{{Run: 1, Version: 2, Stake: sdkmath.OneInt(), Height: 9}}
+		},
+		"active before": func(g *types.GenesisState) { g.Checkpoints[2].PublishedHeight = 100 },
 		"runs unsorted": func(g *types.GenesisState) {
 			g.Checkpoints = append(g.Checkpoints, types.Checkpoint{Run: 0, Digest: xtest.Digest(1)})
 		},
@@ -293,7 +345,7 @@ func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
 func TestEveryRunNeedsItsBaseModel(t *testing.T) {
 	e := xtest.New(t, types.StoreKey)
 	e.Challenge.AddRun(1)
-	k := keeper.NewKeeper(e.Codec, e.Store(types.StoreKey), e.Addresses, challenge{e.Challenge}, xtest.Authority())
+	k := newKeeper(e, challenge{e.Challenge})
 	require.ErrorIs(t, k.InitGenesis(e.Ctx, *types.DefaultGenesis()), types.ErrCheckpointNotFound)
 	require.ErrorIs(t, k.InitGenesis(e.Ctx, types.GenesisState{
 		Params:      types.DefaultParams(),

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"math"
 
 	"cosmossdk.io/collections"
 
@@ -13,10 +14,11 @@ import (
 	"github.com/galahad-network/galahad/x/policy/types"
 )
 
-// PublishCheckpoint puts the next version of a run's policy on chain. It becomes
-// active policy_delay_blocks later. Errors: challenge's ErrRunNotFound,
-// ErrInvalidAddress, ErrNotLearner, ErrInvalidCheckpoint, ErrWrongVersion,
-// ErrWrongParent, ErrDigestUsed, ErrTooManyPending, ErrWindowNotClosed, ErrStale.
+// PublishCheckpoint puts the next version of a run's policy on chain. It waits
+// policy_delay_blocks, or for the graders of the run's newest window to attest it,
+// as the run says now. Errors: challenge's ErrRunNotFound, ErrInvalidAddress,
+// ErrNotLearner, ErrRunClosed, ErrInvalidCheckpoint, ErrWrongVersion, ErrWrongParent,
+// ErrDigestUsed, ErrTooManyPending, ErrWindowNotClosed, ErrFallenPolicy, ErrStale.
 func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublishCheckpoint) (*types.MsgPublishCheckpointResponse, error) {
 	ctx, k := sdk.UnwrapSDKContext(goCtx), s.k
 	run, err := k.challenge.GetRun(ctx, msg.Run)
@@ -30,32 +32,50 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 	if err != nil {
 		return nil, err
 	}
+	head, err := k.Head(ctx, msg.Run)
+	if err != nil {
+		return nil, err
+	}
 	c := types.Checkpoint{
 		Run:              msg.Run,
 		Version:          msg.Version,
+		ParentVersion:    head.Version,
 		ParentDigest:     msg.ParentDigest,
+		Depth:            head.Depth + 1,
 		Digest:           msg.Digest,
 		Locator:          msg.Locator,
 		TrainedWindows:   msg.TrainedWindows,
 		RolloutSetDigest: msg.RolloutSetDigest,
 		StateHash:        msg.StateHash,
 		PublishedHeight:  ctx.BlockHeight(),
-		ActivatesHeight:  ctx.BlockHeight() + int64(run.Params.PolicyDelayBlocks),
+		Status:           types.CheckpointStatus_CHECKPOINT_STATUS_PENDING,
+	}.Normalized()
+	if delayed(run.Params) {
+		c.ActivatesHeight = ctx.BlockHeight() + max(1, int64(run.Params.PolicyDelayBlocks))
+	}
+	if c.Version == 0 {
+		return nil, types.ErrWrongVersion.Wrapf("run %d: version 0 is the base model", c.Run)
 	}
 	if err := c.Validate(params); err != nil {
 		return nil, err
 	}
-	if err := k.checkSuccession(ctx, c); err != nil {
+	if err := k.checkSuccession(ctx, c, head); err != nil {
 		return nil, err
 	}
 	if err := k.checkTrainedWindows(ctx, run, c); err != nil {
 		return nil, err
 	}
-	if err := k.setCheckpoint(ctx, c); err != nil {
+	if c, err = k.pin(ctx, c, types.BallotReview); err != nil {
+		return nil, err
+	}
+	if err := k.add(ctx, c); err != nil {
+		return nil, err
+	}
+	if err := k.retire(ctx, c.Run, c.Version); err != nil {
 		return nil, err
 	}
 	err = ctx.EventManager().EmitTypedEvent(&types.EventCheckpointPublished{
-		Run: c.Run, Version: c.Version, Digest: hex.EncodeToString(c.Digest),
+		Run: c.Run, Version: c.Version, ParentVersion: c.ParentVersion, Digest: hex.EncodeToString(c.Digest),
 		Locator: c.Locator, ActivatesHeight: c.ActivatesHeight,
 	})
 	if err != nil {
@@ -80,17 +100,17 @@ func (k *Keeper) checkLearner(run challengetypes.Run, signer string) error {
 	return nil
 }
 
-// checkSuccession checks that c follows the latest checkpoint and is new.
-func (k *Keeper) checkSuccession(ctx sdk.Context, c types.Checkpoint) error {
+// checkSuccession checks that c has the next number, is made of the head and is new.
+func (k *Keeper) checkSuccession(ctx sdk.Context, c, head types.Checkpoint) error {
 	latest, err := k.Latest(ctx, c.Run)
 	if err != nil {
 		return err
 	}
-	if c.Version != latest.Version+1 {
+	if latest.Version == math.MaxUint64 || c.Version != latest.Version+1 {
 		return types.ErrWrongVersion.Wrapf("run %d: version %d, the latest is %d", c.Run, c.Version, latest.Version)
 	}
-	if !bytes.Equal(c.ParentDigest, latest.Digest) {
-		return types.ErrWrongParent.Wrapf("run %d: parent %x, version %d is %x", c.Run, c.ParentDigest, latest.Version, latest.Digest)
+	if !bytes.Equal(c.ParentDigest, head.Digest) {
+		return types.ErrWrongParent.Wrapf("run %d: parent %x, the head is version %d, %x", c.Run, c.ParentDigest, head.Version, head.Digest)
 	}
 	used, err := k.Digests.Has(ctx, collections.Join(c.Run, c.Digest))
 	if err != nil {
@@ -99,24 +119,22 @@ func (k *Keeper) checkSuccession(ctx sdk.Context, c types.Checkpoint) error {
 	if used {
 		return types.ErrDigestUsed.Wrapf("run %d: %x", c.Run, c.Digest)
 	}
-	if latest.Version < types.MaxPending {
-		return nil
-	}
-	oldest, err := k.Checkpoint(ctx, c.Run, latest.Version-types.MaxPending+1)
+	pending, err := k.pendingVersions(ctx, c.Run)
 	if err != nil {
 		return err
 	}
-	if oldest.ActivatesHeight > ctx.BlockHeight() {
-		return types.ErrTooManyPending.Wrapf("run %d: %d already", c.Run, types.MaxPending)
+	if len(pending) >= types.MaxPending {
+		return types.ErrTooManyPending.Wrapf("run %d: %d already", c.Run, len(pending))
 	}
 	return nil
 }
 
-// checkTrainedWindows checks that the training data is settled, and that no
-// rollout in it is older than the run allows: staleness is counted in versions
-// from the checkpoint that made a rollout to the parent, which the step updates.
+// checkTrainedWindows checks that the training data is settled, that its policy has
+// not fallen, and that no rollout in it is older than the run allows: staleness is
+// counted in steps from the checkpoint that made a rollout to the parent, which the
+// step updates. What a fallen version sampled has no such distance.
 func (k *Keeper) checkTrainedWindows(ctx sdk.Context, run challengetypes.Run, c types.Checkpoint) error {
-	parent := c.Version - 1
+	parent := c.Depth - 1
 	for _, id := range c.TrainedWindows {
 		w, err := k.challenge.GetWindow(ctx, c.Run, id)
 		if err != nil {
@@ -125,11 +143,22 @@ func (k *Keeper) checkTrainedWindows(ctx sdk.Context, run challengetypes.Run, c 
 		if s := k.challenge.Stage(ctx, w); s != challengetypes.StageClosed {
 			return types.ErrWindowNotClosed.Wrapf("window %d of run %d is in %s", id, c.Run, s.Short())
 		}
-		// A window freezes a published version, so this does not go below zero.
-		if age := parent - min(w.CheckpointVersion, parent); age > uint64(run.Params.MaxStaleness) {
-			return types.ErrStale.Wrapf("window %d of run %d was made by version %d, %d versions before the parent; at most %d",
-				id, c.Run, w.CheckpointVersion, age, run.Params.MaxStaleness)
+		maker, err := k.Checkpoint(ctx, c.Run, w.CheckpointVersion)
+		if err != nil {
+			return err
+		}
+		if maker.Fallen() {
+			return types.ErrFallenPolicy.Wrapf("window %d of run %d: version %d is %s", id, c.Run, maker.Version, maker.Status.Short())
+		}
+		// A window freezes an active version, an ancestor of the parent or the parent
+		// itself, so this does not go below zero.
+		if age := parent - min(maker.Depth, parent); age > uint64(run.Params.MaxStaleness) {
+			return types.ErrStale.Wrapf("window %d of run %d was made by version %d, %d steps before the parent; at most %d",
+				id, c.Run, maker.Version, age, run.Params.MaxStaleness)
 		}
 	}
 	return nil
 }
+
+// delayed reports whether a version waits for a delay and not for attestations.
+func delayed(p challengetypes.RunParams) bool { return p.PolicyDelayBlocks > 0 }

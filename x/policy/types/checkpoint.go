@@ -3,6 +3,8 @@ package types
 import (
 	"bytes"
 
+	sdkmath "cosmossdk.io/math"
+
 	"github.com/galahad-network/galahad/x/internal/locator"
 )
 
@@ -10,14 +12,60 @@ import (
 const DigestSize = 32
 
 // MaxPending is how many published checkpoints of a run may wait to become
-// active. It keeps the search for the active one short.
+// active. It bounds every walk along the lineage.
 const MaxPending = 16
+
+// MaxReasonLength is the longest reason of a rejection, in bytes.
+const MaxReasonLength = 256
 
 // Schemes that a locator may have.
 var schemes = []string{"http", "https", "s3", "gs", "file"}
 
-// Validate checks a checkpoint by itself. Version 0, the base model, has no
-// parent and no training data; its locator and state hash may be missing where
+// BaseCheckpoint is version 0 of a run, which is active from the start.
+func BaseCheckpoint(run uint64, digest []byte, locator string, height int64) Checkpoint {
+	return Checkpoint{
+		Run: run, Digest: digest, Locator: locator, PublishedHeight: height, ActivatesHeight: height,
+	}.Normalized()
+}
+
+// Normalized returns c with zero for stakes that are missing, and, for a version 0
+// without a status, ACTIVE: whoever writes a genesis gives a base model no more than
+// run, digest and locator.
+func (c Checkpoint) Normalized() Checkpoint {
+	for _, s := range []*sdkmath.Int{&c.EligibleStake, &c.AttestedStake, &c.RejectedStake, &c.RollbackEligibleStake, &c.RollbackStake} {
+		if s.IsNil() {
+			*s = sdkmath.ZeroInt()
+		}
+	}
+	if c.Version == 0 && c.Status == CheckpointStatus_CHECKPOINT_STATUS_UNSPECIFIED {
+		c.Status = CheckpointStatus_CHECKPOINT_STATUS_ACTIVE
+	}
+	return c
+}
+
+// Fallen reports whether c was rejected or rolled back.
+func (c Checkpoint) Fallen() bool {
+	return c.Status == CheckpointStatus_CHECKPOINT_STATUS_REJECTED || c.Status == CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK
+}
+
+// Short is the status without its prefix.
+func (s CheckpointStatus) Short() string {
+	switch s {
+	case CheckpointStatus_CHECKPOINT_STATUS_PENDING:
+		return "PENDING"
+	case CheckpointStatus_CHECKPOINT_STATUS_ACTIVE:
+		return "ACTIVE"
+	case CheckpointStatus_CHECKPOINT_STATUS_REJECTED:
+		return "REJECTED"
+	case CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK:
+		return "ROLLED_BACK"
+	default:
+		return "UNSPECIFIED"
+	}
+}
+
+// Validate checks a normalized checkpoint by itself. Version 0, the base model, has
+// no parent and no training data; its locator and state hash may be missing where
 // the model comes with the software. Error: ErrInvalidCheckpoint.
 func (c Checkpoint) Validate(p Params) error {
 	bad := func(format string, args ...any) error {
@@ -37,7 +85,7 @@ func (c Checkpoint) Validate(p Params) error {
 		return err
 	}
 	if base {
-		if len(c.ParentDigest) != 0 || len(c.RolloutSetDigest) != 0 || len(c.TrainedWindows) != 0 {
+		if len(c.ParentDigest) != 0 || len(c.RolloutSetDigest) != 0 || len(c.TrainedWindows) != 0 || c.ParentVersion != 0 || c.Depth != 0 {
 			return bad("the base model has a parent, a rollout set or trained windows")
 		}
 	} else {
@@ -64,8 +112,74 @@ func (c Checkpoint) Validate(p Params) error {
 			return bad("locator: %s", err)
 		}
 	}
-	if c.PublishedHeight < 0 || c.ActivatesHeight < c.PublishedHeight {
+	if err := c.validateStatus(); err != nil {
+		return bad("%s", err)
+	}
+	return nil
+}
+
+// validateStatus checks that heights and stakes fit the status.
+func (c Checkpoint) validateStatus() error {
+	bad := ErrInvalidCheckpoint.Wrapf
+	for _, s := range []struct {
+		name        string
+		part, whole sdkmath.Int
+	}{
+		{"attested and rejected stake", sum(c.AttestedStake, c.RejectedStake), c.EligibleStake},
+		{"rollback_stake", c.RollbackStake, c.RollbackEligibleStake},
+	} {
+		if s.part.IsNil() || s.whole.IsNil() || s.part.IsNegative() || s.part.GT(s.whole) {
+			return bad("%s are not within 0 and the eligible stake", s.name)
+		}
+	}
+	if c.AttestedStake.IsNegative() || c.RejectedStake.IsNegative() {
+		return bad("a stake is negative")
+	}
+	if c.PublishedHeight < 0 || c.ActivatesHeight < 0 || c.ActivatesHeight != 0 && c.ActivatesHeight < c.PublishedHeight {
 		return bad("published at %d, active from %d", c.PublishedHeight, c.ActivatesHeight)
+	}
+	base := c.Version == 0
+	switch c.Status {
+	case CheckpointStatus_CHECKPOINT_STATUS_PENDING:
+		if base || c.FellHeight != 0 || c.RollbackEligibleStake.IsPositive() {
+			return bad("PENDING, but the base model, fallen or voted to be rolled back")
+		}
+	case CheckpointStatus_CHECKPOINT_STATUS_ACTIVE:
+		if c.FellHeight != 0 || !base && c.ActivatesHeight == 0 {
+			return bad("ACTIVE from %d, fell at %d", c.ActivatesHeight, c.FellHeight)
+		}
+	case CheckpointStatus_CHECKPOINT_STATUS_REJECTED, CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK:
+		if base || c.FellHeight < c.PublishedHeight {
+			return bad("%s, but the base model, or fallen at %d", c.Status.Short(), c.FellHeight)
+		}
+	default:
+		return bad("status %d", c.Status)
+	}
+	return nil
+}
+
+// sum is a+b; nil where one of them is missing.
+func sum(a, b sdkmath.Int) sdkmath.Int {
+	if a.IsNil() || b.IsNil() {
+		return sdkmath.Int{}
+	}
+	s, err := a.SafeAdd(b)
+	if err != nil {
+		return sdkmath.Int{}
+	}
+	return s
+}
+
+// CheckReason checks the reason of a rejection: at most MaxReasonLength bytes of
+// printable ASCII, because terminals show it. Error: ErrInvalidReason.
+func CheckReason(reason string) error {
+	if len(reason) > MaxReasonLength {
+		return ErrInvalidReason.Wrapf("%d bytes, at most %d", len(reason), MaxReasonLength)
+	}
+	for i := range len(reason) {
+		if c := reason[i]; c < 0x20 || c > 0x7e {
+			return ErrInvalidReason.Wrapf("byte %d is not printable ASCII", i)
+		}
 	}
 	return nil
 }

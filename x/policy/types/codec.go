@@ -12,11 +12,20 @@ import (
 func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 	cdc.RegisterConcrete(Params{}, "galahad/x/policy/Params", nil)
 	legacy.RegisterAminoMsg(cdc, &MsgPublishCheckpoint{}, "galahad/policy/MsgPublishCheckpoint")
+	legacy.RegisterAminoMsg(cdc, &MsgAttestCheckpoint{}, "galahad/policy/MsgAttestCheckpoint")
+	legacy.RegisterAminoMsg(cdc, &MsgRejectCheckpoint{}, "galahad/policy/MsgRejectCheckpoint")
+	legacy.RegisterAminoMsg(cdc, &MsgRollbackCheckpoint{}, "galahad/policy/MsgRollbackCheckpoint")
 	legacy.RegisterAminoMsg(cdc, &MsgUpdateParams{}, "galahad/x/policy/MsgUpdateParams")
 }
 
 // RegisterInterfaces registers the messages and their service.
 func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
-	registry.RegisterImplementations((*sdk.Msg)(nil), &MsgPublishCheckpoint{}, &MsgUpdateParams{})
+	registry.RegisterImplementations((*sdk.Msg)(nil),
+		&MsgPublishCheckpoint{},
+		&MsgAttestCheckpoint{},
+		&MsgRejectCheckpoint{},
+		&MsgRollbackCheckpoint{},
+		&MsgUpdateParams{},
+	)
 	msgservice.RegisterMsgServiceDesc(registry, &_Msg_serviceDesc)
 }

@@ -23,11 +23,13 @@ var _ = math.Inf
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 
 type EventCheckpointPublished struct {
-	Run             uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
-	Version         uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	Digest          string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
-	Locator         string `protobuf:"bytes,4,opt,name=locator,proto3" json:"locator,omitempty"`
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Digest  string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	Locator string `protobuf:"bytes,4,opt,name=locator,proto3" json:"locator,omitempty"`
+	// activates_height is 0 for a version that waits for attestations.
 	ActivatesHeight int64  `protobuf:"varint,5,opt,name=activates_height,json=activatesHeight,proto3" json:"activates_height,omitempty"`
+	ParentVersion   uint64 `protobuf:"varint,6,opt,name=parent_version,json=parentVersion,proto3" json:"parent_version,omitempty"`
 }
 
 func (m *EventCheckpointPublished) Reset()         { *m = EventCheckpointPublished{} }
@@ -98,30 +100,348 @@ func (m *EventCheckpointPublished) GetActivatesHeight() int64 {
 	return 0
 }
 
+func (m *EventCheckpointPublished) GetParentVersion() uint64 {
+	if m != nil {
+		return m.ParentVersion
+	}
+	return 0
+}
+
+// EventCheckpointVoted tells of an attestation, a rejection or a vote to roll back.
+type EventCheckpointVoted struct {
+	Run           uint64   `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Version       uint64   `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Grader        string   `protobuf:"bytes,3,opt,name=grader,proto3" json:"grader,omitempty"`
+	Kind          VoteKind `protobuf:"varint,4,opt,name=kind,proto3,enum=galahad.policy.v1.VoteKind" json:"kind,omitempty"`
+	Stake         string   `protobuf:"bytes,5,opt,name=stake,proto3" json:"stake,omitempty"`
+	EligibleStake string   `protobuf:"bytes,6,opt,name=eligible_stake,json=eligibleStake,proto3" json:"eligible_stake,omitempty"`
+	Reason        string   `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+}
+
+func (m *EventCheckpointVoted) Reset()         { *m = EventCheckpointVoted{} }
+func (m *EventCheckpointVoted) String() string { return proto.CompactTextString(m) }
+func (*EventCheckpointVoted) ProtoMessage()    {}
+func (*EventCheckpointVoted) Descriptor() ([]byte, []int) {
+	return fileDescriptor_cdb9a24644aa173a, []int{1}
+}
+func (m *EventCheckpointVoted) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventCheckpointVoted) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventCheckpointVoted.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventCheckpointVoted) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventCheckpointVoted.Merge(m, src)
+}
+func (m *EventCheckpointVoted) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventCheckpointVoted) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventCheckpointVoted.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventCheckpointVoted proto.InternalMessageInfo
+
+func (m *EventCheckpointVoted) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventCheckpointVoted) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *EventCheckpointVoted) GetGrader() string {
+	if m != nil {
+		return m.Grader
+	}
+	return ""
+}
+
+func (m *EventCheckpointVoted) GetKind() VoteKind {
+	if m != nil {
+		return m.Kind
+	}
+	return VoteKind_VOTE_KIND_UNSPECIFIED
+}
+
+func (m *EventCheckpointVoted) GetStake() string {
+	if m != nil {
+		return m.Stake
+	}
+	return ""
+}
+
+func (m *EventCheckpointVoted) GetEligibleStake() string {
+	if m != nil {
+		return m.EligibleStake
+	}
+	return ""
+}
+
+func (m *EventCheckpointVoted) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
+// EventCheckpointActivated tells that windows freeze this version from activates_height on.
+type EventCheckpointActivated struct {
+	Run             uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Version         uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Digest          string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	ActivatesHeight int64  `protobuf:"varint,4,opt,name=activates_height,json=activatesHeight,proto3" json:"activates_height,omitempty"`
+}
+
+func (m *EventCheckpointActivated) Reset()         { *m = EventCheckpointActivated{} }
+func (m *EventCheckpointActivated) String() string { return proto.CompactTextString(m) }
+func (*EventCheckpointActivated) ProtoMessage()    {}
+func (*EventCheckpointActivated) Descriptor() ([]byte, []int) {
+	return fileDescriptor_cdb9a24644aa173a, []int{2}
+}
+func (m *EventCheckpointActivated) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventCheckpointActivated) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventCheckpointActivated.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventCheckpointActivated) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventCheckpointActivated.Merge(m, src)
+}
+func (m *EventCheckpointActivated) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventCheckpointActivated) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventCheckpointActivated.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventCheckpointActivated proto.InternalMessageInfo
+
+func (m *EventCheckpointActivated) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventCheckpointActivated) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *EventCheckpointActivated) GetDigest() string {
+	if m != nil {
+		return m.Digest
+	}
+	return ""
+}
+
+func (m *EventCheckpointActivated) GetActivatesHeight() int64 {
+	if m != nil {
+		return m.ActivatesHeight
+	}
+	return 0
+}
+
+// EventCheckpointRejected tells that a version fell before it was active.
+type EventCheckpointRejected struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// cause is the version that graders rejected: this one or an ancestor.
+	Cause uint64 `protobuf:"varint,3,opt,name=cause,proto3" json:"cause,omitempty"`
+}
+
+func (m *EventCheckpointRejected) Reset()         { *m = EventCheckpointRejected{} }
+func (m *EventCheckpointRejected) String() string { return proto.CompactTextString(m) }
+func (*EventCheckpointRejected) ProtoMessage()    {}
+func (*EventCheckpointRejected) Descriptor() ([]byte, []int) {
+	return fileDescriptor_cdb9a24644aa173a, []int{3}
+}
+func (m *EventCheckpointRejected) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventCheckpointRejected) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventCheckpointRejected.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventCheckpointRejected) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventCheckpointRejected.Merge(m, src)
+}
+func (m *EventCheckpointRejected) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventCheckpointRejected) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventCheckpointRejected.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventCheckpointRejected proto.InternalMessageInfo
+
+func (m *EventCheckpointRejected) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventCheckpointRejected) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *EventCheckpointRejected) GetCause() uint64 {
+	if m != nil {
+		return m.Cause
+	}
+	return 0
+}
+
+// EventCheckpointRolledBack tells that a version fell because graders returned to a parent.
+type EventCheckpointRolledBack struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// cause is the active version that graders rolled back: this one or an ancestor.
+	Cause uint64 `protobuf:"varint,3,opt,name=cause,proto3" json:"cause,omitempty"`
+	// active is the version that windows freeze again.
+	Active uint64 `protobuf:"varint,4,opt,name=active,proto3" json:"active,omitempty"`
+}
+
+func (m *EventCheckpointRolledBack) Reset()         { *m = EventCheckpointRolledBack{} }
+func (m *EventCheckpointRolledBack) String() string { return proto.CompactTextString(m) }
+func (*EventCheckpointRolledBack) ProtoMessage()    {}
+func (*EventCheckpointRolledBack) Descriptor() ([]byte, []int) {
+	return fileDescriptor_cdb9a24644aa173a, []int{4}
+}
+func (m *EventCheckpointRolledBack) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventCheckpointRolledBack) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventCheckpointRolledBack.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventCheckpointRolledBack) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventCheckpointRolledBack.Merge(m, src)
+}
+func (m *EventCheckpointRolledBack) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventCheckpointRolledBack) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventCheckpointRolledBack.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventCheckpointRolledBack proto.InternalMessageInfo
+
+func (m *EventCheckpointRolledBack) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventCheckpointRolledBack) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *EventCheckpointRolledBack) GetCause() uint64 {
+	if m != nil {
+		return m.Cause
+	}
+	return 0
+}
+
+func (m *EventCheckpointRolledBack) GetActive() uint64 {
+	if m != nil {
+		return m.Active
+	}
+	return 0
+}
+
 func init() {
 	proto.RegisterType((*EventCheckpointPublished)(nil), "galahad.policy.v1.EventCheckpointPublished")
+	proto.RegisterType((*EventCheckpointVoted)(nil), "galahad.policy.v1.EventCheckpointVoted")
+	proto.RegisterType((*EventCheckpointActivated)(nil), "galahad.policy.v1.EventCheckpointActivated")
+	proto.RegisterType((*EventCheckpointRejected)(nil), "galahad.policy.v1.EventCheckpointRejected")
+	proto.RegisterType((*EventCheckpointRolledBack)(nil), "galahad.policy.v1.EventCheckpointRolledBack")
 }
 
 func init() { proto.RegisterFile("galahad/policy/v1/events.proto", fileDescriptor_cdb9a24644aa173a) }
 
 var fileDescriptor_cdb9a24644aa173a = []byte{
-	// 254 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x3c, 0x90, 0xb1, 0x4e, 0x84, 0x40,
-	0x10, 0x86, 0x6f, 0xe5, 0x3c, 0xe3, 0x36, 0x9e, 0x14, 0x66, 0xab, 0x0d, 0xb1, 0xc2, 0x42, 0x08,
-	0xf1, 0x0d, 0x34, 0x26, 0x26, 0x36, 0x86, 0xd2, 0xc6, 0x2c, 0x30, 0x61, 0x37, 0x87, 0xbb, 0x64,
-	0x77, 0x58, 0xbd, 0xb7, 0xf0, 0x1d, 0x7c, 0x19, 0xcb, 0x2b, 0x2d, 0x0d, 0xbc, 0x88, 0x01, 0xc1,
-	0x6e, 0xbe, 0xff, 0x9b, 0x29, 0xe6, 0xa7, 0xbc, 0x16, 0x8d, 0x90, 0xa2, 0x4a, 0x5b, 0xd3, 0xa8,
-	0x72, 0x9f, 0xfa, 0x2c, 0x05, 0x0f, 0x1a, 0x5d, 0xd2, 0x5a, 0x83, 0x26, 0x3c, 0x9f, 0x7d, 0xf2,
-	0xe7, 0x13, 0x9f, 0x5d, 0x7e, 0x12, 0xca, 0xee, 0xc7, 0x9d, 0x3b, 0x09, 0xe5, 0xae, 0x35, 0x4a,
-	0xe3, 0x53, 0x57, 0x34, 0xca, 0x49, 0xa8, 0xc2, 0x2d, 0x0d, 0x6c, 0xa7, 0x19, 0x89, 0x48, 0xbc,
-	0xce, 0xc7, 0x31, 0x64, 0xf4, 0xc4, 0x83, 0x75, 0xca, 0x68, 0x76, 0x34, 0xa5, 0x0b, 0x86, 0x17,
-	0x74, 0x53, 0xa9, 0x1a, 0x1c, 0xb2, 0x20, 0x22, 0xf1, 0x69, 0x3e, 0xd3, 0x78, 0xd1, 0x98, 0x52,
-	0xa0, 0xb1, 0x6c, 0x3d, 0x89, 0x05, 0xc3, 0x2b, 0xba, 0x15, 0x25, 0x2a, 0x2f, 0x10, 0xdc, 0x8b,
-	0x04, 0x55, 0x4b, 0x64, 0xc7, 0x11, 0x89, 0x83, 0xfc, 0xec, 0x3f, 0x7f, 0x98, 0xe2, 0xdb, 0xc7,
-	0xaf, 0x9e, 0x93, 0x43, 0xcf, 0xc9, 0x4f, 0xcf, 0xc9, 0xc7, 0xc0, 0x57, 0x87, 0x81, 0xaf, 0xbe,
-	0x07, 0xbe, 0x7a, 0xce, 0x6a, 0x85, 0xb2, 0x2b, 0x92, 0xd2, 0xbc, 0xa6, 0xf3, 0x77, 0xd7, 0x1a,
-	0xf0, 0xcd, 0xd8, 0xdd, 0xc2, 0xe9, 0xfb, 0xd2, 0x07, 0xee, 0x5b, 0x70, 0xc5, 0x66, 0x2a, 0xe3,
-	0xe6, 0x37, 0x00, 0x00, 0xff, 0xff, 0xed, 0x81, 0x94, 0x14, 0x2e, 0x01, 0x00, 0x00,
+	// 438 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x53, 0x4f, 0x8b, 0xd4, 0x30,
+	0x1c, 0x9d, 0x38, 0x9d, 0x2e, 0x1b, 0xd8, 0x75, 0x2d, 0xc3, 0x5a, 0x15, 0xca, 0x50, 0x10, 0xc6,
+	0x83, 0x2d, 0xa3, 0x9f, 0xc0, 0x15, 0x41, 0xd8, 0x8b, 0x54, 0xd8, 0x83, 0x1e, 0x86, 0x34, 0xfd,
+	0xd1, 0xc6, 0xc6, 0xa4, 0x24, 0x69, 0x75, 0x3f, 0x82, 0x37, 0x3f, 0x96, 0x78, 0xda, 0xa3, 0xc7,
+	0x65, 0xe6, 0x8b, 0x48, 0x93, 0xd6, 0xc3, 0xec, 0x5c, 0x06, 0xf7, 0x96, 0xf7, 0x5e, 0x7e, 0x7f,
+	0x5e, 0x1e, 0xc1, 0x51, 0x49, 0x38, 0xa9, 0x48, 0x91, 0x36, 0x92, 0x33, 0x7a, 0x9d, 0x76, 0xab,
+	0x14, 0x3a, 0x10, 0x46, 0x27, 0x8d, 0x92, 0x46, 0x06, 0x8f, 0x06, 0x3d, 0x71, 0x7a, 0xd2, 0xad,
+	0x9e, 0xee, 0x29, 0x19, 0x44, 0x5b, 0x12, 0xff, 0x46, 0x38, 0x7c, 0xd7, 0xf7, 0x78, 0x5b, 0x01,
+	0xad, 0x1b, 0xc9, 0x84, 0xf9, 0xd0, 0xe6, 0x9c, 0xe9, 0x0a, 0x8a, 0xe0, 0x0c, 0x4f, 0x55, 0x2b,
+	0x42, 0xb4, 0x40, 0x4b, 0x2f, 0xeb, 0x8f, 0x41, 0x88, 0x8f, 0x3a, 0x50, 0x9a, 0x49, 0x11, 0x3e,
+	0xb0, 0xec, 0x08, 0x83, 0x73, 0xec, 0x17, 0xac, 0x04, 0x6d, 0xc2, 0xe9, 0x02, 0x2d, 0x8f, 0xb3,
+	0x01, 0xf5, 0x15, 0x5c, 0x52, 0x62, 0xa4, 0x0a, 0x3d, 0x2b, 0x8c, 0x30, 0x78, 0x81, 0xcf, 0x08,
+	0x35, 0xac, 0x23, 0x06, 0xf4, 0xba, 0x02, 0x56, 0x56, 0x26, 0x9c, 0x2d, 0xd0, 0x72, 0x9a, 0x3d,
+	0xfc, 0xc7, 0xbf, 0xb7, 0x74, 0xf0, 0x1c, 0x9f, 0x36, 0x44, 0x81, 0x30, 0xeb, 0x71, 0xba, 0x6f,
+	0xa7, 0x9f, 0x38, 0xf6, 0xca, 0x91, 0xf1, 0x2d, 0xc2, 0xf3, 0x1d, 0x33, 0x57, 0xd2, 0x1c, 0x6e,
+	0xa4, 0x54, 0xa4, 0x00, 0x35, 0x1a, 0x71, 0x28, 0x48, 0xb1, 0x57, 0x33, 0x51, 0x58, 0x17, 0xa7,
+	0xaf, 0x9e, 0x25, 0x77, 0xde, 0x3a, 0xe9, 0x67, 0x5d, 0x32, 0x51, 0x64, 0xf6, 0x62, 0x30, 0xc7,
+	0x33, 0x6d, 0x48, 0x0d, 0xd6, 0xd4, 0x71, 0xe6, 0x40, 0x6f, 0x05, 0x38, 0x2b, 0x59, 0xce, 0x61,
+	0xed, 0x64, 0xdf, 0xca, 0x27, 0x23, 0xfb, 0xd1, 0x5e, 0x3b, 0xc7, 0xbe, 0x02, 0xa2, 0xa5, 0x08,
+	0x8f, 0xdc, 0x16, 0x0e, 0xc5, 0x3f, 0xee, 0xe6, 0xf5, 0x66, 0x78, 0xac, 0xfb, 0xc9, 0x6b, 0x5f,
+	0x2a, 0xde, 0xde, 0x54, 0xe2, 0xcf, 0xf8, 0xf1, 0xce, 0x2a, 0x19, 0x7c, 0x01, 0x7a, 0xe8, 0x26,
+	0x73, 0x3c, 0xa3, 0xa4, 0xd5, 0x60, 0x17, 0xf1, 0x32, 0x07, 0xe2, 0x16, 0x3f, 0xd9, 0x6d, 0x2e,
+	0x39, 0x87, 0xe2, 0x82, 0xd0, 0xfa, 0xff, 0xdb, 0xf7, 0xf6, 0xad, 0x1d, 0xb0, 0xe6, 0xbc, 0x6c,
+	0x40, 0x17, 0x97, 0xbf, 0x36, 0x11, 0xba, 0xd9, 0x44, 0xe8, 0x76, 0x13, 0xa1, 0x9f, 0xdb, 0x68,
+	0x72, 0xb3, 0x8d, 0x26, 0x7f, 0xb6, 0xd1, 0xe4, 0xd3, 0xaa, 0x64, 0xa6, 0x6a, 0xf3, 0x84, 0xca,
+	0xaf, 0xe9, 0x90, 0xfd, 0x4b, 0x01, 0xe6, 0x9b, 0x54, 0xf5, 0x88, 0xd3, 0xef, 0xe3, 0x37, 0x33,
+	0xd7, 0x0d, 0xe8, 0xdc, 0xb7, 0x7f, 0xec, 0xf5, 0xdf, 0x00, 0x00, 0x00, 0xff, 0xff, 0x6d, 0xd0,
+	0x55, 0x92, 0xb8, 0x03, 0x00, 0x00,
 }
 
 func (m *EventCheckpointPublished) Marshal() (dAtA []byte, err error) {
@@ -144,6 +464,11 @@ func (m *EventCheckpointPublished) MarshalToSizedBuffer(dAtA []byte) (int, error
 	_ = i
 	var l int
 	_ = l
+	if m.ParentVersion != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.ParentVersion))
+		i--
+		dAtA[i] = 0x30
+	}
 	if m.ActivatesHeight != 0 {
 		i = encodeVarintEvents(dAtA, i, uint64(m.ActivatesHeight))
 		i--
@@ -162,6 +487,198 @@ func (m *EventCheckpointPublished) MarshalToSizedBuffer(dAtA []byte) (int, error
 		i = encodeVarintEvents(dAtA, i, uint64(len(m.Digest)))
 		i--
 		dAtA[i] = 0x1a
+	}
+	if m.Version != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventCheckpointVoted) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventCheckpointVoted) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventCheckpointVoted) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0x3a
+	}
+	if len(m.EligibleStake) > 0 {
+		i -= len(m.EligibleStake)
+		copy(dAtA[i:], m.EligibleStake)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.EligibleStake)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if len(m.Stake) > 0 {
+		i -= len(m.Stake)
+		copy(dAtA[i:], m.Stake)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Stake)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if m.Kind != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Kind))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Grader) > 0 {
+		i -= len(m.Grader)
+		copy(dAtA[i:], m.Grader)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Grader)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Version != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventCheckpointActivated) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventCheckpointActivated) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventCheckpointActivated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.ActivatesHeight != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.ActivatesHeight))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Version != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventCheckpointRejected) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventCheckpointRejected) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventCheckpointRejected) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Cause != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Cause))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Version != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventCheckpointRolledBack) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventCheckpointRolledBack) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventCheckpointRolledBack) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Active != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Active))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Cause != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Cause))
+		i--
+		dAtA[i] = 0x18
 	}
 	if m.Version != 0 {
 		i = encodeVarintEvents(dAtA, i, uint64(m.Version))
@@ -209,6 +726,104 @@ func (m *EventCheckpointPublished) Size() (n int) {
 	}
 	if m.ActivatesHeight != 0 {
 		n += 1 + sovEvents(uint64(m.ActivatesHeight))
+	}
+	if m.ParentVersion != 0 {
+		n += 1 + sovEvents(uint64(m.ParentVersion))
+	}
+	return n
+}
+
+func (m *EventCheckpointVoted) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovEvents(uint64(m.Version))
+	}
+	l = len(m.Grader)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Kind != 0 {
+		n += 1 + sovEvents(uint64(m.Kind))
+	}
+	l = len(m.Stake)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.EligibleStake)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Reason)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventCheckpointActivated) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovEvents(uint64(m.Version))
+	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.ActivatesHeight != 0 {
+		n += 1 + sovEvents(uint64(m.ActivatesHeight))
+	}
+	return n
+}
+
+func (m *EventCheckpointRejected) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovEvents(uint64(m.Version))
+	}
+	if m.Cause != 0 {
+		n += 1 + sovEvents(uint64(m.Cause))
+	}
+	return n
+}
+
+func (m *EventCheckpointRolledBack) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovEvents(uint64(m.Version))
+	}
+	if m.Cause != 0 {
+		n += 1 + sovEvents(uint64(m.Cause))
+	}
+	if m.Active != 0 {
+		n += 1 + sovEvents(uint64(m.Active))
 	}
 	return n
 }
@@ -365,6 +980,632 @@ func (m *EventCheckpointPublished) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.ActivatesHeight |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ParentVersion", wireType)
+			}
+			m.ParentVersion = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ParentVersion |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventCheckpointVoted) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventCheckpointVoted: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventCheckpointVoted: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Grader", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Grader = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			m.Kind = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Kind |= VoteKind(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Stake = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field EligibleStake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.EligibleStake = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventCheckpointActivated) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventCheckpointActivated: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventCheckpointActivated: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ActivatesHeight", wireType)
+			}
+			m.ActivatesHeight = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ActivatesHeight |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventCheckpointRejected) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventCheckpointRejected: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventCheckpointRejected: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cause", wireType)
+			}
+			m.Cause = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Cause |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventCheckpointRolledBack) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventCheckpointRolledBack: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventCheckpointRolledBack: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Cause", wireType)
+			}
+			m.Cause = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Cause |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Active", wireType)
+			}
+			m.Active = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Active |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

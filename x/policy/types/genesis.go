@@ -1,43 +1,186 @@
 package types
 
-import "bytes"
+import (
+	"bytes"
+
+	sdkmath "cosmossdk.io/math"
+)
 
 // DefaultGenesis has the default parameters and no checkpoint.
 func DefaultGenesis() *GenesisState { return &GenesisState{Params: DefaultParams()} }
 
-// Validate checks that every run's checkpoints are a chain from version 0: in
-// the order of (run, version), each the child of the one before, heights that do
-// not fall, no digest twice. Errors: ErrInvalidGenesis, ErrInvalidParams,
-// ErrInvalidCheckpoint.
+// Normalized returns g with normalized checkpoints; see Checkpoint.Normalized.
+func (g GenesisState) Normalized() GenesisState {
+	checkpoints := make([]Checkpoint, len(g.Checkpoints))
+	for i, c := range g.Checkpoints {
+		checkpoints[i] = c.Normalized()
+	}
+	g.Checkpoints = checkpoints
+	return g
+}
+
+// Validate checks, after normalizing, that every run's checkpoints come in the order
+// of their versions from 0, none missing and no digest twice; that each has an
+// earlier parent; that those that have not fallen are a chain of ACTIVE and then
+// PENDING versions; and that the votes are those that were counted. Errors:
+// ErrInvalidGenesis, ErrInvalidParams, ErrInvalidCheckpoint.
 func (g GenesisState) Validate() error {
 	if err := g.Params.Validate(); err != nil {
 		return err
 	}
-	seen := make(map[string]bool)
-	for i, c := range g.Checkpoints {
-		if err := c.Validate(g.Params); err != nil {
+	g = g.Normalized()
+	for start := 0; start < len(g.Checkpoints); {
+		end := start
+		for end < len(g.Checkpoints) && g.Checkpoints[end].Run == g.Checkpoints[start].Run {
+			end++
+		}
+		if start > 0 && g.Checkpoints[start].Run < g.Checkpoints[start-1].Run {
+			return ErrInvalidGenesis.Wrapf("checkpoints[%d]: run %d is out of order", start, g.Checkpoints[start].Run)
+		}
+		if err := validateRun(g.Params, g.Checkpoints[start:end]); err != nil {
 			return err
 		}
-		if i == 0 || c.Run != g.Checkpoints[i-1].Run {
-			if c.Version != 0 || i > 0 && c.Run < g.Checkpoints[i-1].Run {
-				return ErrInvalidGenesis.Wrapf("checkpoints[%d]: run %d version %d is out of order", i, c.Run, c.Version)
-			}
-			clear(seen)
-		} else {
-			prev := g.Checkpoints[i-1]
-			switch {
-			case c.Version != prev.Version+1:
-				return ErrInvalidGenesis.Wrapf("checkpoints[%d]: version %d follows %d", i, c.Version, prev.Version)
-			case !bytes.Equal(c.ParentDigest, prev.Digest):
-				return ErrInvalidGenesis.Wrapf("checkpoints[%d]: parent is not version %d", i, prev.Version)
-			case c.PublishedHeight < prev.PublishedHeight || c.ActivatesHeight < prev.ActivatesHeight:
-				return ErrInvalidGenesis.Wrapf("checkpoints[%d]: heights fall", i)
-			}
+		start = end
+	}
+	return g.validateVotes()
+}
+
+// validateRun checks the checkpoints of one run.
+func validateRun(p Params, all []Checkpoint) error {
+	seen := make(map[string]bool)
+	head, pending := all[0], 0
+	for i, c := range all {
+		bad := func(format string, args ...any) error {
+			return ErrInvalidGenesis.Wrapf("version %d of run %d: "+format, append([]any{c.Version, c.Run}, args...)...)
+		}
+		if err := c.Validate(p); err != nil {
+			return err
+		}
+		if c.Version != uint64(i) {
+			return bad("it is number %d of the run", i)
 		}
 		if seen[string(c.Digest)] {
-			return ErrInvalidGenesis.Wrapf("checkpoints[%d]: digest is there twice in run %d", i, c.Run)
+			return bad("digest is there twice")
 		}
 		seen[string(c.Digest)] = true
+		if i == 0 {
+			if c.Status != CheckpointStatus_CHECKPOINT_STATUS_ACTIVE {
+				return bad("the base model is not ACTIVE")
+			}
+			continue
+		}
+		if c.ParentVersion >= c.Version {
+			return bad("parent %d is not earlier", c.ParentVersion)
+		}
+		parent := all[c.ParentVersion]
+		if !bytes.Equal(c.ParentDigest, parent.Digest) || c.Depth != parent.Depth+1 {
+			return bad("it is not the child of version %d", parent.Version)
+		}
+		if c.PublishedHeight < all[i-1].PublishedHeight {
+			return bad("it was published before version %d", all[i-1].Version)
+		}
+		if c.Fallen() {
+			continue
+		}
+		if c.ParentVersion != head.Version {
+			return bad("parent %d is not %d, the version before that has not fallen", c.ParentVersion, head.Version)
+		}
+		if c.Status == CheckpointStatus_CHECKPOINT_STATUS_PENDING {
+			pending++
+		} else if pending > 0 || c.ActivatesHeight < head.ActivatesHeight {
+			return bad("it was active before its parent")
+		}
+		if pending > MaxPending {
+			return bad("more than %d are pending", MaxPending)
+		}
+		head = c
+	}
+	return nil
+}
+
+// validateVotes checks that votes are in order of (run, version, ballot), one for
+// each grader, kind and stake in range, and that they add up to the stakes of their
+// checkpoint: exactly as long as it can be voted on, at most that later, when votes
+// are removed step by step.
+func (g GenesisState) validateVotes() error {
+	type key struct {
+		run, version uint64
+		ballot       byte
+		grader       string
+	}
+	index := make(map[key]int, len(g.Checkpoints)) // ballot and grader are zero
+	active := make(map[uint64]uint64)
+	for i, c := range g.Checkpoints {
+		index[key{run: c.Run, version: c.Version}] = i
+		if c.Status == CheckpointStatus_CHECKPOINT_STATUS_ACTIVE {
+			active[c.Run] = c.Version
+		}
+	}
+	type sums struct{ attest, reject, rollback sdkmath.Int }
+	counted := make([]sums, len(g.Checkpoints))
+	for i := range counted {
+		counted[i] = sums{sdkmath.ZeroInt(), sdkmath.ZeroInt(), sdkmath.ZeroInt()}
+	}
+	seen := make(map[key]bool, len(g.Votes))
+	for i, v := range g.Votes {
+		bad := func(why string) error {
+			return ErrInvalidGenesis.Wrapf("votes[%d]: %s", i, why)
+		}
+		ballot := v.Kind.Ballot()
+		at, ok := index[key{run: v.Run, version: v.Version}]
+		id := key{v.Run, v.Version, ballot, v.Grader}
+		switch {
+		case !ok || v.Version == 0:
+			return bad("no checkpoint to vote on")
+		case ballot == 0:
+			return bad("unknown kind")
+		case seen[id]:
+			return bad("the grader voted twice")
+		case v.Stake.IsNil() || !v.Stake.IsPositive():
+			return bad("stake is not positive")
+		case v.Height < g.Checkpoints[at].PublishedHeight:
+			return bad("cast before the checkpoint was published")
+		case v.Kind != VoteKind_VOTE_KIND_REJECT && v.Reason != "":
+			return bad("only rejections have a reason")
+		}
+		if err := CheckReason(v.Reason); err != nil {
+			return bad(err.Error())
+		}
+		if i > 0 {
+			p := g.Votes[i-1]
+			if p.Run > v.Run || p.Run == v.Run && (p.Version > v.Version ||
+				p.Version == v.Version && p.Kind.Ballot() > ballot) {
+				return bad("out of order")
+			}
+		}
+		seen[id] = true
+		s := &counted[at]
+		for _, to := range []struct {
+			kind VoteKind
+			sum  *sdkmath.Int
+		}{{VoteKind_VOTE_KIND_ATTEST, &s.attest}, {VoteKind_VOTE_KIND_REJECT, &s.reject}, {VoteKind_VOTE_KIND_ROLLBACK, &s.rollback}} {
+			if to.kind != v.Kind {
+				continue
+			}
+			if *to.sum = sum(*to.sum, v.Stake); to.sum.IsNil() {
+				return bad("stakes overflow")
+			}
+		}
+	}
+	for i, c := range g.Checkpoints {
+		open := c.Status == CheckpointStatus_CHECKPOINT_STATUS_PENDING || active[c.Run] == c.Version
+		for _, s := range []struct {
+			votes, tally sdkmath.Int
+			open         bool
+		}{
+			{counted[i].attest, c.AttestedStake, open && c.Version > 0},
+			{counted[i].reject, c.RejectedStake, open && c.Version > 0},
+			{counted[i].rollback, c.RollbackStake, open},
+		} {
+			if s.votes.GT(s.tally) || s.open && !s.votes.Equal(s.tally) {
+				return ErrInvalidGenesis.Wrapf("version %d of run %d: votes of %s add up to a stake of %s", c.Version, c.Run, s.votes, s.tally)
+			}
+		}
 	}
 	return nil
 }

@@ -4,7 +4,9 @@
 package types
 
 import (
+	cosmossdk_io_math "cosmossdk.io/math"
 	fmt "fmt"
+	_ "github.com/cosmos/cosmos-proto"
 	_ "github.com/cosmos/cosmos-sdk/types/tx/amino"
 	_ "github.com/cosmos/gogoproto/gogoproto"
 	proto "github.com/cosmos/gogoproto/proto"
@@ -23,6 +25,80 @@ var _ = math.Inf
 // A compilation error at this line likely means your copy of the
 // proto package needs to be updated.
 const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
+
+// CheckpointStatus says what became of a checkpoint.
+type CheckpointStatus int32
+
+const (
+	CheckpointStatus_CHECKPOINT_STATUS_UNSPECIFIED CheckpointStatus = 0
+	// CHECKPOINT_STATUS_PENDING waits for attestations, or for its delay to pass.
+	CheckpointStatus_CHECKPOINT_STATUS_PENDING CheckpointStatus = 1
+	// CHECKPOINT_STATUS_ACTIVE is or was the run's policy, and an ancestor of every later one.
+	CheckpointStatus_CHECKPOINT_STATUS_ACTIVE CheckpointStatus = 2
+	// CHECKPOINT_STATUS_REJECTED fell before it was active, by its own rejection or with an ancestor.
+	CheckpointStatus_CHECKPOINT_STATUS_REJECTED CheckpointStatus = 3
+	// CHECKPOINT_STATUS_ROLLED_BACK fell when graders returned to the parent, or with an ancestor.
+	CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK CheckpointStatus = 4
+)
+
+var CheckpointStatus_name = map[int32]string{
+	0: "CHECKPOINT_STATUS_UNSPECIFIED",
+	1: "CHECKPOINT_STATUS_PENDING",
+	2: "CHECKPOINT_STATUS_ACTIVE",
+	3: "CHECKPOINT_STATUS_REJECTED",
+	4: "CHECKPOINT_STATUS_ROLLED_BACK",
+}
+
+var CheckpointStatus_value = map[string]int32{
+	"CHECKPOINT_STATUS_UNSPECIFIED": 0,
+	"CHECKPOINT_STATUS_PENDING":     1,
+	"CHECKPOINT_STATUS_ACTIVE":      2,
+	"CHECKPOINT_STATUS_REJECTED":    3,
+	"CHECKPOINT_STATUS_ROLLED_BACK": 4,
+}
+
+func (x CheckpointStatus) String() string {
+	return proto.EnumName(CheckpointStatus_name, int32(x))
+}
+
+func (CheckpointStatus) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_50f87d56ac35c4c3, []int{0}
+}
+
+// VoteKind is what a grader says of a checkpoint.
+type VoteKind int32
+
+const (
+	VoteKind_VOTE_KIND_UNSPECIFIED VoteKind = 0
+	// VOTE_KIND_ATTEST says that a replay of the step gave the published digest and state hash.
+	VoteKind_VOTE_KIND_ATTEST VoteKind = 1
+	// VOTE_KIND_REJECT says that it did not.
+	VoteKind_VOTE_KIND_REJECT VoteKind = 2
+	// VOTE_KIND_ROLLBACK asks to return to the parent of the active version.
+	VoteKind_VOTE_KIND_ROLLBACK VoteKind = 3
+)
+
+var VoteKind_name = map[int32]string{
+	0: "VOTE_KIND_UNSPECIFIED",
+	1: "VOTE_KIND_ATTEST",
+	2: "VOTE_KIND_REJECT",
+	3: "VOTE_KIND_ROLLBACK",
+}
+
+var VoteKind_value = map[string]int32{
+	"VOTE_KIND_UNSPECIFIED": 0,
+	"VOTE_KIND_ATTEST":      1,
+	"VOTE_KIND_REJECT":      2,
+	"VOTE_KIND_ROLLBACK":    3,
+}
+
+func (x VoteKind) String() string {
+	return proto.EnumName(VoteKind_name, int32(x))
+}
+
+func (VoteKind) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_50f87d56ac35c4c3, []int{1}
+}
 
 // Params of the policy module.
 type Params struct {
@@ -82,9 +158,9 @@ func (m *Params) GetMaxTrainedWindows() uint32 {
 // Checkpoint is one published version of a run's policy.
 type Checkpoint struct {
 	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
-	// version counts from 0, the base model of genesis.
+	// version counts every publication from 0, the base model; no number is given twice.
 	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
-	// parent_digest is the digest of version-1; empty for version 0.
+	// parent_digest is the digest of parent_version; empty for version 0.
 	ParentDigest []byte `protobuf:"bytes,3,opt,name=parent_digest,json=parentDigest,proto3" json:"parent_digest,omitempty"`
 	// digest is the Merkle root over the SHA-256 of the checkpoint's shards (32 bytes).
 	Digest []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
@@ -97,8 +173,26 @@ type Checkpoint struct {
 	// state_hash chains the parent's state hash, weights, optimizer moments and rollout set (32 bytes).
 	StateHash       []byte `protobuf:"bytes,8,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
 	PublishedHeight int64  `protobuf:"varint,9,opt,name=published_height,json=publishedHeight,proto3" json:"published_height,omitempty"`
-	// activates_height is the first height at which a window may freeze this checkpoint.
-	ActivatesHeight int64 `protobuf:"varint,10,opt,name=activates_height,json=activatesHeight,proto3" json:"activates_height,omitempty"`
+	// activates_height is the first height at which a window may freeze this checkpoint; 0 while it waits for attestations.
+	ActivatesHeight int64            `protobuf:"varint,10,opt,name=activates_height,json=activatesHeight,proto3" json:"activates_height,omitempty"`
+	Status          CheckpointStatus `protobuf:"varint,11,opt,name=status,proto3,enum=galahad.policy.v1.CheckpointStatus" json:"status,omitempty"`
+	// parent_version was the head, the newest version that had not fallen, when this one was published.
+	ParentVersion uint64 `protobuf:"varint,12,opt,name=parent_version,json=parentVersion,proto3" json:"parent_version,omitempty"`
+	// depth is the number of steps from version 0.
+	Depth uint64 `protobuf:"varint,13,opt,name=depth,proto3" json:"depth,omitempty"`
+	// grader_window is the window whose frozen graders attest and reject; it has no meaning as long as eligible_stake is 0.
+	GraderWindow uint64 `protobuf:"varint,14,opt,name=grader_window,json=graderWindow,proto3" json:"grader_window,omitempty"`
+	// eligible_stake is the stake of those graders in agal; 0 as long as the run had no window with graders.
+	EligibleStake cosmossdk_io_math.Int `protobuf:"bytes,15,opt,name=eligible_stake,json=eligibleStake,proto3,customtype=cosmossdk.io/math.Int" json:"eligible_stake"`
+	AttestedStake cosmossdk_io_math.Int `protobuf:"bytes,16,opt,name=attested_stake,json=attestedStake,proto3,customtype=cosmossdk.io/math.Int" json:"attested_stake"`
+	RejectedStake cosmossdk_io_math.Int `protobuf:"bytes,17,opt,name=rejected_stake,json=rejectedStake,proto3,customtype=cosmossdk.io/math.Int" json:"rejected_stake"`
+	// rollback_window is the window whose frozen graders may roll this version back; it has no meaning as long as rollback_eligible_stake is 0.
+	RollbackWindow uint64 `protobuf:"varint,18,opt,name=rollback_window,json=rollbackWindow,proto3" json:"rollback_window,omitempty"`
+	// rollback_eligible_stake is the stake of those graders in agal; 0 before the first vote.
+	RollbackEligibleStake cosmossdk_io_math.Int `protobuf:"bytes,19,opt,name=rollback_eligible_stake,json=rollbackEligibleStake,proto3,customtype=cosmossdk.io/math.Int" json:"rollback_eligible_stake"`
+	RollbackStake         cosmossdk_io_math.Int `protobuf:"bytes,20,opt,name=rollback_stake,json=rollbackStake,proto3,customtype=cosmossdk.io/math.Int" json:"rollback_stake"`
+	// fell_height is the block in which the version was rejected or rolled back.
+	FellHeight int64 `protobuf:"varint,21,opt,name=fell_height,json=fellHeight,proto3" json:"fell_height,omitempty"`
 }
 
 func (m *Checkpoint) Reset()         { *m = Checkpoint{} }
@@ -204,43 +298,207 @@ func (m *Checkpoint) GetActivatesHeight() int64 {
 	return 0
 }
 
+func (m *Checkpoint) GetStatus() CheckpointStatus {
+	if m != nil {
+		return m.Status
+	}
+	return CheckpointStatus_CHECKPOINT_STATUS_UNSPECIFIED
+}
+
+func (m *Checkpoint) GetParentVersion() uint64 {
+	if m != nil {
+		return m.ParentVersion
+	}
+	return 0
+}
+
+func (m *Checkpoint) GetDepth() uint64 {
+	if m != nil {
+		return m.Depth
+	}
+	return 0
+}
+
+func (m *Checkpoint) GetGraderWindow() uint64 {
+	if m != nil {
+		return m.GraderWindow
+	}
+	return 0
+}
+
+func (m *Checkpoint) GetRollbackWindow() uint64 {
+	if m != nil {
+		return m.RollbackWindow
+	}
+	return 0
+}
+
+func (m *Checkpoint) GetFellHeight() int64 {
+	if m != nil {
+		return m.FellHeight
+	}
+	return 0
+}
+
+// Vote is a grader's word on a checkpoint.
+type Vote struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Version uint64 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// grader is the operator address of the validator (valoper).
+	Grader string   `protobuf:"bytes,3,opt,name=grader,proto3" json:"grader,omitempty"`
+	Kind   VoteKind `protobuf:"varint,4,opt,name=kind,proto3,enum=galahad.policy.v1.VoteKind" json:"kind,omitempty"`
+	// stake is the grader's frozen stake in agal.
+	Stake cosmossdk_io_math.Int `protobuf:"bytes,5,opt,name=stake,proto3,customtype=cosmossdk.io/math.Int" json:"stake"`
+	// reason of a rejection, printable ASCII.
+	Reason string `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"`
+	Height int64  `protobuf:"varint,7,opt,name=height,proto3" json:"height,omitempty"`
+}
+
+func (m *Vote) Reset()         { *m = Vote{} }
+func (m *Vote) String() string { return proto.CompactTextString(m) }
+func (*Vote) ProtoMessage()    {}
+func (*Vote) Descriptor() ([]byte, []int) {
+	return fileDescriptor_50f87d56ac35c4c3, []int{2}
+}
+func (m *Vote) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Vote) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Vote.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Vote) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Vote.Merge(m, src)
+}
+func (m *Vote) XXX_Size() int {
+	return m.Size()
+}
+func (m *Vote) XXX_DiscardUnknown() {
+	xxx_messageInfo_Vote.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Vote proto.InternalMessageInfo
+
+func (m *Vote) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *Vote) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *Vote) GetGrader() string {
+	if m != nil {
+		return m.Grader
+	}
+	return ""
+}
+
+func (m *Vote) GetKind() VoteKind {
+	if m != nil {
+		return m.Kind
+	}
+	return VoteKind_VOTE_KIND_UNSPECIFIED
+}
+
+func (m *Vote) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
+func (m *Vote) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
 func init() {
+	proto.RegisterEnum("galahad.policy.v1.CheckpointStatus", CheckpointStatus_name, CheckpointStatus_value)
+	proto.RegisterEnum("galahad.policy.v1.VoteKind", VoteKind_name, VoteKind_value)
 	proto.RegisterType((*Params)(nil), "galahad.policy.v1.Params")
 	proto.RegisterType((*Checkpoint)(nil), "galahad.policy.v1.Checkpoint")
+	proto.RegisterType((*Vote)(nil), "galahad.policy.v1.Vote")
 }
 
 func init() { proto.RegisterFile("galahad/policy/v1/policy.proto", fileDescriptor_50f87d56ac35c4c3) }
 
 var fileDescriptor_50f87d56ac35c4c3 = []byte{
-	// 446 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x64, 0x92, 0x4f, 0x8b, 0xd3, 0x40,
-	0x18, 0xc6, 0x3b, 0xdb, 0xda, 0xb5, 0xc3, 0xae, 0xdb, 0x8e, 0xa2, 0x61, 0xc1, 0x18, 0xd6, 0x83,
-	0x51, 0xb4, 0xa1, 0x78, 0xf3, 0xa8, 0x1e, 0x16, 0xdc, 0x83, 0x44, 0x41, 0xf0, 0x12, 0xde, 0x26,
-	0x43, 0x66, 0xd8, 0x24, 0x13, 0x66, 0xde, 0xfe, 0xd9, 0x6f, 0x20, 0x9e, 0xfc, 0x08, 0x7e, 0x04,
-	0x3f, 0x86, 0xc7, 0x1e, 0x05, 0x2f, 0xd2, 0x1e, 0xf4, 0x63, 0x48, 0x66, 0x92, 0x82, 0xee, 0x25,
-	0xbc, 0xef, 0xef, 0x79, 0xc8, 0x33, 0x4f, 0x26, 0xd4, 0xcf, 0xa1, 0x00, 0x01, 0x59, 0x54, 0xab,
-	0x42, 0xa6, 0x57, 0xd1, 0x72, 0xd6, 0x4e, 0xd3, 0x5a, 0x2b, 0x54, 0x6c, 0xd2, 0xea, 0xd3, 0x96,
-	0x2e, 0x67, 0xa7, 0x13, 0x28, 0x65, 0xa5, 0x22, 0xfb, 0x74, 0xae, 0xd3, 0x3b, 0xb9, 0xca, 0x95,
-	0x1d, 0xa3, 0x66, 0x72, 0xf4, 0xec, 0x13, 0xa1, 0xc3, 0xb7, 0xa0, 0xa1, 0x34, 0xec, 0x29, 0x65,
-	0x25, 0xac, 0x93, 0x42, 0xa5, 0x80, 0x4a, 0x27, 0x05, 0xaf, 0x72, 0x14, 0x1e, 0x09, 0x48, 0x78,
-	0x1c, 0x8f, 0x4b, 0x58, 0x5f, 0x38, 0xe1, 0xc2, 0x72, 0x36, 0xa5, 0xb7, 0x1b, 0x37, 0x6a, 0x90,
-	0x15, 0xcf, 0x92, 0x95, 0xac, 0x32, 0xb5, 0x32, 0xde, 0x81, 0xb5, 0x4f, 0x4a, 0x58, 0xbf, 0x77,
-	0xca, 0x07, 0x27, 0xbc, 0x08, 0xfe, 0x7c, 0x7d, 0x40, 0x3e, 0xff, 0xfe, 0xf6, 0xe4, 0x5e, 0xd7,
-	0x66, 0xdd, 0xf5, 0x71, 0xf9, 0x67, 0x3f, 0x0f, 0x28, 0x7d, 0x25, 0x78, 0x7a, 0x59, 0x2b, 0x59,
-	0x21, 0x1b, 0xd3, 0xbe, 0x5e, 0x54, 0x36, 0x7f, 0x10, 0x37, 0x23, 0xf3, 0xe8, 0xe1, 0x92, 0x6b,
-	0x23, 0x55, 0x65, 0x63, 0x06, 0x71, 0xb7, 0xb2, 0x87, 0xf4, 0xb8, 0x06, 0xcd, 0x2b, 0x4c, 0x32,
-	0x99, 0x73, 0x83, 0x5e, 0x3f, 0x20, 0xe1, 0x51, 0x7c, 0xe4, 0xe0, 0x6b, 0xcb, 0xd8, 0x5d, 0x3a,
-	0x6c, 0xd5, 0x81, 0x55, 0xdb, 0xad, 0x79, 0x6d, 0xdb, 0xd9, 0xbb, 0x11, 0x90, 0x70, 0x14, 0x77,
-	0x2b, 0x7b, 0x44, 0x4f, 0xfe, 0xef, 0x37, 0x0c, 0xfa, 0xe1, 0x20, 0xbe, 0x85, 0xff, 0x94, 0x6b,
-	0x3e, 0x9d, 0x56, 0x45, 0xa1, 0x16, 0x98, 0x18, 0xbe, 0x3f, 0xc4, 0xa1, 0x8d, 0x19, 0xb7, 0xca,
-	0x3b, 0xde, 0x1d, 0xe4, 0x3e, 0xa5, 0x06, 0x01, 0x79, 0x22, 0xc0, 0x08, 0xef, 0xa6, 0x75, 0x8d,
-	0x2c, 0x39, 0x07, 0x23, 0xd8, 0x63, 0x3a, 0xae, 0x17, 0xf3, 0x42, 0x1a, 0xc1, 0xb3, 0x44, 0x70,
-	0x99, 0x0b, 0xf4, 0x46, 0x01, 0x09, 0xfb, 0xf1, 0xc9, 0x9e, 0x9f, 0x5b, 0xdc, 0x58, 0x21, 0x45,
-	0xb9, 0x04, 0xe4, 0xa6, 0xb3, 0x52, 0x67, 0xdd, 0x73, 0x67, 0x7d, 0xf9, 0xe6, 0xfb, 0xd6, 0x27,
-	0x9b, 0xad, 0x4f, 0x7e, 0x6d, 0x7d, 0xf2, 0x65, 0xe7, 0xf7, 0x36, 0x3b, 0xbf, 0xf7, 0x63, 0xe7,
-	0xf7, 0x3e, 0xce, 0x72, 0x89, 0x62, 0x31, 0x9f, 0xa6, 0xaa, 0x8c, 0xda, 0xbb, 0x79, 0x56, 0x71,
-	0x5c, 0x29, 0x7d, 0x19, 0x5d, 0xbb, 0x2b, 0xbc, 0xaa, 0xb9, 0x99, 0x0f, 0xed, 0xcf, 0xf3, 0xfc,
-	0x6f, 0x00, 0x00, 0x00, 0xff, 0xff, 0xdb, 0x16, 0x67, 0x81, 0x9a, 0x02, 0x00, 0x00,
+	// 926 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x55, 0xc1, 0x52, 0xdb, 0x46,
+	0x18, 0x46, 0xd8, 0x98, 0xf0, 0x07, 0x8c, 0xd8, 0x40, 0x22, 0x68, 0x31, 0x0e, 0x99, 0x4e, 0x5c,
+	0x5a, 0xec, 0x21, 0x3d, 0xb5, 0x3d, 0x19, 0x5b, 0x2d, 0x2e, 0x1e, 0x60, 0x64, 0xc5, 0x9d, 0xe9,
+	0x45, 0xb3, 0xb6, 0xb6, 0xd2, 0xd6, 0xb2, 0xd6, 0xa3, 0x5d, 0x03, 0x79, 0x83, 0x4e, 0x4f, 0xed,
+	0x1b, 0xf4, 0x11, 0x7a, 0x48, 0xdf, 0x21, 0xc7, 0x4c, 0x4e, 0x9d, 0x1e, 0x32, 0x1d, 0x38, 0xb4,
+	0xaf, 0xd0, 0x5b, 0x47, 0xbb, 0x2b, 0xd3, 0xd8, 0xb9, 0xc0, 0xc5, 0xa3, 0xff, 0xfb, 0x3e, 0x7d,
+	0xff, 0xee, 0xb7, 0xff, 0xca, 0x50, 0x0a, 0x70, 0x84, 0x43, 0xec, 0xd7, 0x46, 0x2c, 0xa2, 0xfd,
+	0x17, 0xb5, 0xf3, 0x03, 0xfd, 0x54, 0x1d, 0x25, 0x4c, 0x30, 0xb4, 0xa6, 0xf9, 0xaa, 0x46, 0xcf,
+	0x0f, 0xb6, 0xd6, 0xf0, 0x90, 0xc6, 0xac, 0x26, 0x7f, 0x95, 0x6a, 0x6b, 0xb3, 0xcf, 0xf8, 0x90,
+	0x71, 0x4f, 0x56, 0x35, 0x55, 0x68, 0x6a, 0x3d, 0x60, 0x01, 0x53, 0x78, 0xfa, 0xa4, 0xd0, 0xdd,
+	0x1f, 0x0d, 0x28, 0x9c, 0xe1, 0x04, 0x0f, 0x39, 0xfa, 0x14, 0xd0, 0x10, 0x5f, 0x7a, 0x11, 0xeb,
+	0x63, 0xc1, 0x12, 0x2f, 0x22, 0x71, 0x20, 0x42, 0xcb, 0x28, 0x1b, 0x95, 0x15, 0xc7, 0x1c, 0xe2,
+	0xcb, 0xb6, 0x22, 0xda, 0x12, 0x47, 0x55, 0x78, 0x90, 0xaa, 0x45, 0x82, 0x69, 0x4c, 0x7c, 0xef,
+	0x82, 0xc6, 0x3e, 0xbb, 0xe0, 0xd6, 0xbc, 0x94, 0xaf, 0x0d, 0xf1, 0xa5, 0xab, 0x98, 0x6f, 0x15,
+	0xf1, 0x45, 0xf9, 0x9f, 0x5f, 0x77, 0x8c, 0x9f, 0xfe, 0xfe, 0x6d, 0xef, 0x51, 0xb6, 0xd1, 0xcb,
+	0x6c, 0xab, 0xaa, 0xff, 0xee, 0xbf, 0x8b, 0x00, 0x8d, 0x90, 0xf4, 0x07, 0x23, 0x46, 0x63, 0x81,
+	0x4c, 0xc8, 0x25, 0xe3, 0x58, 0xf6, 0xcf, 0x3b, 0xe9, 0x23, 0xb2, 0x60, 0xf1, 0x9c, 0x24, 0x9c,
+	0xb2, 0x58, 0xb6, 0xc9, 0x3b, 0x59, 0x89, 0x9e, 0xc0, 0xca, 0x08, 0x27, 0x24, 0x16, 0x9e, 0x4f,
+	0x03, 0xc2, 0x85, 0x95, 0x2b, 0x1b, 0x95, 0x65, 0x67, 0x59, 0x81, 0x4d, 0x89, 0xa1, 0x87, 0x50,
+	0xd0, 0x6c, 0x5e, 0xb2, 0xba, 0x4a, 0x6d, 0xf5, 0x9e, 0xad, 0x85, 0xb2, 0x51, 0x59, 0x72, 0xb2,
+	0x12, 0x3d, 0x85, 0xd5, 0xe9, 0xfd, 0x15, 0xca, 0xb9, 0x4a, 0xde, 0x29, 0x8a, 0x77, 0x36, 0x97,
+	0x46, 0x97, 0xb0, 0x28, 0x62, 0x63, 0xe1, 0x71, 0x32, 0x59, 0xc4, 0xa2, 0x6c, 0x63, 0x6a, 0xa6,
+	0x43, 0xb2, 0x85, 0x6c, 0x03, 0x70, 0x81, 0x05, 0xf1, 0x42, 0xcc, 0x43, 0xeb, 0x9e, 0x54, 0x2d,
+	0x49, 0xe4, 0x08, 0xf3, 0x10, 0x7d, 0x0c, 0xe6, 0x68, 0xdc, 0x8b, 0x28, 0x0f, 0x89, 0xef, 0x85,
+	0x84, 0x06, 0xa1, 0xb0, 0x96, 0xca, 0x46, 0x25, 0xe7, 0xac, 0x4e, 0xf0, 0x23, 0x09, 0xa7, 0x52,
+	0xdc, 0x17, 0xf4, 0x1c, 0x0b, 0xc2, 0x33, 0x29, 0x28, 0xe9, 0x04, 0xd7, 0xd2, 0x2f, 0xa1, 0x90,
+	0xb6, 0x18, 0x73, 0xeb, 0x7e, 0xd9, 0xa8, 0x14, 0x9f, 0x3d, 0xa9, 0xce, 0x0c, 0x54, 0xf5, 0x26,
+	0xfd, 0x8e, 0x94, 0x3a, 0xfa, 0x15, 0xf4, 0x11, 0x14, 0x75, 0xbe, 0xd9, 0x01, 0x2c, 0xcb, 0x03,
+	0xd0, 0xa9, 0x77, 0xf5, 0x31, 0xac, 0xc3, 0x82, 0x4f, 0x46, 0x22, 0xb4, 0x56, 0x24, 0xab, 0x8a,
+	0xf4, 0x70, 0x82, 0x04, 0xfb, 0x24, 0xd1, 0x21, 0x5a, 0x45, 0xc9, 0x2e, 0x2b, 0x50, 0x45, 0x88,
+	0x1c, 0x28, 0x92, 0x88, 0x06, 0xb4, 0x17, 0x11, 0x8f, 0x0b, 0x3c, 0x20, 0xd6, 0x6a, 0x7a, 0x16,
+	0x87, 0x9f, 0xbc, 0x7a, 0xbb, 0x33, 0xf7, 0xe7, 0xdb, 0x9d, 0x0d, 0x35, 0xcb, 0xdc, 0x1f, 0x54,
+	0x29, 0xab, 0x0d, 0xb1, 0x08, 0xab, 0xad, 0x58, 0xbc, 0x79, 0xb9, 0x0f, 0x7a, 0xc8, 0x5b, 0xb1,
+	0x70, 0x56, 0x32, 0x8b, 0x4e, 0xea, 0x90, 0x7a, 0x62, 0x21, 0x08, 0x17, 0xc4, 0xd7, 0x9e, 0xe6,
+	0x1d, 0x3c, 0x33, 0x8b, 0x89, 0x67, 0x42, 0x7e, 0x20, 0xfd, 0x1b, 0xcf, 0xb5, 0x3b, 0x78, 0x66,
+	0x16, 0xca, 0xf3, 0x29, 0xac, 0xa6, 0x33, 0xd2, 0xc3, 0xfd, 0x41, 0x16, 0x11, 0x92, 0x11, 0x15,
+	0x33, 0x58, 0x87, 0xd4, 0x87, 0x47, 0x13, 0xe1, 0x54, 0x5a, 0x0f, 0x6e, 0xbf, 0x8a, 0x8d, 0xcc,
+	0xcb, 0x9e, 0x4e, 0x6d, 0xd2, 0x44, 0x79, 0xaf, 0xdf, 0x65, 0x87, 0xda, 0x42, 0x79, 0xee, 0xc0,
+	0xfd, 0xef, 0x49, 0x14, 0x65, 0x23, 0xba, 0x21, 0x47, 0x14, 0x52, 0x48, 0x4d, 0xe7, 0xee, 0x2f,
+	0xf3, 0x90, 0xef, 0x32, 0x41, 0x6e, 0x75, 0xeb, 0x3f, 0x87, 0x82, 0x9a, 0x21, 0x79, 0xdd, 0x97,
+	0x0e, 0x1f, 0xbf, 0x79, 0xb9, 0xbf, 0xad, 0x17, 0xd1, 0xc5, 0x11, 0xf5, 0xd3, 0x4b, 0x5c, 0xf7,
+	0xfd, 0x84, 0x70, 0xde, 0x11, 0x09, 0x8d, 0x03, 0x47, 0xbf, 0x80, 0x6a, 0x90, 0x1f, 0xd0, 0xd8,
+	0x97, 0x5f, 0x82, 0xe2, 0xb3, 0x0f, 0xde, 0x73, 0x17, 0xd2, 0xd5, 0x1c, 0xd3, 0xd8, 0x77, 0xa4,
+	0x10, 0xd5, 0x61, 0x41, 0x85, 0xb1, 0x70, 0xfb, 0x30, 0xd4, 0x9b, 0xe9, 0xf7, 0x27, 0x21, 0x98,
+	0xb3, 0xd8, 0x2a, 0xc8, 0xcf, 0x8c, 0xae, 0x52, 0x5c, 0xe7, 0xb2, 0x28, 0x73, 0xd1, 0xd5, 0xde,
+	0xef, 0x06, 0x98, 0xd3, 0x37, 0x12, 0x3d, 0x86, 0xed, 0xc6, 0x91, 0xdd, 0x38, 0x3e, 0x3b, 0x6d,
+	0x9d, 0xb8, 0x5e, 0xc7, 0xad, 0xbb, 0xcf, 0x3b, 0xde, 0xf3, 0x93, 0xce, 0x99, 0xdd, 0x68, 0x7d,
+	0xd5, 0xb2, 0x9b, 0xe6, 0x1c, 0xda, 0x86, 0xcd, 0x59, 0xc9, 0x99, 0x7d, 0xd2, 0x6c, 0x9d, 0x7c,
+	0x6d, 0x1a, 0xe8, 0x43, 0xb0, 0x66, 0xe9, 0x7a, 0xc3, 0x6d, 0x75, 0x6d, 0x73, 0x1e, 0x95, 0x60,
+	0x6b, 0x96, 0x75, 0xec, 0x6f, 0xec, 0x86, 0x6b, 0x37, 0xcd, 0xdc, 0xfb, 0xfb, 0x3b, 0xa7, 0xed,
+	0xb6, 0xdd, 0xf4, 0x0e, 0xeb, 0x8d, 0x63, 0x33, 0xbf, 0x47, 0xe1, 0x5e, 0x16, 0x1e, 0xda, 0x84,
+	0x8d, 0xee, 0xa9, 0x6b, 0x7b, 0xc7, 0xad, 0x93, 0xe6, 0xd4, 0x32, 0xd7, 0xc1, 0xbc, 0xa1, 0xea,
+	0xae, 0x6b, 0x77, 0x5c, 0xd3, 0x78, 0x17, 0x55, 0x7d, 0xcd, 0x79, 0xf4, 0x10, 0xd0, 0xff, 0xd0,
+	0xd3, 0x76, 0x5b, 0xb6, 0xca, 0x1d, 0x1e, 0xbf, 0xba, 0x2a, 0x19, 0xaf, 0xaf, 0x4a, 0xc6, 0x5f,
+	0x57, 0x25, 0xe3, 0xe7, 0xeb, 0xd2, 0xdc, 0xeb, 0xeb, 0xd2, 0xdc, 0x1f, 0xd7, 0xa5, 0xb9, 0xef,
+	0x0e, 0x02, 0x2a, 0xc2, 0x71, 0xaf, 0xda, 0x67, 0xc3, 0x9a, 0x3e, 0xdc, 0xfd, 0x98, 0x88, 0x0b,
+	0x96, 0x0c, 0x6a, 0x33, 0x7f, 0x40, 0xe2, 0xc5, 0x88, 0xf0, 0x5e, 0x41, 0xfe, 0x23, 0x7e, 0xf6,
+	0x5f, 0x00, 0x00, 0x00, 0xff, 0xff, 0x26, 0xe5, 0x6b, 0xab, 0x8a, 0x07, 0x00, 0x00,
 }
 
 func (this *Params) Equal(that interface{}) bool {
@@ -323,6 +581,98 @@ func (m *Checkpoint) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.FellHeight != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.FellHeight))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa8
+	}
+	{
+		size := m.RollbackStake.Size()
+		i -= size
+		if _, err := m.RollbackStake.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintPolicy(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1
+	i--
+	dAtA[i] = 0xa2
+	{
+		size := m.RollbackEligibleStake.Size()
+		i -= size
+		if _, err := m.RollbackEligibleStake.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintPolicy(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1
+	i--
+	dAtA[i] = 0x9a
+	if m.RollbackWindow != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.RollbackWindow))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x90
+	}
+	{
+		size := m.RejectedStake.Size()
+		i -= size
+		if _, err := m.RejectedStake.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintPolicy(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1
+	i--
+	dAtA[i] = 0x8a
+	{
+		size := m.AttestedStake.Size()
+		i -= size
+		if _, err := m.AttestedStake.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintPolicy(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1
+	i--
+	dAtA[i] = 0x82
+	{
+		size := m.EligibleStake.Size()
+		i -= size
+		if _, err := m.EligibleStake.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintPolicy(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x7a
+	if m.GraderWindow != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.GraderWindow))
+		i--
+		dAtA[i] = 0x70
+	}
+	if m.Depth != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.Depth))
+		i--
+		dAtA[i] = 0x68
+	}
+	if m.ParentVersion != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.ParentVersion))
+		i--
+		dAtA[i] = 0x60
+	}
+	if m.Status != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.Status))
+		i--
+		dAtA[i] = 0x58
+	}
 	if m.ActivatesHeight != 0 {
 		i = encodeVarintPolicy(dAtA, i, uint64(m.ActivatesHeight))
 		i--
@@ -383,6 +733,73 @@ func (m *Checkpoint) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i -= len(m.ParentDigest)
 		copy(dAtA[i:], m.ParentDigest)
 		i = encodeVarintPolicy(dAtA, i, uint64(len(m.ParentDigest)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Version != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Vote) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Vote) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Vote) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Height != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x38
+	}
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintPolicy(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0x32
+	}
+	{
+		size := m.Stake.Size()
+		i -= size
+		if _, err := m.Stake.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintPolicy(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x2a
+	if m.Kind != 0 {
+		i = encodeVarintPolicy(dAtA, i, uint64(m.Kind))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Grader) > 0 {
+		i -= len(m.Grader)
+		copy(dAtA[i:], m.Grader)
+		i = encodeVarintPolicy(dAtA, i, uint64(len(m.Grader)))
 		i--
 		dAtA[i] = 0x1a
 	}
@@ -469,6 +886,65 @@ func (m *Checkpoint) Size() (n int) {
 	}
 	if m.ActivatesHeight != 0 {
 		n += 1 + sovPolicy(uint64(m.ActivatesHeight))
+	}
+	if m.Status != 0 {
+		n += 1 + sovPolicy(uint64(m.Status))
+	}
+	if m.ParentVersion != 0 {
+		n += 1 + sovPolicy(uint64(m.ParentVersion))
+	}
+	if m.Depth != 0 {
+		n += 1 + sovPolicy(uint64(m.Depth))
+	}
+	if m.GraderWindow != 0 {
+		n += 1 + sovPolicy(uint64(m.GraderWindow))
+	}
+	l = m.EligibleStake.Size()
+	n += 1 + l + sovPolicy(uint64(l))
+	l = m.AttestedStake.Size()
+	n += 2 + l + sovPolicy(uint64(l))
+	l = m.RejectedStake.Size()
+	n += 2 + l + sovPolicy(uint64(l))
+	if m.RollbackWindow != 0 {
+		n += 2 + sovPolicy(uint64(m.RollbackWindow))
+	}
+	l = m.RollbackEligibleStake.Size()
+	n += 2 + l + sovPolicy(uint64(l))
+	l = m.RollbackStake.Size()
+	n += 2 + l + sovPolicy(uint64(l))
+	if m.FellHeight != 0 {
+		n += 2 + sovPolicy(uint64(m.FellHeight))
+	}
+	return n
+}
+
+func (m *Vote) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovPolicy(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovPolicy(uint64(m.Version))
+	}
+	l = len(m.Grader)
+	if l > 0 {
+		n += 1 + l + sovPolicy(uint64(l))
+	}
+	if m.Kind != 0 {
+		n += 1 + sovPolicy(uint64(m.Kind))
+	}
+	l = m.Stake.Size()
+	n += 1 + l + sovPolicy(uint64(l))
+	l = len(m.Reason)
+	if l > 0 {
+		n += 1 + l + sovPolicy(uint64(l))
+	}
+	if m.Height != 0 {
+		n += 1 + sovPolicy(uint64(m.Height))
 	}
 	return n
 }
@@ -912,6 +1388,514 @@ func (m *Checkpoint) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.ActivatesHeight |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= CheckpointStatus(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ParentVersion", wireType)
+			}
+			m.ParentVersion = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ParentVersion |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 13:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Depth", wireType)
+			}
+			m.Depth = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Depth |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 14:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field GraderWindow", wireType)
+			}
+			m.GraderWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.GraderWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 15:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field EligibleStake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.EligibleStake.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 16:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AttestedStake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.AttestedStake.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 17:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RejectedStake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.RejectedStake.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 18:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RollbackWindow", wireType)
+			}
+			m.RollbackWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.RollbackWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 19:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RollbackEligibleStake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.RollbackEligibleStake.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 20:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field RollbackStake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.RollbackStake.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 21:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FellHeight", wireType)
+			}
+			m.FellHeight = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FellHeight |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipPolicy(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Vote) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowPolicy
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Vote: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Vote: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Grader", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Grader = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kind", wireType)
+			}
+			m.Kind = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Kind |= VoteKind(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Stake.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthPolicy
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowPolicy
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

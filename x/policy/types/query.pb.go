@@ -357,6 +357,8 @@ func (m *QueryActiveRequest) GetRun() uint64 {
 type QueryActiveResponse struct {
 	Active Checkpoint `protobuf:"bytes,1,opt,name=active,proto3" json:"active"`
 	Latest Checkpoint `protobuf:"bytes,2,opt,name=latest,proto3" json:"latest"`
+	// head is the newest version that was neither rejected nor rolled back.
+	Head Checkpoint `protobuf:"bytes,3,opt,name=head,proto3" json:"head"`
 }
 
 func (m *QueryActiveResponse) Reset()         { *m = QueryActiveResponse{} }
@@ -406,6 +408,125 @@ func (m *QueryActiveResponse) GetLatest() Checkpoint {
 	return Checkpoint{}
 }
 
+func (m *QueryActiveResponse) GetHead() Checkpoint {
+	if m != nil {
+		return m.Head
+	}
+	return Checkpoint{}
+}
+
+type QueryVotesRequest struct {
+	Run        uint64             `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Version    uint64             `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	Pagination *query.PageRequest `protobuf:"bytes,3,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryVotesRequest) Reset()         { *m = QueryVotesRequest{} }
+func (m *QueryVotesRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryVotesRequest) ProtoMessage()    {}
+func (*QueryVotesRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3ae64237336fb929, []int{8}
+}
+func (m *QueryVotesRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryVotesRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryVotesRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryVotesRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryVotesRequest.Merge(m, src)
+}
+func (m *QueryVotesRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryVotesRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryVotesRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryVotesRequest proto.InternalMessageInfo
+
+func (m *QueryVotesRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QueryVotesRequest) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *QueryVotesRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QueryVotesResponse struct {
+	Votes      []Vote              `protobuf:"bytes,1,rep,name=votes,proto3" json:"votes"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QueryVotesResponse) Reset()         { *m = QueryVotesResponse{} }
+func (m *QueryVotesResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryVotesResponse) ProtoMessage()    {}
+func (*QueryVotesResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_3ae64237336fb929, []int{9}
+}
+func (m *QueryVotesResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryVotesResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryVotesResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryVotesResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryVotesResponse.Merge(m, src)
+}
+func (m *QueryVotesResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryVotesResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryVotesResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryVotesResponse proto.InternalMessageInfo
+
+func (m *QueryVotesResponse) GetVotes() []Vote {
+	if m != nil {
+		return m.Votes
+	}
+	return nil
+}
+
+func (m *QueryVotesResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterType((*QueryParamsRequest)(nil), "galahad.policy.v1.QueryParamsRequest")
 	proto.RegisterType((*QueryParamsResponse)(nil), "galahad.policy.v1.QueryParamsResponse")
@@ -415,49 +536,57 @@ func init() {
 	proto.RegisterType((*QueryCheckpointsResponse)(nil), "galahad.policy.v1.QueryCheckpointsResponse")
 	proto.RegisterType((*QueryActiveRequest)(nil), "galahad.policy.v1.QueryActiveRequest")
 	proto.RegisterType((*QueryActiveResponse)(nil), "galahad.policy.v1.QueryActiveResponse")
+	proto.RegisterType((*QueryVotesRequest)(nil), "galahad.policy.v1.QueryVotesRequest")
+	proto.RegisterType((*QueryVotesResponse)(nil), "galahad.policy.v1.QueryVotesResponse")
 }
 
 func init() { proto.RegisterFile("galahad/policy/v1/query.proto", fileDescriptor_3ae64237336fb929) }
 
 var fileDescriptor_3ae64237336fb929 = []byte{
-	// 591 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x94, 0x94, 0xbf, 0x6f, 0xd3, 0x40,
-	0x14, 0xc7, 0xe3, 0x36, 0x04, 0xe9, 0x65, 0x81, 0xa3, 0x82, 0x34, 0x50, 0x03, 0x16, 0x04, 0xda,
-	0x82, 0x4f, 0x4e, 0x85, 0x18, 0x3a, 0xd1, 0xf2, 0x63, 0x40, 0x42, 0x25, 0x23, 0x03, 0xd2, 0xc5,
-	0x9c, 0x1c, 0xab, 0xc9, 0x9d, 0xeb, 0x3b, 0x07, 0x42, 0xd5, 0x05, 0x89, 0x19, 0x24, 0x26, 0x36,
-	0x66, 0xfe, 0x92, 0x8a, 0xa9, 0x12, 0x0b, 0x13, 0x42, 0x09, 0x7f, 0x08, 0xf2, 0xdd, 0xe5, 0x97,
-	0x1c, 0x53, 0x77, 0x73, 0xde, 0xbd, 0xef, 0xf7, 0x7d, 0xde, 0xbd, 0x77, 0x81, 0xb5, 0x80, 0x74,
-	0x49, 0x87, 0xbc, 0xc1, 0x11, 0xef, 0x86, 0xfe, 0x00, 0xf7, 0x3d, 0x7c, 0x90, 0xd0, 0x78, 0xe0,
-	0x46, 0x31, 0x97, 0x1c, 0x5d, 0x34, 0xc7, 0xae, 0x3e, 0x76, 0xfb, 0x5e, 0x7d, 0xc3, 0xe7, 0xa2,
-	0xc7, 0x05, 0x6e, 0x13, 0x41, 0x75, 0x2e, 0xee, 0x7b, 0x6d, 0x2a, 0x89, 0x87, 0x23, 0x12, 0x84,
-	0x8c, 0xc8, 0x90, 0x33, 0x2d, 0xaf, 0xdb, 0x59, 0x77, 0x63, 0xa4, 0xcf, 0x57, 0x02, 0x1e, 0x70,
-	0xf5, 0x89, 0xd3, 0x2f, 0x13, 0xbd, 0x16, 0x70, 0x1e, 0x74, 0x29, 0x26, 0x51, 0x88, 0x09, 0x63,
-	0x5c, 0x2a, 0x4b, 0xa1, 0x4f, 0x9d, 0x15, 0x40, 0x2f, 0xd3, 0xaa, 0x7b, 0x24, 0x26, 0x3d, 0xd1,
-	0xa2, 0x07, 0x09, 0x15, 0xd2, 0x79, 0x01, 0x97, 0xe6, 0xa2, 0x22, 0xe2, 0x4c, 0x50, 0xf4, 0x10,
-	0x2a, 0x91, 0x8a, 0xd4, 0xac, 0x1b, 0xd6, 0xdd, 0x6a, 0x73, 0xd5, 0xcd, 0x34, 0xe4, 0x6a, 0xc9,
-	0x4e, 0xf9, 0xf8, 0xf7, 0xf5, 0x52, 0xcb, 0xa4, 0x3b, 0x8f, 0xe1, 0xb2, 0xf2, 0xdb, 0xed, 0x50,
-	0x7f, 0x3f, 0xe2, 0x21, 0x93, 0xa6, 0x12, 0xba, 0x00, 0xcb, 0x71, 0xc2, 0x94, 0x5f, 0xb9, 0x95,
-	0x7e, 0xa2, 0x1a, 0x9c, 0xef, 0xd3, 0x58, 0x84, 0x9c, 0xd5, 0x96, 0x54, 0x74, 0xfc, 0xd3, 0x79,
-	0x0d, 0x57, 0x32, 0x2e, 0x86, 0x6c, 0x17, 0xc0, 0x9f, 0x44, 0x0d, 0xdd, 0xda, 0x02, 0xba, 0xa9,
-	0xd4, 0x10, 0xce, 0xc8, 0x1c, 0x91, 0xf1, 0x17, 0xf9, 0x98, 0x4f, 0x01, 0xa6, 0x03, 0x52, 0xa4,
-	0xd5, 0x66, 0xc3, 0xd5, 0xd3, 0x74, 0xd3, 0x69, 0xba, 0x7a, 0xf2, 0x66, 0x9a, 0xee, 0x1e, 0x09,
-	0xa8, 0x71, 0x6b, 0xcd, 0x28, 0x9d, 0xef, 0x16, 0xd4, 0xb2, 0x55, 0x4d, 0x5b, 0x4f, 0xa0, 0x3a,
-	0xe5, 0x4b, 0x6f, 0x7d, 0xb9, 0x68, 0x5f, 0xb3, 0x3a, 0xf4, 0x6c, 0x01, 0xeb, 0x9d, 0x53, 0x59,
-	0x35, 0xc3, 0x1c, 0x6c, 0xc3, 0x6c, 0xcb, 0x23, 0x5f, 0x86, 0x7d, 0x9a, 0x7b, 0x39, 0xce, 0x27,
-	0xcb, 0x2c, 0xd0, 0x38, 0xd1, 0xf4, 0xb3, 0x0d, 0x15, 0xa2, 0x22, 0x67, 0x19, 0x91, 0x91, 0xa4,
-	0xe2, 0x2e, 0x91, 0x54, 0x48, 0xd3, 0x41, 0x31, 0xb1, 0x96, 0x34, 0x7f, 0x94, 0xe1, 0x9c, 0x22,
-	0x42, 0xef, 0xa1, 0xa2, 0x77, 0x14, 0xdd, 0x5e, 0x60, 0x90, 0x7d, 0x0c, 0xf5, 0xc6, 0x69, 0x69,
-	0xba, 0x39, 0xe7, 0xe6, 0x87, 0x9f, 0x7f, 0xbf, 0x2c, 0x5d, 0x45, 0xab, 0x78, 0xc1, 0x3b, 0xd5,
-	0x15, 0xbf, 0x59, 0x00, 0x53, 0x44, 0xb4, 0x9e, 0xe7, 0x9c, 0x79, 0x27, 0xf5, 0x8d, 0x22, 0xa9,
-	0x06, 0x64, 0x5b, 0x81, 0x3c, 0x40, 0x5b, 0x0b, 0x40, 0xe2, 0x84, 0x09, 0x7c, 0x18, 0x27, 0xec,
-	0x08, 0xcf, 0x6c, 0x08, 0x3e, 0x34, 0x6f, 0xec, 0x08, 0x7d, 0xb5, 0xa0, 0x3a, 0xb3, 0x8a, 0xa8,
-	0x40, 0xe1, 0xc9, 0x4d, 0x6d, 0x16, 0xca, 0x35, 0x94, 0x9e, 0xa2, 0xdc, 0x44, 0xeb, 0x85, 0x29,
-	0xd1, 0x47, 0x0b, 0x2a, 0x7a, 0xa3, 0xf2, 0x67, 0x37, 0xb7, 0x9a, 0xf9, 0xb3, 0x9b, 0x5f, 0x4c,
-	0xe7, 0x9e, 0x82, 0x69, 0xa0, 0x5b, 0xff, 0x87, 0xd1, 0x9b, 0xb8, 0xf3, 0xfc, 0x78, 0x68, 0x5b,
-	0x27, 0x43, 0xdb, 0xfa, 0x33, 0xb4, 0xad, 0xcf, 0x23, 0xbb, 0x74, 0x32, 0xb2, 0x4b, 0xbf, 0x46,
-	0x76, 0xe9, 0x95, 0x17, 0x84, 0xb2, 0x93, 0xb4, 0x5d, 0x9f, 0xf7, 0xc6, 0x4e, 0xf7, 0x19, 0x95,
-	0x6f, 0x79, 0xbc, 0x3f, 0x71, 0x7e, 0x37, 0xf6, 0x96, 0x83, 0x88, 0x8a, 0x76, 0x45, 0xfd, 0x11,
-	0x6f, 0xfd, 0x0b, 0x00, 0x00, 0xff, 0xff, 0x0c, 0x7b, 0xd5, 0x2e, 0x3c, 0x06, 0x00, 0x00,
+	// 685 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x55, 0xcf, 0x4f, 0x13, 0x4f,
+	0x14, 0xef, 0x50, 0xda, 0x6f, 0xf2, 0x7a, 0xf9, 0x32, 0x12, 0x29, 0x55, 0xaa, 0x6e, 0xa0, 0x0a,
+	0xe8, 0x4e, 0x0a, 0x31, 0xc4, 0x70, 0x02, 0xfc, 0x71, 0x30, 0x31, 0xd8, 0x83, 0x07, 0x0f, 0x26,
+	0xd3, 0x32, 0xd9, 0x6e, 0x28, 0x3b, 0xcb, 0xce, 0xb4, 0x8a, 0x84, 0x8b, 0x89, 0xf1, 0x6a, 0xf4,
+	0x60, 0xbc, 0x79, 0xf6, 0x2f, 0xe1, 0x48, 0xe2, 0xc5, 0x93, 0x31, 0xc0, 0x1f, 0x62, 0x76, 0xe6,
+	0x95, 0xb6, 0x6e, 0x2b, 0x2b, 0xf1, 0xb6, 0x7d, 0xf3, 0x3e, 0x9f, 0xf7, 0x79, 0xf3, 0x3e, 0xf3,
+	0x0a, 0x33, 0x1e, 0x6f, 0xf1, 0x26, 0xdf, 0x62, 0xa1, 0x6c, 0xf9, 0x8d, 0x3d, 0xd6, 0xa9, 0xb2,
+	0xdd, 0xb6, 0x88, 0xf6, 0xdc, 0x30, 0x92, 0x5a, 0xd2, 0x09, 0x3c, 0x76, 0xed, 0xb1, 0xdb, 0xa9,
+	0x96, 0x16, 0x1a, 0x52, 0xed, 0x48, 0xc5, 0xea, 0x5c, 0x09, 0x9b, 0xcb, 0x3a, 0xd5, 0xba, 0xd0,
+	0xbc, 0xca, 0x42, 0xee, 0xf9, 0x01, 0xd7, 0xbe, 0x0c, 0x2c, 0xbc, 0x54, 0x4e, 0xb2, 0x23, 0x91,
+	0x3d, 0x9f, 0xf4, 0xa4, 0x27, 0xcd, 0x27, 0x8b, 0xbf, 0x30, 0x7a, 0xd5, 0x93, 0xd2, 0x6b, 0x09,
+	0xc6, 0x43, 0x9f, 0xf1, 0x20, 0x90, 0xda, 0x50, 0x2a, 0x7b, 0xea, 0x4c, 0x02, 0x7d, 0x1a, 0x57,
+	0xdd, 0xe4, 0x11, 0xdf, 0x51, 0x35, 0xb1, 0xdb, 0x16, 0x4a, 0x3b, 0x4f, 0xe0, 0xd2, 0x40, 0x54,
+	0x85, 0x32, 0x50, 0x82, 0xae, 0x40, 0x3e, 0x34, 0x91, 0x22, 0xb9, 0x4e, 0x6e, 0x15, 0x96, 0xa6,
+	0xdd, 0x44, 0x43, 0xae, 0x85, 0xac, 0x8f, 0x1f, 0xfe, 0xb8, 0x96, 0xa9, 0x61, 0xba, 0x73, 0x1f,
+	0x2e, 0x1b, 0xbe, 0x8d, 0xa6, 0x68, 0x6c, 0x87, 0xd2, 0x0f, 0x34, 0x56, 0xa2, 0xff, 0x43, 0x36,
+	0x6a, 0x07, 0x86, 0x6f, 0xbc, 0x16, 0x7f, 0xd2, 0x22, 0xfc, 0xd7, 0x11, 0x91, 0xf2, 0x65, 0x50,
+	0x1c, 0x33, 0xd1, 0xee, 0x4f, 0xe7, 0x05, 0x4c, 0x25, 0x58, 0x50, 0xd9, 0x06, 0x40, 0xe3, 0x2c,
+	0x8a, 0xea, 0x66, 0x86, 0xa8, 0xeb, 0x41, 0x51, 0x61, 0x1f, 0xcc, 0x51, 0x09, 0x7e, 0x35, 0x5a,
+	0xe6, 0x43, 0x80, 0xde, 0x80, 0x8c, 0xd2, 0xc2, 0x52, 0xc5, 0xb5, 0xd3, 0x74, 0xe3, 0x69, 0xba,
+	0x76, 0xf2, 0x38, 0x4d, 0x77, 0x93, 0x7b, 0x02, 0xd9, 0x6a, 0x7d, 0x48, 0xe7, 0x2b, 0x81, 0x62,
+	0xb2, 0x2a, 0xb6, 0xf5, 0x00, 0x0a, 0x3d, 0x7d, 0xf1, 0xad, 0x67, 0xd3, 0xf6, 0xd5, 0x8f, 0xa3,
+	0x8f, 0x86, 0x68, 0xbd, 0x79, 0xae, 0x56, 0xab, 0x61, 0x40, 0x6c, 0x05, 0xdd, 0xb2, 0xd6, 0xd0,
+	0x7e, 0x47, 0x8c, 0xbc, 0x1c, 0xe7, 0x90, 0xa0, 0x81, 0xba, 0x89, 0xd8, 0xcf, 0x2a, 0xe4, 0xb9,
+	0x89, 0xfc, 0xcd, 0x88, 0x10, 0x12, 0x83, 0x5b, 0x5c, 0x0b, 0xa5, 0xb1, 0x83, 0x74, 0x60, 0x0b,
+	0xa1, 0x2b, 0x30, 0xde, 0x14, 0x7c, 0xab, 0x98, 0x4d, 0x0f, 0x35, 0x00, 0xe7, 0x1d, 0x81, 0x09,
+	0xd3, 0xca, 0x33, 0xa9, 0x85, 0xba, 0x80, 0x6d, 0x7f, 0x73, 0x4a, 0xf6, 0xc2, 0x4e, 0xf9, 0x40,
+	0xf0, 0xf6, 0x51, 0x09, 0xde, 0xe9, 0x32, 0xe4, 0x3a, 0x71, 0x00, 0xdd, 0x31, 0x35, 0xa4, 0xb5,
+	0x18, 0x80, 0x4d, 0xd9, 0xdc, 0x7f, 0xe6, 0x88, 0xa5, 0xd3, 0x1c, 0xe4, 0x8c, 0x28, 0xfa, 0x1a,
+	0xf2, 0xf6, 0xed, 0xd3, 0xb9, 0x21, 0x12, 0x92, 0x4b, 0xa6, 0x54, 0x39, 0x2f, 0xcd, 0x96, 0x73,
+	0x6e, 0xbc, 0xf9, 0x76, 0xfa, 0x71, 0xec, 0x0a, 0x9d, 0x66, 0x43, 0xf6, 0x9f, 0xad, 0xf8, 0x85,
+	0x00, 0xf4, 0xe6, 0x47, 0xe7, 0x47, 0x31, 0x27, 0xf6, 0x4f, 0x69, 0x21, 0x4d, 0x2a, 0x0a, 0x59,
+	0x35, 0x42, 0xee, 0xd2, 0xe5, 0x21, 0x42, 0xa2, 0x76, 0xa0, 0xd8, 0x7e, 0xd4, 0x0e, 0x0e, 0x58,
+	0xdf, 0xcb, 0x63, 0xfb, 0x68, 0x82, 0x03, 0xfa, 0x99, 0x40, 0xa1, 0xef, 0x89, 0xd3, 0x14, 0x85,
+	0xcf, 0x6e, 0x6a, 0x31, 0x55, 0x2e, 0xaa, 0xac, 0x1a, 0x95, 0x8b, 0x74, 0x3e, 0xb5, 0x4a, 0xfa,
+	0x89, 0x40, 0xce, 0x98, 0x8a, 0xce, 0x8e, 0xaa, 0xd4, 0xef, 0xfe, 0xd2, 0xdc, 0x39, 0x59, 0xa8,
+	0x64, 0xcd, 0x28, 0x59, 0xa5, 0xf7, 0x2e, 0x70, 0x5f, 0xcc, 0xfa, 0xf4, 0x2d, 0x81, 0xbc, 0xdd,
+	0x21, 0xa3, 0x5d, 0x35, 0xb0, 0x8c, 0x46, 0xbb, 0x6a, 0x70, 0x15, 0x39, 0xb7, 0x8d, 0xb8, 0x0a,
+	0x9d, 0xfd, 0xb3, 0x38, 0xbb, 0x7b, 0xd6, 0x1f, 0x1f, 0x1e, 0x97, 0xc9, 0xd1, 0x71, 0x99, 0xfc,
+	0x3c, 0x2e, 0x93, 0xf7, 0x27, 0xe5, 0xcc, 0xd1, 0x49, 0x39, 0xf3, 0xfd, 0xa4, 0x9c, 0x79, 0x5e,
+	0xf5, 0x7c, 0xdd, 0x6c, 0xd7, 0xdd, 0x86, 0xdc, 0xe9, 0x32, 0xdd, 0x09, 0x84, 0x7e, 0x29, 0xa3,
+	0xed, 0x33, 0xe6, 0x57, 0x5d, 0x6e, 0xbd, 0x17, 0x0a, 0x55, 0xcf, 0x9b, 0xbf, 0xde, 0xe5, 0x5f,
+	0x01, 0x00, 0x00, 0xff, 0xff, 0x94, 0x4a, 0x56, 0xec, 0x2e, 0x08, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -475,7 +604,9 @@ type QueryClient interface {
 	Params(ctx context.Context, in *QueryParamsRequest, opts ...grpc.CallOption) (*QueryParamsResponse, error)
 	Checkpoint(ctx context.Context, in *QueryCheckpointRequest, opts ...grpc.CallOption) (*QueryCheckpointResponse, error)
 	Checkpoints(ctx context.Context, in *QueryCheckpointsRequest, opts ...grpc.CallOption) (*QueryCheckpointsResponse, error)
-	// Active is the checkpoint that a window freezing now would use, and the latest published one.
+	// Votes are the graders' words on a checkpoint, as long as they are kept.
+	Votes(ctx context.Context, in *QueryVotesRequest, opts ...grpc.CallOption) (*QueryVotesResponse, error)
+	// Active is the checkpoint that a window freezing now would use, the head, which the next one must have as its parent, and the latest published one.
 	Active(ctx context.Context, in *QueryActiveRequest, opts ...grpc.CallOption) (*QueryActiveResponse, error)
 }
 
@@ -514,6 +645,15 @@ func (c *queryClient) Checkpoints(ctx context.Context, in *QueryCheckpointsReque
 	return out, nil
 }
 
+func (c *queryClient) Votes(ctx context.Context, in *QueryVotesRequest, opts ...grpc.CallOption) (*QueryVotesResponse, error) {
+	out := new(QueryVotesResponse)
+	err := c.cc.Invoke(ctx, "/galahad.policy.v1.Query/Votes", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *queryClient) Active(ctx context.Context, in *QueryActiveRequest, opts ...grpc.CallOption) (*QueryActiveResponse, error) {
 	out := new(QueryActiveResponse)
 	err := c.cc.Invoke(ctx, "/galahad.policy.v1.Query/Active", in, out, opts...)
@@ -528,7 +668,9 @@ type QueryServer interface {
 	Params(context.Context, *QueryParamsRequest) (*QueryParamsResponse, error)
 	Checkpoint(context.Context, *QueryCheckpointRequest) (*QueryCheckpointResponse, error)
 	Checkpoints(context.Context, *QueryCheckpointsRequest) (*QueryCheckpointsResponse, error)
-	// Active is the checkpoint that a window freezing now would use, and the latest published one.
+	// Votes are the graders' words on a checkpoint, as long as they are kept.
+	Votes(context.Context, *QueryVotesRequest) (*QueryVotesResponse, error)
+	// Active is the checkpoint that a window freezing now would use, the head, which the next one must have as its parent, and the latest published one.
 	Active(context.Context, *QueryActiveRequest) (*QueryActiveResponse, error)
 }
 
@@ -544,6 +686,9 @@ func (*UnimplementedQueryServer) Checkpoint(ctx context.Context, req *QueryCheck
 }
 func (*UnimplementedQueryServer) Checkpoints(ctx context.Context, req *QueryCheckpointsRequest) (*QueryCheckpointsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Checkpoints not implemented")
+}
+func (*UnimplementedQueryServer) Votes(ctx context.Context, req *QueryVotesRequest) (*QueryVotesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Votes not implemented")
 }
 func (*UnimplementedQueryServer) Active(ctx context.Context, req *QueryActiveRequest) (*QueryActiveResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Active not implemented")
@@ -607,6 +752,24 @@ func _Query_Checkpoints_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Votes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryVotesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Votes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.policy.v1.Query/Votes",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Votes(ctx, req.(*QueryVotesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Query_Active_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(QueryActiveRequest)
 	if err := dec(in); err != nil {
@@ -641,6 +804,10 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Checkpoints",
 			Handler:    _Query_Checkpoints_Handler,
+		},
+		{
+			MethodName: "Votes",
+			Handler:    _Query_Votes_Handler,
 		},
 		{
 			MethodName: "Active",
@@ -911,6 +1078,16 @@ func (m *QueryActiveResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	var l int
 	_ = l
 	{
+		size, err := m.Head.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1a
+	{
 		size, err := m.Latest.MarshalToSizedBuffer(dAtA[:i])
 		if err != nil {
 			return 0, err
@@ -930,6 +1107,100 @@ func (m *QueryActiveResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	}
 	i--
 	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryVotesRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryVotesRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryVotesRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Version != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryVotesResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryVotesResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryVotesResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Votes) > 0 {
+		for iNdEx := len(m.Votes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Votes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
 	return len(dAtA) - i, nil
 }
 
@@ -1047,6 +1318,46 @@ func (m *QueryActiveResponse) Size() (n int) {
 	n += 1 + l + sovQuery(uint64(l))
 	l = m.Latest.Size()
 	n += 1 + l + sovQuery(uint64(l))
+	l = m.Head.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryVotesRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovQuery(uint64(m.Version))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryVotesResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Votes) > 0 {
+		for _, e := range m.Votes {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
 	return n
 }
 
@@ -1746,6 +2057,283 @@ func (m *QueryActiveResponse) Unmarshal(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if err := m.Latest.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Head", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Head.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryVotesRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryVotesRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryVotesRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryVotesResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryVotesResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryVotesResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Votes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Votes = append(m.Votes, Vote{})
+			if err := m.Votes[len(m.Votes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

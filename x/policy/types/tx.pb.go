@@ -140,6 +140,7 @@ func (m *MsgPublishCheckpoint) GetStateHash() []byte {
 }
 
 type MsgPublishCheckpointResponse struct {
+	// activates_height is 0 for a version that waits for attestations.
 	ActivatesHeight int64 `protobuf:"varint,1,opt,name=activates_height,json=activatesHeight,proto3" json:"activates_height,omitempty"`
 }
 
@@ -183,6 +184,346 @@ func (m *MsgPublishCheckpointResponse) GetActivatesHeight() int64 {
 	return 0
 }
 
+type MsgAttestCheckpoint struct {
+	// grader is the account of the validator's operator.
+	Grader  string `protobuf:"bytes,1,opt,name=grader,proto3" json:"grader,omitempty"`
+	Run     uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// digest and state_hash are those of the replay.
+	Digest    []byte `protobuf:"bytes,4,opt,name=digest,proto3" json:"digest,omitempty"`
+	StateHash []byte `protobuf:"bytes,5,opt,name=state_hash,json=stateHash,proto3" json:"state_hash,omitempty"`
+}
+
+func (m *MsgAttestCheckpoint) Reset()         { *m = MsgAttestCheckpoint{} }
+func (m *MsgAttestCheckpoint) String() string { return proto.CompactTextString(m) }
+func (*MsgAttestCheckpoint) ProtoMessage()    {}
+func (*MsgAttestCheckpoint) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4fefd605a8c8f5ee, []int{2}
+}
+func (m *MsgAttestCheckpoint) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgAttestCheckpoint) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgAttestCheckpoint.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgAttestCheckpoint) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgAttestCheckpoint.Merge(m, src)
+}
+func (m *MsgAttestCheckpoint) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgAttestCheckpoint) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgAttestCheckpoint.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgAttestCheckpoint proto.InternalMessageInfo
+
+func (m *MsgAttestCheckpoint) GetGrader() string {
+	if m != nil {
+		return m.Grader
+	}
+	return ""
+}
+
+func (m *MsgAttestCheckpoint) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgAttestCheckpoint) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *MsgAttestCheckpoint) GetDigest() []byte {
+	if m != nil {
+		return m.Digest
+	}
+	return nil
+}
+
+func (m *MsgAttestCheckpoint) GetStateHash() []byte {
+	if m != nil {
+		return m.StateHash
+	}
+	return nil
+}
+
+type MsgAttestCheckpointResponse struct {
+	Status CheckpointStatus `protobuf:"varint,1,opt,name=status,proto3,enum=galahad.policy.v1.CheckpointStatus" json:"status,omitempty"`
+}
+
+func (m *MsgAttestCheckpointResponse) Reset()         { *m = MsgAttestCheckpointResponse{} }
+func (m *MsgAttestCheckpointResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgAttestCheckpointResponse) ProtoMessage()    {}
+func (*MsgAttestCheckpointResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4fefd605a8c8f5ee, []int{3}
+}
+func (m *MsgAttestCheckpointResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgAttestCheckpointResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgAttestCheckpointResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgAttestCheckpointResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgAttestCheckpointResponse.Merge(m, src)
+}
+func (m *MsgAttestCheckpointResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgAttestCheckpointResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgAttestCheckpointResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgAttestCheckpointResponse proto.InternalMessageInfo
+
+func (m *MsgAttestCheckpointResponse) GetStatus() CheckpointStatus {
+	if m != nil {
+		return m.Status
+	}
+	return CheckpointStatus_CHECKPOINT_STATUS_UNSPECIFIED
+}
+
+type MsgRejectCheckpoint struct {
+	Grader  string `protobuf:"bytes,1,opt,name=grader,proto3" json:"grader,omitempty"`
+	Run     uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+	// reason is at most 256 bytes of printable ASCII.
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+}
+
+func (m *MsgRejectCheckpoint) Reset()         { *m = MsgRejectCheckpoint{} }
+func (m *MsgRejectCheckpoint) String() string { return proto.CompactTextString(m) }
+func (*MsgRejectCheckpoint) ProtoMessage()    {}
+func (*MsgRejectCheckpoint) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4fefd605a8c8f5ee, []int{4}
+}
+func (m *MsgRejectCheckpoint) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRejectCheckpoint) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRejectCheckpoint.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRejectCheckpoint) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRejectCheckpoint.Merge(m, src)
+}
+func (m *MsgRejectCheckpoint) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRejectCheckpoint) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRejectCheckpoint.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRejectCheckpoint proto.InternalMessageInfo
+
+func (m *MsgRejectCheckpoint) GetGrader() string {
+	if m != nil {
+		return m.Grader
+	}
+	return ""
+}
+
+func (m *MsgRejectCheckpoint) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgRejectCheckpoint) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+func (m *MsgRejectCheckpoint) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
+type MsgRejectCheckpointResponse struct {
+	Status CheckpointStatus `protobuf:"varint,1,opt,name=status,proto3,enum=galahad.policy.v1.CheckpointStatus" json:"status,omitempty"`
+}
+
+func (m *MsgRejectCheckpointResponse) Reset()         { *m = MsgRejectCheckpointResponse{} }
+func (m *MsgRejectCheckpointResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgRejectCheckpointResponse) ProtoMessage()    {}
+func (*MsgRejectCheckpointResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4fefd605a8c8f5ee, []int{5}
+}
+func (m *MsgRejectCheckpointResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRejectCheckpointResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRejectCheckpointResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRejectCheckpointResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRejectCheckpointResponse.Merge(m, src)
+}
+func (m *MsgRejectCheckpointResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRejectCheckpointResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRejectCheckpointResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRejectCheckpointResponse proto.InternalMessageInfo
+
+func (m *MsgRejectCheckpointResponse) GetStatus() CheckpointStatus {
+	if m != nil {
+		return m.Status
+	}
+	return CheckpointStatus_CHECKPOINT_STATUS_UNSPECIFIED
+}
+
+type MsgRollbackCheckpoint struct {
+	Grader string `protobuf:"bytes,1,opt,name=grader,proto3" json:"grader,omitempty"`
+	Run    uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	// version is the active one, from which to return to its parent.
+	Version uint64 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
+}
+
+func (m *MsgRollbackCheckpoint) Reset()         { *m = MsgRollbackCheckpoint{} }
+func (m *MsgRollbackCheckpoint) String() string { return proto.CompactTextString(m) }
+func (*MsgRollbackCheckpoint) ProtoMessage()    {}
+func (*MsgRollbackCheckpoint) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4fefd605a8c8f5ee, []int{6}
+}
+func (m *MsgRollbackCheckpoint) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRollbackCheckpoint) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRollbackCheckpoint.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRollbackCheckpoint) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRollbackCheckpoint.Merge(m, src)
+}
+func (m *MsgRollbackCheckpoint) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRollbackCheckpoint) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRollbackCheckpoint.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRollbackCheckpoint proto.InternalMessageInfo
+
+func (m *MsgRollbackCheckpoint) GetGrader() string {
+	if m != nil {
+		return m.Grader
+	}
+	return ""
+}
+
+func (m *MsgRollbackCheckpoint) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgRollbackCheckpoint) GetVersion() uint64 {
+	if m != nil {
+		return m.Version
+	}
+	return 0
+}
+
+type MsgRollbackCheckpointResponse struct {
+	Status CheckpointStatus `protobuf:"varint,1,opt,name=status,proto3,enum=galahad.policy.v1.CheckpointStatus" json:"status,omitempty"`
+}
+
+func (m *MsgRollbackCheckpointResponse) Reset()         { *m = MsgRollbackCheckpointResponse{} }
+func (m *MsgRollbackCheckpointResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgRollbackCheckpointResponse) ProtoMessage()    {}
+func (*MsgRollbackCheckpointResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4fefd605a8c8f5ee, []int{7}
+}
+func (m *MsgRollbackCheckpointResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgRollbackCheckpointResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgRollbackCheckpointResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgRollbackCheckpointResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgRollbackCheckpointResponse.Merge(m, src)
+}
+func (m *MsgRollbackCheckpointResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgRollbackCheckpointResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgRollbackCheckpointResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgRollbackCheckpointResponse proto.InternalMessageInfo
+
+func (m *MsgRollbackCheckpointResponse) GetStatus() CheckpointStatus {
+	if m != nil {
+		return m.Status
+	}
+	return CheckpointStatus_CHECKPOINT_STATUS_UNSPECIFIED
+}
+
 type MsgUpdateParams struct {
 	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
 	Params    Params `protobuf:"bytes,2,opt,name=params,proto3" json:"params"`
@@ -192,7 +533,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_4fefd605a8c8f5ee, []int{2}
+	return fileDescriptor_4fefd605a8c8f5ee, []int{8}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -242,7 +583,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_4fefd605a8c8f5ee, []int{3}
+	return fileDescriptor_4fefd605a8c8f5ee, []int{9}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -274,6 +615,12 @@ var xxx_messageInfo_MsgUpdateParamsResponse proto.InternalMessageInfo
 func init() {
 	proto.RegisterType((*MsgPublishCheckpoint)(nil), "galahad.policy.v1.MsgPublishCheckpoint")
 	proto.RegisterType((*MsgPublishCheckpointResponse)(nil), "galahad.policy.v1.MsgPublishCheckpointResponse")
+	proto.RegisterType((*MsgAttestCheckpoint)(nil), "galahad.policy.v1.MsgAttestCheckpoint")
+	proto.RegisterType((*MsgAttestCheckpointResponse)(nil), "galahad.policy.v1.MsgAttestCheckpointResponse")
+	proto.RegisterType((*MsgRejectCheckpoint)(nil), "galahad.policy.v1.MsgRejectCheckpoint")
+	proto.RegisterType((*MsgRejectCheckpointResponse)(nil), "galahad.policy.v1.MsgRejectCheckpointResponse")
+	proto.RegisterType((*MsgRollbackCheckpoint)(nil), "galahad.policy.v1.MsgRollbackCheckpoint")
+	proto.RegisterType((*MsgRollbackCheckpointResponse)(nil), "galahad.policy.v1.MsgRollbackCheckpointResponse")
 	proto.RegisterType((*MsgUpdateParams)(nil), "galahad.policy.v1.MsgUpdateParams")
 	proto.RegisterType((*MsgUpdateParamsResponse)(nil), "galahad.policy.v1.MsgUpdateParamsResponse")
 }
@@ -281,45 +628,58 @@ func init() {
 func init() { proto.RegisterFile("galahad/policy/v1/tx.proto", fileDescriptor_4fefd605a8c8f5ee) }
 
 var fileDescriptor_4fefd605a8c8f5ee = []byte{
-	// 601 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x53, 0x31, 0x6f, 0xd3, 0x40,
-	0x18, 0x8d, 0x9b, 0x36, 0x25, 0x47, 0xa1, 0xed, 0xa9, 0xa2, 0xae, 0x05, 0x26, 0x4a, 0x87, 0x86,
-	0x88, 0xda, 0x6a, 0x8b, 0x18, 0x2a, 0x16, 0x0a, 0x43, 0x11, 0x8a, 0x54, 0xb9, 0x42, 0x48, 0x0c,
-	0x58, 0x17, 0xfb, 0x74, 0x3e, 0xd5, 0xf6, 0x59, 0x77, 0x97, 0xa4, 0xd9, 0x10, 0x23, 0x13, 0x3f,
-	0x83, 0x31, 0x03, 0x23, 0x3f, 0xa0, 0x63, 0xc5, 0x84, 0x84, 0x84, 0x50, 0x32, 0xe4, 0x37, 0xb0,
-	0x21, 0x9f, 0xed, 0x34, 0x34, 0x91, 0xca, 0x62, 0xdd, 0xf7, 0xde, 0xbb, 0xf7, 0x7d, 0x7a, 0xdf,
-	0x19, 0x18, 0x04, 0x85, 0x28, 0x40, 0xbe, 0x9d, 0xb0, 0x90, 0x7a, 0x7d, 0xbb, 0xbb, 0x67, 0xcb,
-	0x73, 0x2b, 0xe1, 0x4c, 0x32, 0xb8, 0x9e, 0x73, 0x56, 0xc6, 0x59, 0xdd, 0x3d, 0x63, 0x1d, 0x45,
-	0x34, 0x66, 0xb6, 0xfa, 0x66, 0x2a, 0x63, 0xd3, 0x63, 0x22, 0x62, 0xc2, 0x8e, 0x04, 0x49, 0x6f,
-	0x47, 0x82, 0xe4, 0xc4, 0x56, 0x46, 0xb8, 0xaa, 0xb2, 0xb3, 0x22, 0xa7, 0xcc, 0xd9, 0xae, 0x79,
-	0x8f, 0x8c, 0xdf, 0x20, 0x8c, 0xb0, 0xec, 0x5e, 0x7a, 0xca, 0xd0, 0xfa, 0x9f, 0x05, 0xb0, 0xd1,
-	0x12, 0xe4, 0xa4, 0xd3, 0x0e, 0xa9, 0x08, 0x5e, 0x04, 0xd8, 0x3b, 0x4b, 0x18, 0x8d, 0x25, 0xdc,
-	0x07, 0xcb, 0x21, 0x46, 0x3c, 0xc6, 0x5c, 0xd7, 0x6a, 0x5a, 0xa3, 0x7a, 0xa4, 0x7f, 0xff, 0xba,
-	0xbb, 0x91, 0x77, 0x7c, 0xee, 0xfb, 0x1c, 0x0b, 0x71, 0x2a, 0x39, 0x8d, 0x89, 0x53, 0x08, 0xe1,
-	0x1a, 0x28, 0xf3, 0x4e, 0xac, 0x2f, 0xd4, 0xb4, 0xc6, 0xa2, 0x93, 0x1e, 0xa1, 0x0e, 0x96, 0xbb,
-	0x98, 0x0b, 0xca, 0x62, 0xbd, 0xac, 0xd0, 0xa2, 0x84, 0xdb, 0xe0, 0x4e, 0x82, 0x38, 0x8e, 0xa5,
-	0xeb, 0x53, 0x82, 0x85, 0xd4, 0x17, 0x6b, 0x5a, 0x63, 0xc5, 0x59, 0xc9, 0xc0, 0x97, 0x0a, 0x83,
-	0xf7, 0x40, 0x25, 0x67, 0x97, 0x14, 0x9b, 0x57, 0xa9, 0x6d, 0xc8, 0x3c, 0x24, 0x19, 0xd7, 0x2b,
-	0xe9, 0x70, 0x4e, 0x51, 0xc2, 0x1d, 0xb0, 0x2a, 0x39, 0xa2, 0x31, 0xf6, 0xdd, 0x1e, 0x8d, 0x7d,
-	0xd6, 0x13, 0xfa, 0x72, 0xad, 0xdc, 0x58, 0x74, 0xee, 0xe6, 0xf0, 0xdb, 0x0c, 0x85, 0x8f, 0x01,
-	0xe4, 0x2c, 0x0c, 0x59, 0x47, 0xba, 0x02, 0x4f, 0x86, 0xb8, 0xa5, 0xda, 0xac, 0xe5, 0xcc, 0x29,
-	0x2e, 0x06, 0x79, 0x00, 0x80, 0x90, 0x48, 0x62, 0x37, 0x40, 0x22, 0xd0, 0xab, 0x4a, 0x55, 0x55,
-	0xc8, 0x31, 0x12, 0xc1, 0xe1, 0x93, 0x8f, 0xe3, 0x41, 0xb3, 0x88, 0xe1, 0xd3, 0x78, 0xd0, 0xdc,
-	0xbe, 0xb6, 0x8c, 0x79, 0x11, 0xd7, 0x5f, 0x81, 0xfb, 0xf3, 0x70, 0x07, 0x8b, 0x84, 0xc5, 0x02,
-	0xc3, 0x47, 0x60, 0x0d, 0x79, 0x92, 0x76, 0x91, 0xc4, 0xc2, 0x0d, 0x30, 0x25, 0x81, 0x54, 0xbb,
-	0x28, 0x3b, 0xab, 0x13, 0xfc, 0x58, 0xc1, 0xf5, 0x6f, 0x1a, 0x58, 0x6d, 0x09, 0xf2, 0x26, 0xf1,
-	0x91, 0xc4, 0x27, 0x88, 0xa3, 0x48, 0xc0, 0xa7, 0xa0, 0x8a, 0x3a, 0x32, 0x60, 0x9c, 0xca, 0xfe,
-	0x8d, 0x3b, 0xbc, 0x92, 0xc2, 0x67, 0xa0, 0x92, 0x28, 0x07, 0xb5, 0xc8, 0xdb, 0xfb, 0x5b, 0xd6,
-	0xcc, 0x9b, 0xb5, 0xb2, 0x16, 0x47, 0xd5, 0x8b, 0x5f, 0x0f, 0x4b, 0x5f, 0xc6, 0x83, 0xa6, 0xe6,
-	0xe4, 0x77, 0x0e, 0x0f, 0xd2, 0x28, 0xae, 0xdc, 0xd2, 0x30, 0x6a, 0x45, 0x18, 0xe7, 0x53, 0x71,
-	0x4c, 0x8f, 0x5a, 0xdf, 0x02, 0x9b, 0xd7, 0xa0, 0x22, 0x84, 0xfd, 0x9f, 0x1a, 0x28, 0xb7, 0x04,
-	0x81, 0x11, 0x58, 0x9f, 0x7d, 0xa4, 0x3b, 0x73, 0x46, 0x9b, 0x17, 0xa9, 0x61, 0xff, 0xa7, 0x70,
-	0x92, 0xfd, 0x7b, 0xb0, 0xf2, 0x4f, 0x98, 0xf5, 0xf9, 0x06, 0xd3, 0x1a, 0xa3, 0x79, 0xb3, 0xa6,
-	0xf0, 0x37, 0x96, 0x3e, 0xa4, 0xa9, 0x1d, 0xbd, 0xbe, 0x18, 0x9a, 0xda, 0xe5, 0xd0, 0xd4, 0x7e,
-	0x0f, 0x4d, 0xed, 0xf3, 0xc8, 0x2c, 0x5d, 0x8e, 0xcc, 0xd2, 0x8f, 0x91, 0x59, 0x7a, 0xb7, 0x47,
-	0xa8, 0x0c, 0x3a, 0x6d, 0xcb, 0x63, 0x91, 0x9d, 0xdb, 0xee, 0xc6, 0x58, 0xf6, 0x18, 0x3f, 0xb3,
-	0x67, 0xf2, 0x94, 0xfd, 0x04, 0x8b, 0x76, 0x45, 0xfd, 0xd2, 0x07, 0x7f, 0x03, 0x00, 0x00, 0xff,
-	0xff, 0x2a, 0x62, 0xf7, 0xda, 0x80, 0x04, 0x00, 0x00,
+	// 801 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xbc, 0x96, 0x41, 0x4f, 0xe3, 0x46,
+	0x14, 0xc7, 0x63, 0x12, 0x42, 0x33, 0xa5, 0x10, 0x5c, 0x5a, 0x8c, 0x5b, 0xd2, 0xc8, 0x54, 0x25,
+	0x8d, 0x4a, 0x0c, 0xa1, 0xea, 0x81, 0xf6, 0x02, 0xed, 0x81, 0xaa, 0x8a, 0x84, 0x8c, 0xaa, 0x4a,
+	0xa8, 0x6a, 0x34, 0xb1, 0x47, 0xb6, 0xc1, 0xf1, 0x58, 0x33, 0x93, 0x00, 0xb7, 0x6a, 0x8f, 0x7b,
+	0xda, 0x2f, 0xb1, 0xd2, 0x4a, 0x7b, 0xe1, 0xb0, 0xc7, 0x95, 0xf6, 0xca, 0x11, 0xed, 0x69, 0x4f,
+	0x68, 0x05, 0x07, 0x3e, 0xc3, 0xde, 0x56, 0x1e, 0x8f, 0x93, 0x60, 0x3b, 0x22, 0x2b, 0x21, 0x2e,
+	0xc8, 0xf3, 0x7f, 0xff, 0x79, 0xef, 0xf9, 0xf7, 0x66, 0x4c, 0x80, 0x6a, 0x43, 0x0f, 0x3a, 0xd0,
+	0xd2, 0x03, 0xec, 0xb9, 0xe6, 0x99, 0xde, 0xdf, 0xd4, 0xd9, 0x69, 0x23, 0x20, 0x98, 0x61, 0x79,
+	0x41, 0xc4, 0x1a, 0x51, 0xac, 0xd1, 0xdf, 0x54, 0x17, 0x60, 0xd7, 0xf5, 0xb1, 0xce, 0xff, 0x46,
+	0x2e, 0x75, 0xc9, 0xc4, 0xb4, 0x8b, 0xa9, 0xde, 0xa5, 0x76, 0xb8, 0xbb, 0x4b, 0x6d, 0x11, 0x58,
+	0x8e, 0x02, 0x6d, 0xbe, 0xd2, 0xa3, 0x85, 0x08, 0x55, 0xd2, 0x55, 0x45, 0x8d, 0x28, 0xbe, 0x68,
+	0x63, 0x1b, 0x47, 0xfb, 0xc2, 0xa7, 0x48, 0xd5, 0x3e, 0x4c, 0x81, 0xc5, 0x16, 0xb5, 0xf7, 0x7b,
+	0x1d, 0xcf, 0xa5, 0xce, 0xef, 0x0e, 0x32, 0x8f, 0x03, 0xec, 0xfa, 0x4c, 0x6e, 0x82, 0x19, 0x0f,
+	0x41, 0xe2, 0x23, 0xa2, 0x48, 0x55, 0xa9, 0x56, 0xda, 0x55, 0xde, 0xbe, 0x5a, 0x5f, 0x14, 0x15,
+	0x77, 0x2c, 0x8b, 0x20, 0x4a, 0x0f, 0x18, 0x71, 0x7d, 0xdb, 0x88, 0x8d, 0x72, 0x19, 0xe4, 0x49,
+	0xcf, 0x57, 0xa6, 0xaa, 0x52, 0xad, 0x60, 0x84, 0x8f, 0xb2, 0x02, 0x66, 0xfa, 0x88, 0x50, 0x17,
+	0xfb, 0x4a, 0x9e, 0xab, 0xf1, 0x52, 0x5e, 0x05, 0x5f, 0x04, 0x90, 0x20, 0x9f, 0xb5, 0x2d, 0xd7,
+	0x46, 0x94, 0x29, 0x85, 0xaa, 0x54, 0x9b, 0x35, 0x66, 0x23, 0xf1, 0x0f, 0xae, 0xc9, 0x5f, 0x83,
+	0xa2, 0x88, 0x4e, 0xf3, 0xa8, 0x58, 0x85, 0x69, 0x3d, 0x6c, 0x42, 0x86, 0x89, 0x52, 0x0c, 0x9b,
+	0x33, 0xe2, 0xa5, 0xbc, 0x06, 0xe6, 0x19, 0x81, 0xae, 0x8f, 0xac, 0xf6, 0x89, 0xeb, 0x5b, 0xf8,
+	0x84, 0x2a, 0x33, 0xd5, 0x7c, 0xad, 0x60, 0xcc, 0x09, 0xf9, 0x9f, 0x48, 0x95, 0x7f, 0x02, 0x32,
+	0xc1, 0x9e, 0x87, 0x7b, 0xac, 0x4d, 0xd1, 0xa0, 0x89, 0xcf, 0x78, 0x99, 0xb2, 0x88, 0x1c, 0xa0,
+	0xb8, 0x91, 0x15, 0x00, 0x28, 0x83, 0x0c, 0xb5, 0x1d, 0x48, 0x1d, 0xa5, 0xc4, 0x5d, 0x25, 0xae,
+	0xec, 0x41, 0xea, 0x6c, 0xff, 0xfc, 0xe4, 0xf6, 0xbc, 0x1e, 0x63, 0x78, 0x7a, 0x7b, 0x5e, 0x5f,
+	0x4d, 0x0c, 0x23, 0x0b, 0xb1, 0xf6, 0x27, 0xf8, 0x36, 0x4b, 0x37, 0x10, 0x0d, 0xb0, 0x4f, 0x91,
+	0xfc, 0x23, 0x28, 0x43, 0x93, 0xb9, 0x7d, 0xc8, 0x10, 0x6d, 0x3b, 0xc8, 0xb5, 0x1d, 0xc6, 0x67,
+	0x91, 0x37, 0xe6, 0x07, 0xfa, 0x1e, 0x97, 0xb5, 0x2b, 0x09, 0x7c, 0xd9, 0xa2, 0xf6, 0x0e, 0x63,
+	0x88, 0xb2, 0x91, 0x29, 0x6e, 0x80, 0xa2, 0x4d, 0xa0, 0x35, 0xc1, 0x10, 0x85, 0xef, 0x93, 0x66,
+	0x38, 0x1c, 0x4f, 0xe1, 0xce, 0x78, 0xee, 0xd2, 0x9a, 0x4e, 0xd2, 0x6a, 0x86, 0xb4, 0x44, 0xbd,
+	0x10, 0x96, 0x96, 0x86, 0x95, 0x7c, 0x11, 0xed, 0x10, 0x7c, 0x93, 0x21, 0x0f, 0x50, 0xfd, 0x0a,
+	0x8a, 0x61, 0xfe, 0x1e, 0xe5, 0xef, 0x39, 0xd7, 0x5c, 0x6d, 0xa4, 0xee, 0x59, 0x63, 0xb8, 0xed,
+	0x80, 0x5b, 0x0d, 0xb1, 0x45, 0x7b, 0x13, 0xc1, 0x33, 0xd0, 0x11, 0x32, 0x1f, 0x15, 0x1e, 0x41,
+	0x90, 0x62, 0x9f, 0xc3, 0x2b, 0x19, 0x62, 0x35, 0x09, 0x9d, 0x64, 0xa7, 0x82, 0x4e, 0x52, 0x7e,
+	0x18, 0x3a, 0x2f, 0x25, 0xf0, 0x55, 0x98, 0x1c, 0x7b, 0x5e, 0x07, 0x9a, 0xc7, 0x8f, 0xc5, 0x27,
+	0xba, 0x53, 0x23, 0x1c, 0xbe, 0xcf, 0xe0, 0x90, 0xea, 0x49, 0xfb, 0x17, 0xac, 0x64, 0x06, 0x1e,
+	0x86, 0xc5, 0x6b, 0x09, 0xcc, 0xb7, 0xa8, 0xfd, 0x77, 0x60, 0x41, 0x86, 0xf6, 0x21, 0x81, 0x5d,
+	0x2a, 0xff, 0x02, 0x4a, 0xb0, 0xc7, 0x1c, 0x4c, 0x5c, 0x76, 0x76, 0x2f, 0x88, 0xa1, 0x55, 0xfe,
+	0x0d, 0x14, 0x03, 0x9e, 0x81, 0xe3, 0xf8, 0xbc, 0xb9, 0x9c, 0xd1, 0x48, 0x54, 0x62, 0xb7, 0x74,
+	0x71, 0xf5, 0x5d, 0xee, 0xc5, 0xed, 0x79, 0x5d, 0x32, 0xc4, 0x9e, 0xed, 0xad, 0x90, 0xce, 0x30,
+	0x5b, 0x08, 0xa8, 0x1a, 0x03, 0x3a, 0x1d, 0x41, 0x34, 0xda, 0xaa, 0xb6, 0x0c, 0x96, 0x12, 0x52,
+	0x8c, 0xa5, 0xf9, 0xbc, 0x00, 0xf2, 0x2d, 0x6a, 0xcb, 0x5d, 0xb0, 0x90, 0xfe, 0x5f, 0xb0, 0x96,
+	0xd1, 0x5a, 0xd6, 0x97, 0x4b, 0xd5, 0x27, 0x34, 0x0e, 0xa6, 0x71, 0x04, 0xca, 0xa9, 0x6f, 0xd6,
+	0x0f, 0xd9, 0x49, 0x92, 0x3e, 0xb5, 0x31, 0x99, 0x6f, 0xb4, 0x56, 0xea, 0x8a, 0x8f, 0xa9, 0x95,
+	0xf4, 0x8d, 0xab, 0x35, 0xf6, 0xc6, 0x05, 0x40, 0xce, 0xb8, 0x30, 0xb5, 0x31, 0x59, 0x52, 0x4e,
+	0x75, 0x63, 0x52, 0xe7, 0xa0, 0xe2, 0x7f, 0x60, 0xf6, 0xce, 0xb1, 0xd4, 0xb2, 0x33, 0x8c, 0x7a,
+	0xd4, 0xfa, 0xfd, 0x9e, 0x38, 0xbf, 0x3a, 0xfd, 0x7f, 0x78, 0xfe, 0x76, 0xff, 0xba, 0xb8, 0xae,
+	0x48, 0x97, 0xd7, 0x15, 0xe9, 0xfd, 0x75, 0x45, 0x7a, 0x76, 0x53, 0xc9, 0x5d, 0xde, 0x54, 0x72,
+	0xef, 0x6e, 0x2a, 0xb9, 0xc3, 0x4d, 0xdb, 0x65, 0x4e, 0xaf, 0xd3, 0x30, 0x71, 0x57, 0x17, 0x69,
+	0xd7, 0x7d, 0xc4, 0x4e, 0x30, 0x39, 0xd6, 0x53, 0x27, 0x93, 0x9d, 0x05, 0x88, 0x76, 0x8a, 0xfc,
+	0x37, 0xc8, 0xd6, 0xc7, 0x00, 0x00, 0x00, 0xff, 0xff, 0x16, 0x2c, 0xea, 0xf0, 0x31, 0x09, 0x00,
+	0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -336,6 +696,12 @@ const _ = grpc.SupportPackageIsVersion4
 type MsgClient interface {
 	// PublishCheckpoint puts a run's next checkpoint on chain.
 	PublishCheckpoint(ctx context.Context, in *MsgPublishCheckpoint, opts ...grpc.CallOption) (*MsgPublishCheckpointResponse, error)
+	// AttestCheckpoint says that a replay of the step gave what was published.
+	AttestCheckpoint(ctx context.Context, in *MsgAttestCheckpoint, opts ...grpc.CallOption) (*MsgAttestCheckpointResponse, error)
+	// RejectCheckpoint says that it did not.
+	RejectCheckpoint(ctx context.Context, in *MsgRejectCheckpoint, opts ...grpc.CallOption) (*MsgRejectCheckpointResponse, error)
+	// RollbackCheckpoint asks to return from the active version to its parent.
+	RollbackCheckpoint(ctx context.Context, in *MsgRollbackCheckpoint, opts ...grpc.CallOption) (*MsgRollbackCheckpointResponse, error)
 	// UpdateParams changes the module's parameters by governance.
 	UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error)
 }
@@ -357,6 +723,33 @@ func (c *msgClient) PublishCheckpoint(ctx context.Context, in *MsgPublishCheckpo
 	return out, nil
 }
 
+func (c *msgClient) AttestCheckpoint(ctx context.Context, in *MsgAttestCheckpoint, opts ...grpc.CallOption) (*MsgAttestCheckpointResponse, error) {
+	out := new(MsgAttestCheckpointResponse)
+	err := c.cc.Invoke(ctx, "/galahad.policy.v1.Msg/AttestCheckpoint", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) RejectCheckpoint(ctx context.Context, in *MsgRejectCheckpoint, opts ...grpc.CallOption) (*MsgRejectCheckpointResponse, error) {
+	out := new(MsgRejectCheckpointResponse)
+	err := c.cc.Invoke(ctx, "/galahad.policy.v1.Msg/RejectCheckpoint", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) RollbackCheckpoint(ctx context.Context, in *MsgRollbackCheckpoint, opts ...grpc.CallOption) (*MsgRollbackCheckpointResponse, error) {
+	out := new(MsgRollbackCheckpointResponse)
+	err := c.cc.Invoke(ctx, "/galahad.policy.v1.Msg/RollbackCheckpoint", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error) {
 	out := new(MsgUpdateParamsResponse)
 	err := c.cc.Invoke(ctx, "/galahad.policy.v1.Msg/UpdateParams", in, out, opts...)
@@ -370,6 +763,12 @@ func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts 
 type MsgServer interface {
 	// PublishCheckpoint puts a run's next checkpoint on chain.
 	PublishCheckpoint(context.Context, *MsgPublishCheckpoint) (*MsgPublishCheckpointResponse, error)
+	// AttestCheckpoint says that a replay of the step gave what was published.
+	AttestCheckpoint(context.Context, *MsgAttestCheckpoint) (*MsgAttestCheckpointResponse, error)
+	// RejectCheckpoint says that it did not.
+	RejectCheckpoint(context.Context, *MsgRejectCheckpoint) (*MsgRejectCheckpointResponse, error)
+	// RollbackCheckpoint asks to return from the active version to its parent.
+	RollbackCheckpoint(context.Context, *MsgRollbackCheckpoint) (*MsgRollbackCheckpointResponse, error)
 	// UpdateParams changes the module's parameters by governance.
 	UpdateParams(context.Context, *MsgUpdateParams) (*MsgUpdateParamsResponse, error)
 }
@@ -380,6 +779,15 @@ type UnimplementedMsgServer struct {
 
 func (*UnimplementedMsgServer) PublishCheckpoint(ctx context.Context, req *MsgPublishCheckpoint) (*MsgPublishCheckpointResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method PublishCheckpoint not implemented")
+}
+func (*UnimplementedMsgServer) AttestCheckpoint(ctx context.Context, req *MsgAttestCheckpoint) (*MsgAttestCheckpointResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method AttestCheckpoint not implemented")
+}
+func (*UnimplementedMsgServer) RejectCheckpoint(ctx context.Context, req *MsgRejectCheckpoint) (*MsgRejectCheckpointResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method RejectCheckpoint not implemented")
+}
+func (*UnimplementedMsgServer) RollbackCheckpoint(ctx context.Context, req *MsgRollbackCheckpoint) (*MsgRollbackCheckpointResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method RollbackCheckpoint not implemented")
 }
 func (*UnimplementedMsgServer) UpdateParams(ctx context.Context, req *MsgUpdateParams) (*MsgUpdateParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method UpdateParams not implemented")
@@ -403,6 +811,60 @@ func _Msg_PublishCheckpoint_Handler(srv interface{}, ctx context.Context, dec fu
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(MsgServer).PublishCheckpoint(ctx, req.(*MsgPublishCheckpoint))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_AttestCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgAttestCheckpoint)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).AttestCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.policy.v1.Msg/AttestCheckpoint",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).AttestCheckpoint(ctx, req.(*MsgAttestCheckpoint))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_RejectCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgRejectCheckpoint)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).RejectCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.policy.v1.Msg/RejectCheckpoint",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).RejectCheckpoint(ctx, req.(*MsgRejectCheckpoint))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_RollbackCheckpoint_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgRollbackCheckpoint)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).RollbackCheckpoint(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.policy.v1.Msg/RollbackCheckpoint",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).RollbackCheckpoint(ctx, req.(*MsgRollbackCheckpoint))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -433,6 +895,18 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PublishCheckpoint",
 			Handler:    _Msg_PublishCheckpoint_Handler,
+		},
+		{
+			MethodName: "AttestCheckpoint",
+			Handler:    _Msg_AttestCheckpoint_Handler,
+		},
+		{
+			MethodName: "RejectCheckpoint",
+			Handler:    _Msg_RejectCheckpoint_Handler,
+		},
+		{
+			MethodName: "RollbackCheckpoint",
+			Handler:    _Msg_RollbackCheckpoint_Handler,
 		},
 		{
 			MethodName: "UpdateParams",
@@ -558,6 +1032,231 @@ func (m *MsgPublishCheckpointResponse) MarshalToSizedBuffer(dAtA []byte) (int, e
 	_ = l
 	if m.ActivatesHeight != 0 {
 		i = encodeVarintTx(dAtA, i, uint64(m.ActivatesHeight))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgAttestCheckpoint) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgAttestCheckpoint) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgAttestCheckpoint) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.StateHash) > 0 {
+		i -= len(m.StateHash)
+		copy(dAtA[i:], m.StateHash)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.StateHash)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.Digest) > 0 {
+		i -= len(m.Digest)
+		copy(dAtA[i:], m.Digest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Digest)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Version != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Grader) > 0 {
+		i -= len(m.Grader)
+		copy(dAtA[i:], m.Grader)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Grader)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgAttestCheckpointResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgAttestCheckpointResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgAttestCheckpointResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Status != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Status))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRejectCheckpoint) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRejectCheckpoint) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRejectCheckpoint) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Version != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Grader) > 0 {
+		i -= len(m.Grader)
+		copy(dAtA[i:], m.Grader)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Grader)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRejectCheckpointResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRejectCheckpointResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRejectCheckpointResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Status != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Status))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRollbackCheckpoint) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRollbackCheckpoint) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRollbackCheckpoint) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Version != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Version))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Grader) > 0 {
+		i -= len(m.Grader)
+		copy(dAtA[i:], m.Grader)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Grader)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgRollbackCheckpointResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgRollbackCheckpointResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgRollbackCheckpointResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Status != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Status))
 		i--
 		dAtA[i] = 0x8
 	}
@@ -692,6 +1391,111 @@ func (m *MsgPublishCheckpointResponse) Size() (n int) {
 	_ = l
 	if m.ActivatesHeight != 0 {
 		n += 1 + sovTx(uint64(m.ActivatesHeight))
+	}
+	return n
+}
+
+func (m *MsgAttestCheckpoint) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Grader)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovTx(uint64(m.Version))
+	}
+	l = len(m.Digest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.StateHash)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgAttestCheckpointResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Status != 0 {
+		n += 1 + sovTx(uint64(m.Status))
+	}
+	return n
+}
+
+func (m *MsgRejectCheckpoint) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Grader)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovTx(uint64(m.Version))
+	}
+	l = len(m.Reason)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgRejectCheckpointResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Status != 0 {
+		n += 1 + sovTx(uint64(m.Status))
+	}
+	return n
+}
+
+func (m *MsgRollbackCheckpoint) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Grader)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	if m.Version != 0 {
+		n += 1 + sovTx(uint64(m.Version))
+	}
+	return n
+}
+
+func (m *MsgRollbackCheckpointResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Status != 0 {
+		n += 1 + sovTx(uint64(m.Status))
 	}
 	return n
 }
@@ -1134,6 +1938,673 @@ func (m *MsgPublishCheckpointResponse) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.ActivatesHeight |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgAttestCheckpoint) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgAttestCheckpoint: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgAttestCheckpoint: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Grader", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Grader = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Digest", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Digest = append(m.Digest[:0], dAtA[iNdEx:postIndex]...)
+			if m.Digest == nil {
+				m.Digest = []byte{}
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field StateHash", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.StateHash = append(m.StateHash[:0], dAtA[iNdEx:postIndex]...)
+			if m.StateHash == nil {
+				m.StateHash = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgAttestCheckpointResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgAttestCheckpointResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgAttestCheckpointResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= CheckpointStatus(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRejectCheckpoint) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRejectCheckpoint: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRejectCheckpoint: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Grader", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Grader = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRejectCheckpointResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRejectCheckpointResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRejectCheckpointResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= CheckpointStatus(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRollbackCheckpoint) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRollbackCheckpoint: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRollbackCheckpoint: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Grader", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Grader = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Version", wireType)
+			}
+			m.Version = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Version |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgRollbackCheckpointResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgRollbackCheckpointResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgRollbackCheckpointResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Status", wireType)
+			}
+			m.Status = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Status |= CheckpointStatus(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
