@@ -1,9 +1,6 @@
 package yuma
 
-import (
-	"cmp"
-	"slices"
-)
+import "slices"
 
 // vote is a weight and the stake behind it.
 type vote struct{ weight, stake Fixed }
@@ -14,14 +11,17 @@ type vote struct{ weight, stake Fixed }
 func medians(weights matrix, stake []Fixed, columns int, kappa Fixed) []Fixed {
 	stake = slices.Clone(stake)
 	normalize(stake)
+	size := make([]int, columns)
+	weights.each(func(_ int, c cell) { size[c.to]++ })
 	votes := make([][]vote, columns)
-	for i, row := range weights {
-		if stake[i] > 0 {
-			for _, c := range row {
-				votes[c.to] = append(votes[c.to], vote{c.v, stake[i]})
-			}
-		}
+	for j := range votes {
+		votes[j] = make([]vote, 0, size[j])
 	}
+	weights.each(func(i int, c cell) {
+		if stake[i] > 0 && c.v > 0 {
+			votes[c.to] = append(votes[c.to], vote{c.v, stake[i]})
+		}
+	})
 	total := sum(stake)
 	out := make([]Fixed, columns)
 	for j, v := range votes {
@@ -32,23 +32,38 @@ func medians(weights matrix, stake []Fixed, columns int, kappa Fixed) []Fixed {
 
 // median is the smallest weight such that more than minority of the stake is on
 // weights up to it, the largest weight if there is none. The votes may leave out those
-// of weight 0: what they lack to total is on 0. It reorders votes.
+// of weight 0: what they lack to total is on 0. It reorders votes. Each round halves
+// the range of weights, so whatever the votes are there are at most 33.
 func median(votes []vote, total, minority Fixed) Fixed {
-	var cast Fixed
+	below := total // the stake on weights below those still in votes
 	for _, v := range votes {
-		cast += v.stake
+		below -= v.stake
 	}
-	below := total - cast
 	if below > 0 && below > minority || len(votes) == 0 {
 		return 0
 	}
-	slices.SortFunc(votes, func(a, b vote) int { return cmp.Compare(a.weight, b.weight) })
-	for _, v := range votes {
-		if below += v.stake; below > minority {
-			return v.weight
+	for {
+		low, high := votes[0].weight, votes[0].weight
+		for _, v := range votes {
+			low, high = min(low, v.weight), max(high, v.weight)
+		}
+		if low == high {
+			return low
+		}
+		middle, k, stake := low+(high-low)/2, 0, Fixed(0)
+		for i, v := range votes { // those up to the middle go to the front
+			if v.weight <= middle {
+				votes[i], votes[k] = votes[k], v
+				stake += v.stake
+				k++
+			}
+		}
+		if below+stake > minority {
+			votes = votes[:k]
+		} else {
+			votes, below = votes[k:], below+stake
 		}
 	}
-	return votes[len(votes)-1].weight
 }
 
 // clip cuts each weight down to the consensus. A weight cut down to 0 is gone, one that
@@ -56,6 +71,7 @@ func median(votes []vote, total, minority Fixed) Fixed {
 func clip(weights matrix, consensus []Fixed) matrix {
 	out := make(matrix, len(weights))
 	for i, row := range weights {
+		out[i] = make([]cell, 0, len(row))
 		for _, c := range row {
 			if v := min(c.v, consensus[c.to]); v > 0 || c.v == 0 {
 				out[i] = append(out[i], cell{c.to, v})

@@ -70,6 +70,21 @@ func (a Fixed) magnitude() uint64 {
 	return uint64(a)
 }
 
+// inverses[i] divides v < 2^63 by i, exactly: v*factor >> 64+shift. With factor =
+// ceil(2^(64+shift)/i) and i <= 2^(shift+1), factor*i is too large by less than i, and
+// v times that by less than 2^(64+shift). A hardware division takes three times as long.
+var inverses = func() (table [expTerms]struct {
+	factor uint64
+	shift  uint
+}) {
+	for i := uint64(2); i < expTerms; i++ {
+		shift := uint(bits.Len64(i-1)) - 1
+		table[i].shift = shift
+		table[i].factor, _ = bits.Div64(1<<shift, i-1, i)
+	}
+	return table
+}()
+
 // Exp is e^a for a clamped to [-20, 20]: the Taylor series of |a| up to the 31st term,
 // each term rounded down twice, and its reciprocal for a negative a.
 func (a Fixed) Exp() Fixed {
@@ -77,11 +92,13 @@ func (a Fixed) Exp() Fixed {
 	if a == One {
 		return expOne
 	}
-	x := Fixed(a.magnitude())
-	sum, term := One+x, x
-	for i := Fixed(2); i < expTerms && term > 0; i++ {
-		term = term.Mul(x) / i
-		sum += term
+	x := a.magnitude()
+	sum, term := One+Fixed(x), x
+	for i := 2; i < expTerms && term > 0; i++ {
+		hi, lo := bits.Mul64(term, x) // below 2^95, as no term exceeds e^20
+		hi, _ = bits.Mul64(hi<<32|lo>>32, inverses[i].factor)
+		term = hi >> inverses[i].shift
+		sum += Fixed(term)
 	}
 	if a < 0 {
 		return One.Div(sum)

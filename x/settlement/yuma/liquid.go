@@ -5,14 +5,17 @@ package yuma
 type rates struct {
 	low, high Fixed
 	slope     Fixed // the steepness, negated
+	atZero    Fixed // the rate at distance 0, that of every weight that was clipped
 }
 
 func newRates(p Params) rates {
-	return rates{
+	r := rates{
 		low:   Proportion(p.AlphaLow),
 		high:  Proportion(p.AlphaHigh),
 		slope: (Fixed(p.Steepness) << 32).Div(-100 * One),
 	}
+	r.atZero = r.at(0)
+	return r
 }
 
 // average is average with a rate for each cell, capped at 1. Under compat a bond whose
@@ -27,15 +30,21 @@ func (r rates) average(target, bonds []cell, consensus []Fixed, compat bool) []c
 	})
 }
 
-// alpha is low + sigmoid*(high-low) with sigmoid = 1/(1+exp(-steepness*(d-1/2))), where
-// d in [0, 1] is how far a bond that grows is bought above the consensus, or how much of
-// a bond that shrinks is sold.
+// alpha is the rate at distance d: how far a bond that grows is bought above the
+// consensus, or how much of a bond that shrinks is sold.
 func (r rates) alpha(weight, bond, consensus Fixed) Fixed {
 	d := weight - consensus
 	if weight < bond {
 		d = bond - weight
 	}
-	d = clamp(d, 0, One)
+	if d <= 0 {
+		return r.atZero
+	}
+	return r.at(min(d, One))
+}
+
+// at is low + sigmoid*(high-low), sigmoid = 1/(1+exp(-steepness*(d-1/2))), d in [0, 1].
+func (r rates) at(d Fixed) Fixed {
 	sigmoid := One.Div(One + r.slope.Mul(d-half).Exp())
 	return clamp(r.low+sigmoid.Mul(r.high-r.low), r.low, r.high)
 }

@@ -27,22 +27,34 @@ type matrix [][]cell
 func newMatrix(rows [][]Entry, columns int, value func(uint16) Fixed) (matrix, error) {
 	m := make(matrix, len(rows))
 	for i, row := range rows {
-		out := make([]cell, len(row))
+		out, sorted := make([]cell, len(row)), true
 		for k, e := range row {
 			if int(e.To) >= columns {
 				return nil, fmt.Errorf("%w: row %d, column %d of %d", ErrColumn, i, e.To, columns)
 			}
 			out[k] = cell{e.To, value(e.Value)}
+			sorted = sorted && (k == 0 || row[k-1].To < e.To)
 		}
-		slices.SortFunc(out, func(a, b cell) int { return cmp.Compare(a.to, b.to) })
-		for k := 1; k < len(out); k++ {
-			if out[k].to == out[k-1].to {
-				return nil, fmt.Errorf("%w: row %d, column %d", ErrDuplicate, i, out[k].to)
+		if !sorted {
+			slices.SortFunc(out, func(a, b cell) int { return cmp.Compare(a.to, b.to) })
+			for k := 1; k < len(out); k++ {
+				if out[k].to == out[k-1].to {
+					return nil, fmt.Errorf("%w: row %d, column %d", ErrDuplicate, i, out[k].to)
+				}
 			}
 		}
 		m[i] = out
 	}
 	return m, nil
+}
+
+// each visits all cells, row by row.
+func (m matrix) each(visit func(row int, c cell)) {
+	for i, row := range m {
+		for _, c := range row {
+			visit(i, c)
+		}
+	}
 }
 
 // filter drops the cells that keep refuses, in place.
@@ -65,13 +77,17 @@ func (m matrix) normalizeRows() {
 
 // normalizeColumns divides each column by its sum; a column of zeros stays.
 func (m matrix) normalizeColumns(columns int) {
+	m.divideColumns(m.columnSums(columns))
+}
+
+func (m matrix) columnSums(columns int) []Fixed {
 	total := make([]Fixed, columns)
 	for _, row := range m {
 		for _, c := range row {
 			total[c.to] += c.v
 		}
 	}
-	m.divideColumns(total)
+	return total
 }
 
 // upscaleColumns divides each column by its largest value, which becomes 1.
@@ -93,18 +109,6 @@ func (m matrix) divideColumns(by []Fixed) {
 			}
 		}
 	}
-}
-
-// clone copies m, with each value as f makes it of its row and cell.
-func (m matrix) clone(f func(row int, c cell) Fixed) matrix {
-	out := make(matrix, len(m))
-	for i, row := range m {
-		out[i] = make([]cell, len(row))
-		for k, c := range row {
-			out[i][k] = cell{c.to, f(i, c)}
-		}
-	}
-	return out
 }
 
 // times is the product of m and a column vector: one number a row.
@@ -134,6 +138,9 @@ func (m matrix) weigh(v []Fixed, columns int) []Fixed {
 func (m matrix) entries(keepZeros bool) [][]Entry {
 	out := make([][]Entry, len(m))
 	for i, row := range m {
+		if len(row) > 0 {
+			out[i] = make([]Entry, 0, len(row))
+		}
 		for _, c := range row {
 			if e := (Entry{c.to, c.v.U16()}); e.Value > 0 || keepZeros {
 				out[i] = append(out[i], e)

@@ -7,7 +7,13 @@ package yuma
 func (g *game) yuma2Bonds(weights matrix, incentive []Fixed) (dividends []Fixed, bonds matrix) {
 	old := g.bonds
 	old.normalizeColumns(g.columns)
-	bought := weights.clone(func(i int, c cell) Fixed { return c.v.Mul(g.active[i]) })
+	bought := make(matrix, len(weights))
+	for i, row := range weights {
+		bought[i] = make([]cell, len(row))
+		for k, c := range row {
+			bought[i][k] = cell{c.to, c.v.Mul(g.active[i])}
+		}
+	}
 	bought.normalizeColumns(g.columns)
 
 	bonds = make(matrix, len(old))

@@ -16,11 +16,13 @@ func (g *game) yuma3Bonds(weights matrix, consensus, incentive []Fixed) (dividen
 			bonds[i] = average(weights[i], g.bonds[i], g.alpha)
 		}
 	}
-	shares := bonds.clone(func(_ int, c cell) Fixed { return c.v })
-	shares.normalizeColumns(g.columns)
-	dividends = shares.times(incentive)
-	for i, d := range dividends {
-		dividends[i] = d.Mul(g.active[i])
+	total := bonds.columnSums(g.columns)
+	dividends = make([]Fixed, len(bonds))
+	for i, row := range bonds {
+		for _, c := range row {
+			dividends[i] += c.v.Div(total[c.to]).Mul(incentive[c.to])
+		}
+		dividends[i] = dividends[i].Mul(g.active[i])
 	}
 	normalize(dividends)
 	return dividends, bonds
