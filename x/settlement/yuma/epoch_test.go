@@ -211,3 +211,71 @@ func TestNobodyAtAll(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint64(7), out.Remainder)
 }
+
+// Each mask at the last value that drops and the first that keeps.
+func TestMasksAtTheirEdges(t *testing.T) {
+	for name, c := range map[string]struct {
+		change       func(*Input)
+		weight, bond bool // from uid 0 to uid 1
+	}{
+		"nothing masked":                     {func(*Input) {}, true, true},
+		"registered as the weights were set": {func(in *Input) { in.LastUpdate[0], in.Registered[1] = 50, 50 }, false, true},
+		"registered before the weights":      {func(in *Input) { in.LastUpdate[0], in.Registered[1] = 50, 49 }, true, true},
+		"registered after the commit":        {func(in *Input) { in.CommitBlocks[0], in.Registered[1] = 49, 50 }, false, true},
+		"registered with the commit":         {func(in *Input) { in.CommitBlocks[0], in.Registered[1] = 50, 50 }, true, true},
+		"registered one tempo ago":           {func(in *Input) { in.Registered[1] = 80 }, true, false},
+		"registered before the tempo":        {func(in *Input) { in.Registered[1] = 79 }, true, true},
+		"registered after the last epoch":    {func(in *Input) { in.LastStep, in.Registered[1] = 84, 85 }, true, false},
+		"registered in the last epoch":       {func(in *Input) { in.LastStep, in.Registered[1] = 84, 84 }, true, true},
+		"no permit":                          {func(in *Input) { in.Permits[0] = false }, false, true},
+		"active to the last block":           {func(in *Input) { in.LastUpdate[0] = 40 }, true, true},
+		"inactive by one block":              {func(in *Input) { in.LastUpdate[0] = 39 }, false, true},
+	} {
+		in := emptyInput(2)
+		in.Block, in.Stake[0], in.Permits[0], in.LastUpdate[0] = 100, 1, true, 99
+		in.CommitBlocks = []uint64{NoCommit, NoCommit}
+		in.Weights[0], in.Bonds[0] = []Entry{{1, 65535}}, []Entry{{1, 65535}}
+		c.change(&in)
+		out, err := Epoch(in, Network{MaxValidators: 2, ActivityCutoff: 60, Tempo: 20}, DefaultParams())
+		require.NoError(t, err)
+		require.Equal(t, c.weight, out.Incentive[1] > 0, name)
+		// An old bond leaves nine tenths of itself, a weight on its own buys one tenth.
+		require.Equal(t, c.bond, len(out.Bonds[0]) > 0 && out.Bonds[0][0].Value > 58000, name)
+	}
+}
+
+// Under liquid alpha the bonds of a row without a permit decay as without it; as
+// upstream has it, they vanish.
+func TestBondsWithoutAPermitUnderLiquidAlpha(t *testing.T) {
+	in := emptyInput(3)
+	in.Block, in.Stake, in.Permits = 100, []uint64{1, 1, 0}, []bool{true, false, false}
+	in.LastUpdate = []uint64{99, 99, 99}
+	in.Weights[0], in.Bonds[1] = []Entry{{2, 65535}}, []Entry{{2, 60000}}
+	p := DefaultParams()
+	p.LiquidAlpha = true
+	net := Network{MaxValidators: 3, ActivityCutoff: 40}
+	out, err := Epoch(in, net, p)
+	require.NoError(t, err)
+	require.Equal(t, []Entry{{2, 53999}}, out.Bonds[1])
+	p.Compat = true
+	out, err = Epoch(in, net, p)
+	require.NoError(t, err)
+	require.Empty(t, out.Bonds[1])
+}
+
+// A bond as large as its weight is bought, not sold: its rate depends on the consensus.
+func TestLiquidRateByDistance(t *testing.T) {
+	r := newRates(Params{AlphaLow: 6553, AlphaHigh: 19660, Steepness: 1000})
+	for _, c := range []struct{ weight, bond, consensus, distance Fixed }{
+		{One, half, half, half},            // bought above the consensus
+		{half, half, half / 2, half / 2},   // neither
+		{half, 0, One, 0},                  // bought below it
+		{half, half + half/2, 0, half / 2}, // sold
+		{0, One, One, One},                 // sold whole
+	} {
+		require.Equal(t, r.at(c.distance), r.alpha(c.weight, c.bond, c.consensus))
+	}
+	require.Equal(t, r.low+(r.high-r.low)/2, r.at(half))
+	require.Less(t, r.at(0), r.low+One/500)
+	require.Greater(t, r.at(One), r.high-One/500)
+}
