@@ -25,6 +25,7 @@ import (
 
 	"github.com/galahad-network/galahad/app"
 	"github.com/galahad-network/galahad/chain/beacon"
+	"github.com/galahad-network/galahad/chain/doctor"
 	"github.com/galahad-network/galahad/chain/localnet"
 )
 
@@ -32,6 +33,7 @@ func addCommands(root *cobra.Command, a *app.App) {
 	root.AddCommand(
 		alone(beacon.NewBeaconCmd()),
 		alone(localnet.NewCmd()),
+		alone(doctor.NewCmd(app.DefaultNodeHome)),
 		initCmd(a),
 		genutilcli.Commands(a.TxConfig(), a.Basics(), app.DefaultNodeHome),
 		queryCmd(),

@@ -4,6 +4,7 @@
 //	galahadd init NAME            files of a new node
 //	galahadd start                run it
 //	galahadd query | tx | keys    talk to a node
+//	galahadd doctor               what is wrong with a node, and what to do
 //	galahadd localnet start       a whole network on this machine
 package main
 
