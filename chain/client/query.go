@@ -14,6 +14,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	"github.com/galahad-network/galahad/app/params"
@@ -219,6 +220,19 @@ func (c *Client) Balance(ctx context.Context, address sdk.AccAddress) (sdkmath.I
 		return sdkmath.ZeroInt(), err
 	}
 	return resp.Balance.Amount, nil
+}
+
+// Account returns an account's number and next sequence. Error: ErrNotFound.
+func (c *Client) Account(ctx context.Context, address sdk.AccAddress) (number, sequence uint64, err error) {
+	var resp authtypes.QueryAccountInfoResponse
+	err = c.query(ctx, "/cosmos.auth.v1beta1.Query/AccountInfo", &authtypes.QueryAccountInfoRequest{Address: address.String()}, &resp)
+	if err != nil {
+		return 0, 0, err
+	}
+	if resp.Info == nil {
+		return 0, 0, ErrNotFound
+	}
+	return resp.Info.AccountNumber, resp.Info.Sequence, nil
 }
 
 // txHash is CometBFT's hash of a transaction.

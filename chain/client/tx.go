@@ -19,7 +19,6 @@ import (
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/cosmos-sdk/types/tx/signing"
-	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
 	"github.com/galahad-network/galahad/chain/daemon"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
@@ -209,15 +208,14 @@ func (w *Writer) learn(ctx context.Context) error {
 	if w.known {
 		return nil
 	}
-	var resp authtypes.QueryAccountInfoResponse
-	err := w.c.query(ctx, "/cosmos.auth.v1beta1.Query/AccountInfo", &authtypes.QueryAccountInfoRequest{Address: w.address.String()}, &resp)
-	if errors.Is(err, ErrNotFound) || err == nil && resp.Info == nil {
+	number, sequence, err := w.c.Account(ctx, w.address)
+	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("account %s of key %q: %w; send it some coins first", w.address, w.name, ErrNotFound)
 	}
 	if err != nil {
 		return err
 	}
-	w.account, w.next, w.known = resp.Info.AccountNumber, resp.Info.Sequence, true
+	w.account, w.next, w.known = number, sequence, true
 	return nil
 }
 

@@ -22,6 +22,8 @@ const (
 
 	// faucetKey is the name and the folder of the key that `localnet fund` sends from.
 	faucetKey = "faucet"
+	// honestKind is the kind of a miner that does not cheat.
+	honestKind = "honest"
 
 	nodeCount   = 4
 	graderCount = 3
@@ -79,7 +81,7 @@ func layOut(home string, basePort, graders, honest int, cheats []string) *Networ
 		n.Graders = append(n.Graders, Daemon{Name: fmt.Sprintf("grader-%d", i), Port: next(), Node: i})
 	}
 	for i := range honest {
-		n.Miners = append(n.Miners, Daemon{Name: fmt.Sprintf("miner-%d", i), Kind: "honest", Port: next(), Node: i % nodeCount})
+		n.Miners = append(n.Miners, Daemon{Name: fmt.Sprintf("miner-%d", i), Kind: honestKind, Port: next(), Node: i % nodeCount})
 	}
 	for _, kind := range cheats {
 		name := "cheat"
@@ -96,6 +98,17 @@ func (n *Network) Dir(name string) string { return filepath.Join(n.Home, name) }
 
 // Log is the file that a process's output goes to.
 func (n *Network) Log(name string) string { return filepath.Join(n.Home, "logs", name+".log") }
+
+// Honest are the names of the miners that do not cheat, by address.
+func (n *Network) Honest() map[string]string {
+	honest := map[string]string{}
+	for _, d := range n.Miners {
+		if d.Kind == honestKind {
+			honest[d.Address] = d.Name
+		}
+	}
+	return honest
+}
 
 // URL is the node's RPC.
 func (n Node) URL() string { return url(n.RPC) }

@@ -58,7 +58,7 @@ func (s *Supervisor) graderProcess(d Daemon) *Process {
 
 func (s *Supervisor) minerProcess(d Daemon) *Process {
 	args := []string{"--checkpoints.threads", threads, "--register.bond", minerBond.String(), "--register.groups", strconv.Itoa(declaredGroups)}
-	if d.Kind != "honest" {
+	if d.Kind != honestKind {
 		args = append(args, "--adversary", d.Kind)
 	}
 	return s.daemon(d, "galahad-miner", args...)

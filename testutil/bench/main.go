@@ -60,6 +60,7 @@ var suites = []suite{
 	{group: "chain", pkg: "./app", bench: "SettlementBlocks", benchtime: "5x"},
 	{group: "chain", pkg: "./app", bench: "FinalizeBlock", benchtime: "15x", base: "FinalizeBlock/BankSend"},
 	{group: "window", pkg: "./chain/localnet", bench: "CommitEndToSettled", benchtime: "1x"},
+	{group: "window", pkg: "./chain/systemtest", bench: "Load", benchtime: "1x"},
 }
 
 const (
