@@ -84,6 +84,7 @@ func newBenchChain(b *testing.B, miners, runs int) *benchChain {
 		}),
 		testapp.WithGenesis(registrytypes.ModuleName, func(g *registrytypes.GenesisState) {
 			g.Params.UnbondingTime, g.Params.MaxMiners, g.Params.MaxMaturePerBlock = time.Second, 4096, 4096
+			g.Params.PriceFactorPpm = registrytypes.MillionPPM // thousands register at once
 		}),
 		testapp.WithGenesis(settlementtypes.ModuleName, func(g *settlementtypes.GenesisState) {
 			g.Params.RewardLockWindows, g.Params.EvidenceWindows = 1, 1
@@ -149,7 +150,7 @@ func (c *benchChain) register() {
 
 func (c *benchChain) registrations() []testapp.Tx {
 	return c.each(func(_ int, m *testapp.Account) sdk.Msg {
-		return &registrytypes.MsgRegister{Miner: m.String(), Run: 1, Bond: params.GAL(1000), Endpoint: benchEndpoint, DeclaredGroups: 4}
+		return &registrytypes.MsgRegister{Miner: m.String(), Run: 1, Bond: params.GAL(1000), Endpoint: benchEndpoint, DeclaredGroups: 4, LimitPrice: registrytypes.MaxPrice()}
 	})
 }
 

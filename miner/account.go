@@ -2,6 +2,7 @@ package miner
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	sdkmath "cosmossdk.io/math"
@@ -56,13 +57,18 @@ func Register(ctx context.Context, chain Chain, sender Sender, c Config, say fun
 		return err
 	}
 	if !found {
-		_, err := sender.Tx(ctx, &registrytypes.MsgRegister{
+		limit, err := limitPrice(ctx, chain, c)
+		if err != nil {
+			return err
+		}
+		_, err = sender.Tx(ctx, &registrytypes.MsgRegister{
 			Miner: address, Run: c.Run, Bond: bond.Amount, Endpoint: c.Server.Public, DeclaredGroups: c.Register.Groups,
+			LimitPrice: limit, Metadata: c.Register.Metadata,
 		})
 		if err != nil {
 			return fmt.Errorf("register %s for run %d: %w", address, c.Run, err)
 		}
-		say("registered", "run", c.Run, "address", address, "bond", bond.String(), "groups", c.Register.Groups)
+		say("registered", "run", c.Run, "address", address, "bond", bond.String(), "groups", c.Register.Groups, "limit_price", limit.String()+bond.Denom)
 		return nil
 	}
 	var msgs []sdk.Msg
@@ -71,6 +77,9 @@ func Register(ctx context.Context, chain Chain, sender Sender, c Config, say fun
 	}
 	if have.Miner.DeclaredGroups != c.Register.Groups {
 		msgs = append(msgs, &registrytypes.MsgDeclareGroups{Miner: address, Run: c.Run, DeclaredGroups: c.Register.Groups})
+	}
+	if said := c.Register.Metadata; said != "" && said != have.Miner.Metadata {
+		msgs = append(msgs, &registrytypes.MsgUpdateMetadata{Miner: address, Run: c.Run, Metadata: c.Register.Metadata})
 	}
 	if missing := bond.Amount.Sub(have.Miner.Bond); c.Register.TopUp && missing.IsPositive() {
 		msgs = append(msgs, &registrytypes.MsgBond{Miner: address, Run: c.Run, Amount: missing})
@@ -83,6 +92,42 @@ func Register(ctx context.Context, chain Chain, sender Sender, c Config, say fun
 	}
 	say("registration updated", "run", c.Run, "address", address, "changes", len(msgs))
 	return nil
+}
+
+// limitPrice is the most that the place may cost: what the settings say, or half
+// above its price now, since somebody else may register first.
+func limitPrice(ctx context.Context, chain Chain, c Config) (sdkmath.Int, error) {
+	if c.Register.LimitPrice != "" {
+		limit, err := sdk.ParseCoinNormalized(c.Register.LimitPrice)
+		if err != nil {
+			return sdkmath.Int{}, daemon.Permanent(fmt.Errorf("register.limit_price: %w", err))
+		}
+		return limit.Amount, nil
+	}
+	now, err := chain.RegistrationPrice(ctx, c.Run)
+	if err != nil {
+		return sdkmath.Int{}, fmt.Errorf("price of a place in run %d: %w", c.Run, err)
+	}
+	return now.Price.MulRaw(3).QuoRaw(2), nil
+}
+
+// Unjail ends the miner's jail term if it is over, and returns what it did. The error
+// for a term that is not over says what is missing.
+func Unjail(ctx context.Context, chain Chain, sender Sender, run uint64) (string, error) {
+	have, found, err := chain.Miner(ctx, run, sender.Address())
+	switch {
+	case err != nil:
+		return "", err
+	case !found || !have.Jail.Jailed:
+		return "not jailed; nothing to do", nil
+	case !have.Jail.CanUnjail:
+		return "", errors.New(have.Jail.Advice)
+	}
+	r, err := sender.Tx(ctx, &registrytypes.MsgUnjail{Miner: sender.Address().String(), Run: run})
+	if err != nil {
+		return "", fmt.Errorf("unjail: %w", err)
+	}
+	return fmt.Sprintf("unjailed in block %d; the next window that freezes can take you", r.Height), nil
 }
 
 // claim takes unlocked pay now and then.

@@ -41,6 +41,9 @@ type RegisterConfig struct {
 	Bond   string `mapstructure:"bond"`
 	Groups uint32 `mapstructure:"groups"`
 	TopUp  bool   `mapstructure:"top_up"`
+	// LimitPrice is the most that the place may cost; empty is 1.5 times its price at the moment.
+	LimitPrice string `mapstructure:"limit_price"`
+	Metadata   string `mapstructure:"metadata"`
 }
 
 // ServerConfig is about the HTTP server.
@@ -99,6 +102,7 @@ func (c Config) Validate() error {
 	checks = append(checks, c.Chain.Checks()...)
 	checks = append(checks,
 		daemon.Check{Key: "register.bond", Want: "an amount such as 100000000000000000000agal", OK: isCoin(c.Register.Bond)},
+		daemon.Check{Key: "register.limit_price", Want: "empty or an amount such as 2000000000000000000agal", OK: c.Register.LimitPrice == "" || isCoin(c.Register.LimitPrice)},
 		daemon.Check{Key: "register.groups", Want: "at least 1", OK: c.Register.Groups >= 1},
 		daemon.Check{Key: "server.listen", Want: "host:port", OK: daemon.IsHostPort(c.Server.Listen)},
 		daemon.Check{Key: "server.public", Want: "an http URL", OK: daemon.IsHTTP(c.Server.Public)},

@@ -36,6 +36,7 @@ type Chain interface {
 	OpenWindows(ctx context.Context, run uint64) ([]challengetypes.WindowStatus, error)
 	WindowMiners(ctx context.Context, run, window uint64) ([]challengetypes.FrozenMiner, error)
 	Miner(ctx context.Context, run uint64, address sdk.AccAddress) (registrytypes.QueryMinerResponse, bool, error)
+	RegistrationPrice(ctx context.Context, run uint64) (registrytypes.QueryPriceResponse, error)
 	Commitment(ctx context.Context, run, window uint64, miner sdk.AccAddress) (rollouttypes.Commitment, bool, error)
 	Commitments(ctx context.Context, run, window uint64) ([]rollouttypes.Commitment, uint64, error)
 	Checkpoint(ctx context.Context, run, version uint64) (policytypes.Checkpoint, bool, error)

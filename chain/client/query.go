@@ -126,6 +126,11 @@ func (c *Client) Miner(ctx context.Context, run uint64, address sdk.AccAddress) 
 	return m, ok, err
 }
 
+// RegistrationPrice returns what a place in a run costs now, and whose place it would be.
+func (c *Client) RegistrationPrice(ctx context.Context, run uint64) (registrytypes.QueryPriceResponse, error) {
+	return ask[registrytypes.QueryPriceResponse](ctx, c, "registry", "Price", &registrytypes.QueryPriceRequest{Run: run})
+}
+
 // RegistryParams returns the registry's parameters.
 func (c *Client) RegistryParams(ctx context.Context) (registrytypes.Params, error) {
 	r, err := ask[registrytypes.QueryParamsResponse](ctx, c, "registry", "Params", &registrytypes.QueryParamsRequest{})

@@ -20,6 +20,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/rl/conformance"
@@ -39,6 +40,9 @@ const (
 	// Run is the one run.
 	Run = 1
 )
+
+// Price of a place in the run.
+var Price = params.GAL(1)
 
 // Chain is the state. Its methods are safe for concurrent use.
 type Chain struct {
@@ -231,7 +235,10 @@ func (c *Chain) deliver(m sdk.Msg) error {
 	stage := challengetypes.StageAt(c.window, c.height+1)
 	switch m := m.(type) {
 	case *registrytypes.MsgRegister:
-		c.registered[m.Miner] = registrytypes.Miner{Run: Run, Address: m.Miner, Bond: m.Bond, Endpoint: m.Endpoint, DeclaredGroups: m.DeclaredGroups}
+		if Price.GT(m.LimitPrice) {
+			return registrytypes.ErrPriceAboveLimit
+		}
+		c.registered[m.Miner] = registrytypes.Miner{Run: Run, Address: m.Miner, Bond: m.Bond, Endpoint: m.Endpoint, DeclaredGroups: m.DeclaredGroups, Metadata: m.Metadata}
 		return nil
 	case *rollouttypes.MsgCommitRollouts:
 		return c.commitRollouts(m)

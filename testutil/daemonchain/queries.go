@@ -86,6 +86,11 @@ func (c *Chain) Miner(_ context.Context, _ uint64, a sdk.AccAddress) (registryty
 	return registrytypes.QueryMinerResponse{Miner: m, Locked: sdkmath.ZeroInt()}, ok, nil
 }
 
+// RegistrationPrice is the client's.
+func (c *Chain) RegistrationPrice(context.Context, uint64) (registrytypes.QueryPriceResponse, error) {
+	return registrytypes.QueryPriceResponse{Price: Price}, nil
+}
+
 // Commitment is the client's.
 func (c *Chain) Commitment(_ context.Context, _, _ uint64, a sdk.AccAddress) (rollouttypes.Commitment, bool, error) {
 	c.mu.Lock()

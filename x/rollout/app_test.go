@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	sdkmath "cosmossdk.io/math"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/x/authz"
 
@@ -60,7 +62,9 @@ func newChain(t *testing.T) *chain {
 		testapp.WithGenesis(policytypes.ModuleName, func(g *policytypes.GenesisState) {
 			g.Checkpoints = []policytypes.Checkpoint{{Run: 1, Digest: checkpoint}}
 		}),
-		testapp.WithGenesis(registrytypes.ModuleName, func(g *registrytypes.GenesisState) { g.Params.UnbondingTime = 3 * time.Second }),
+		testapp.WithGenesis(registrytypes.ModuleName, func(g *registrytypes.GenesisState) {
+			g.Params.UnbondingTime, g.Params.PriceFloor = 3*time.Second, sdkmath.ZeroInt()
+		}),
 	)}
 }
 
@@ -68,6 +72,7 @@ func (c *chain) register(miner *testapp.Account) {
 	c.t.Helper()
 	c.MustDeliver(miner, &registrytypes.MsgRegister{
 		Miner: miner.String(), Run: 1, Bond: params.GAL(40), Endpoint: "http://127.0.0.1:9101", DeclaredGroups: 4,
+		LimitPrice: registrytypes.MaxPrice(),
 	})
 }
 

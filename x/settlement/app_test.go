@@ -86,7 +86,7 @@ func newNetwork(t *testing.T, miners int, change func(*types.Params)) *network {
 	for i := range miners {
 		m := n.Account(fmt.Sprintf("miner %d", i))
 		n.MustDeliver(m, &registrytypes.MsgRegister{
-			Miner: m.String(), Run: run, Bond: params.GAL(1000), Endpoint: "http://127.0.0.1:1", DeclaredGroups: 4,
+			Miner: m.String(), Run: run, Bond: params.GAL(1000), Endpoint: "http://127.0.0.1:1", DeclaredGroups: 4, LimitPrice: registrytypes.MaxPrice(),
 		})
 		n.miners = append(n.miners, m)
 	}

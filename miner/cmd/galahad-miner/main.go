@@ -47,7 +47,7 @@ galahadd keys add miner --keyring-backend test --keyring-dir <home>, send it coi
 	if err != nil {
 		return nil, err
 	}
-	root.AddCommand(startCommand(), statusCommand(), inspectCommand(), registerCommand(), claimCommand(),
+	root.AddCommand(startCommand(), statusCommand(), inspectCommand(), registerCommand(), unjailCommand(), claimCommand(),
 		amountCommand("bond", "add to the bond", func(from string, run uint64, amount sdkmath.Int) sdk.Msg {
 			return &registrytypes.MsgBond{Miner: from, Run: run, Amount: amount}
 		}),
@@ -186,6 +186,20 @@ func registerCommand() *cobra.Command {
 				_, err = fmt.Fprintln(cmd.OutOrStdout(), "already registered; nothing to change")
 			}
 			return daemon.Unmark(err)
+		}),
+	}
+}
+
+func unjailCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "unjail", Short: "take part again after a jail term that is over", Args: cobra.NoArgs,
+		RunE: once(func(ctx context.Context, cmd *cobra.Command, s *session, _ []string) error {
+			said, err := miner.Unjail(ctx, s.client, s.writer, s.config.Run)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
+			return err
 		}),
 	}
 }

@@ -49,6 +49,20 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 	}
+	for _, term := range g.JailTerms {
+		addr, err := k.account(term.Miner)
+		if err != nil {
+			return err
+		}
+		if err := k.JailTerms.Set(ctx, collections.Join(term.Run, addr), term); err != nil {
+			return err
+		}
+	}
+	for _, p := range g.Prices {
+		if err := k.Prices.Set(ctx, p.Run, p); err != nil {
+			return err
+		}
+	}
 	if err := k.NextUnbondingID.Set(ctx, g.NextUnbondingId); err != nil {
 		return err
 	}
@@ -88,7 +102,13 @@ func (k *Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error)
 	if g.Locks, err = values(k.Locks.Iterate(ctx, nil)); err != nil {
 		return nil, err
 	}
-	g.Unbondings, err = values(k.Unbondings.Iterate(ctx, nil))
+	if g.Unbondings, err = values(k.Unbondings.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	if g.JailTerms, err = values(k.JailTerms.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	g.Prices, err = values(k.Prices.Iterate(ctx, nil))
 	return &g, err
 }
 

@@ -34,7 +34,7 @@ func TestFullGenesisSurvivesExportAndImport(t *testing.T) {
 
 func (s *suite) newMsg(run uint64) (*types.MsgRegisterResponse, error) {
 	return s.msgs.Register(s.Ctx, &types.MsgRegister{
-		Miner: s.bob.String(), Run: run, Bond: params.GAL(16), Endpoint: "http://b", DeclaredGroups: 1,
+		Miner: s.bob.String(), Run: run, Bond: params.GAL(16), Endpoint: "http://b", DeclaredGroups: 1, LimitPrice: types.MaxPrice(),
 	})
 }
 

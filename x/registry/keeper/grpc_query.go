@@ -61,6 +61,36 @@ func (q queryServer) Miner(ctx context.Context, req *types.QueryMinerRequest) (*
 	return &types.QueryMinerResponse{Miner: miner, Locked: locked, Locks: locks, Unbondings: unbondings}, nil
 }
 
+// Price implements types.QueryServer.
+func (q queryServer) Price(ctx context.Context, req *types.QueryPriceRequest) (*types.QueryPriceResponse, error) {
+	if req == nil {
+		return nil, types.ErrInvalidRequest.Wrap("empty")
+	}
+	if _, err := q.k.challenge.GetRun(ctx, req.Run); err != nil {
+		return nil, err
+	}
+	params, err := q.k.Params.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	price, err := q.k.Price(ctx, params, req.Run)
+	if err != nil {
+		return nil, err
+	}
+	res := &types.QueryPriceResponse{
+		Price:     price,
+		Height:    sdk.UnwrapSDKContext(ctx).BlockHeight(),
+		NextPrice: types.RaisedPrice(price, params.PriceFactorPpm),
+		MaxMiners: params.MaxMiners,
+	}
+	if res.Miners, err = q.k.minerCount(ctx, req.Run); err != nil || res.Miners < uint64(params.MaxMiners) {
+		return res, err
+	}
+	_, miner, _, _, err := q.k.weakest(ctx, params, req.Run)
+	res.Evicts = miner.Address // empty if all are immune
+	return res, err
+}
+
 // Miners implements types.QueryServer.
 func (q queryServer) Miners(ctx context.Context, req *types.QueryMinersRequest) (*types.QueryMinersResponse, error) {
 	if req == nil {

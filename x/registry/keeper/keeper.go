@@ -25,6 +25,7 @@ type Keeper struct {
 	accounts  types.AccountKeeper
 	bank      types.BankKeeper
 	challenge types.ChallengeKeeper
+	scores    types.ScoreKeeper // nil until SetScores
 	denom     string
 	authority string
 
@@ -52,6 +53,10 @@ type Keeper struct {
 	UnbondingsByMiner collections.KeySet[collections.Triple[uint64, sdk.AccAddress, uint64]]
 	// NextUnbondingID is the id of the next entry.
 	NextUnbondingID collections.Item[uint64]
+	// JailTerms are those of miners that have left, keyed by (run, miner).
+	JailTerms collections.Map[collections.Pair[uint64, sdk.AccAddress], types.JailTerm]
+	// Prices are each run's price of a registration as the last one left it.
+	Prices collections.Map[uint64, types.RegistrationPrice]
 }
 
 // NewKeeper returns the keeper. denom is the coin that bonds are made of, authority
@@ -95,6 +100,8 @@ func NewKeeper(
 			collections.PairKeyCodec(collections.Int64Key, collections.Uint64Key)),
 		UnbondingsByMiner: collections.NewKeySet(sb, types.UnbondingsByMinerKey, "unbondings_by_miner", minerThenNumber),
 		NextUnbondingID:   collections.NewItem(sb, types.NextUnbondingIDKey, "next_unbonding_id", collections.Uint64Value),
+		JailTerms:         collections.NewMap(sb, types.JailTermsKey, "jail_terms", minerKey, codec.CollValue[types.JailTerm](cdc)),
+		Prices:            collections.NewMap(sb, types.PricesKey, "prices", collections.Uint64Key, codec.CollValue[types.RegistrationPrice](cdc)),
 	}
 	schema, err := sb.Build()
 	if err != nil {
@@ -103,6 +110,9 @@ func NewKeeper(
 	k.Schema = schema
 	return k
 }
+
+// SetScores tells the keeper where miners' scores come from. Without it all are zero.
+func (k *Keeper) SetScores(scores types.ScoreKeeper) { k.scores = scores }
 
 // Authority is the account that may change the parameters.
 func (k *Keeper) Authority() string { return k.authority }

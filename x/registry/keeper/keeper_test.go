@@ -26,7 +26,14 @@ type suite struct {
 	bob   sdk.AccAddress
 }
 
-// newSuite checks, when the test ends, that the state adds up and that a registry
+// free is the default parameters with registrations that cost nothing.
+func free() types.Params {
+	p := types.DefaultParams()
+	p.PriceFloor = sdkmath.ZeroInt()
+	return p
+}
+
+// newSuite has free registrations. It checks, when the test ends, that the state adds up and that a registry
 // imported from its export is the same.
 func newSuite(t *testing.T) *suite {
 	t.Helper()
@@ -35,6 +42,7 @@ func newSuite(t *testing.T) *suite {
 	k := newKeeper(e)
 	require.NoError(t, k.InitGenesis(e.Ctx, *types.DefaultGenesis()))
 	s := &suite{Env: e, k: k, msgs: keeper.NewMsgServer(k), query: keeper.NewQueryServer(k)}
+	require.NoError(t, k.Params.Set(e.Ctx, free()))
 	s.alice, s.bob = e.Fund("alice", 1000), e.Fund("bob", 1000)
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -78,6 +86,7 @@ func (s *suite) register(addr sdk.AccAddress, gal int64, groups uint32) {
 	s.T.Helper()
 	_, err := s.msgs.Register(s.Ctx, &types.MsgRegister{
 		Miner: addr.String(), Run: 1, Bond: params.GAL(gal), Endpoint: "http://127.0.0.1:9000", DeclaredGroups: groups,
+		LimitPrice: types.MaxPrice(),
 	})
 	require.NoError(s.T, err)
 }
@@ -150,7 +159,7 @@ func TestAddressInUpperCaseIsTheSameMiner(t *testing.T) {
 	s.register(s.alice, 16, 4)
 	upper := upperCase(s.alice)
 	s.RequireUnchanged(types.ErrAlreadyRegistered, func(ctx context.Context) error {
-		_, err := s.msgs.Register(ctx, &types.MsgRegister{Miner: upper, Run: 1, Bond: params.GAL(16), Endpoint: "http://a", DeclaredGroups: 1})
+		_, err := s.msgs.Register(ctx, &types.MsgRegister{Miner: upper, Run: 1, Bond: params.GAL(16), Endpoint: "http://a", DeclaredGroups: 1, LimitPrice: types.MaxPrice()})
 		return err
 	})
 	_, err := s.msgs.Bond(s.Ctx, &types.MsgBond{Miner: upper, Run: 1, Amount: params.GAL(1)})
@@ -161,16 +170,16 @@ func TestAddressInUpperCaseIsTheSameMiner(t *testing.T) {
 
 func TestRunIsFullAtMaxMiners(t *testing.T) {
 	s := newSuite(t)
-	p := types.DefaultParams()
+	p := free()
 	p.MaxMiners = 1
 	require.NoError(t, s.k.Params.Set(s.Ctx, p))
 	s.register(s.alice, 16, 1)
 	register := func(ctx context.Context) error {
-		_, err := s.msgs.Register(ctx, &types.MsgRegister{Miner: s.bob.String(), Run: 1, Bond: params.GAL(16), Endpoint: "http://a", DeclaredGroups: 1})
+		_, err := s.msgs.Register(ctx, &types.MsgRegister{Miner: s.bob.String(), Run: 1, Bond: params.GAL(16), Endpoint: "http://a", DeclaredGroups: 1, LimitPrice: types.MaxPrice()})
 		return err
 	}
-	s.RequireUnchanged(types.ErrRunFull, register)
-	require.NoError(t, s.unbond(s.alice, 16)) // leaves
+	s.RequireUnchanged(types.ErrRunFull, register) // the one there is is immune
+	require.NoError(t, s.unbond(s.alice, 16))      // leaves
 	require.NoError(t, register(s.Ctx))
 }
 
@@ -204,20 +213,33 @@ func TestEligibleMinersAreTheOldestThatFitAndAreNeitherJailedNorPoor(t *testing.
 	require.NoError(t, s.k.Jail(s.Ctx, 1, xtest.Address("m1"), 7))
 	require.NoError(t, s.k.Jail(s.Ctx, 1, xtest.Address("m1"), 3)) // a term is never shortened
 	require.NotContains(t, eligible(6, 100, 1000), "m1")
+	require.NotContains(t, eligible(7, 100, 1000), "m1", "it has to ask for it")
+	for window := range uint64(7) {
+		s.Challenge.AddWindow(1, window, 10)
+	}
+	_, err := s.msgs.Unjail(s.Ctx, &types.MsgUnjail{Miner: xtest.Address("m1").String(), Run: 1})
+	require.NoError(t, err)
 	require.Contains(t, eligible(7, 100, 1000), "m1")
 
-	p := types.DefaultParams()
+	p := free()
 	p.MinBond = params.GAL(17)
 	require.NoError(t, s.k.Params.Set(s.Ctx, p))
 	require.Empty(t, eligible(7, 100, 1000))
-	_, err := s.msgs.Bond(s.Ctx, &types.MsgBond{Miner: xtest.Address("m2").String(), Run: 1, Amount: params.GAL(1)})
+	_, err = s.msgs.Bond(s.Ctx, &types.MsgBond{Miner: xtest.Address("m2").String(), Run: 1, Amount: params.GAL(1)})
 	require.NoError(t, err)
 	require.Equal(t, []string{"m2"}, eligible(7, 100, 1000))
 }
 
-func TestJailingWhoHasLeftDoesNothing(t *testing.T) {
+func TestJailingWhoHasLeftWaitsForItsReturn(t *testing.T) {
 	s := newSuite(t)
-	s.RequireUnchanged(nil, func(ctx context.Context) error { return s.k.Jail(ctx, 1, s.alice, 5) })
+	require.NoError(t, s.k.Jail(s.Ctx, 1, s.alice, 5))
+	s.RequireUnchanged(nil, func(ctx context.Context) error { return s.k.Jail(ctx, 1, s.alice, 4) })
+	until, err := s.k.JailedUntil(s.Ctx, 1, s.alice)
+	require.NoError(t, err)
+	require.EqualValues(t, 5, until)
+	s.register(s.alice, 16, 1)
+	require.True(t, s.miner(s.alice).Jailed)
+	require.EqualValues(t, 5, s.miner(s.alice).JailedUntilWindow)
 }
 
 func TestQueries(t *testing.T) {
@@ -253,7 +275,7 @@ func TestQueries(t *testing.T) {
 
 	p, err := s.query.Params(s.Ctx, &types.QueryParamsRequest{})
 	require.NoError(t, err)
-	require.Equal(t, types.DefaultParams(), p.Params)
+	require.Equal(t, free(), p.Params)
 
 	for _, req := range []*types.QueryMinerRequest{nil, {}, {Run: 1, Address: "x"}, {Run: 1, Address: xtest.Address("nobody").String()}} {
 		_, err := s.query.Miner(s.Ctx, req)

@@ -14,11 +14,10 @@ import (
 )
 
 // EligibleMiners returns the miners that a window of the run may freeze, by age of
-// registration: those that are not jailed in that window, declare groups and hold
-// min_bond. It stops
+// registration: those that are not jailed, declare groups and hold min_bond. It stops
 // at maxMiners, and passes over a miner whose declared groups would exceed maxGroups
 // in total; a younger one that still fits is taken.
-func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMiners, maxGroups uint32) (eligible []challengetypes.EligibleMiner, err error) {
+func (k *Keeper) EligibleMiners(ctx context.Context, run, _ uint64, maxMiners, maxGroups uint32) (eligible []challengetypes.EligibleMiner, err error) {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -38,7 +37,7 @@ func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMine
 		if err != nil {
 			return nil, err
 		}
-		if miner.JailedUntilWindow > window || miner.DeclaredGroups == 0 || miner.Bond.LT(params.MinBond) ||
+		if miner.Jailed || miner.DeclaredGroups == 0 || miner.Bond.LT(params.MinBond) ||
 			groups+uint64(miner.DeclaredGroups) > uint64(maxGroups) {
 			continue
 		}
@@ -48,38 +47,48 @@ func (k *Keeper) EligibleMiners(ctx context.Context, run, window uint64, maxMine
 	return eligible, nil
 }
 
-// Jail keeps a miner out of all windows before untilWindow; a jail term is never
-// shortened. It does nothing to an account that is no miner of the run: a miner
-// cannot leave while a window counts on it, so whoever has left owes nothing.
+// Jail keeps a miner out of all windows before untilWindow, and after them until it
+// sends MsgUnjail; a jail term is never shortened. For a miner that was evicted since
+// it did the deed, the term waits until it comes back.
 func (k *Keeper) Jail(ctx context.Context, run uint64, addr sdk.AccAddress, untilWindow uint64) error {
 	miner, ok, err := k.GetMiner(ctx, run, addr)
-	if err != nil || !ok || miner.JailedUntilWindow >= untilWindow {
+	if err != nil {
 		return err
 	}
-	miner.JailedUntilWindow = untilWindow
-	if err := k.setMiner(ctx, addr, miner); err != nil {
+	if ok {
+		if miner.JailedUntilWindow >= untilWindow {
+			return nil
+		}
+		miner.Jailed, miner.JailedUntilWindow = true, untilWindow
+		err = k.setMiner(ctx, addr, miner)
+	} else {
+		var term types.JailTerm
+		if term, _, err = k.jailTerm(ctx, run, addr); err != nil || term.UntilWindow >= untilWindow {
+			return err
+		}
+		if miner.Address, err = k.addresses.BytesToString(addr); err != nil {
+			return types.ErrInvalidAddress.Wrap(err.Error())
+		}
+		err = k.JailTerms.Set(ctx, collections.Join(run, addr), types.JailTerm{
+			Run: run, Miner: miner.Address, UntilWindow: untilWindow, Jailed: true,
+		})
+	}
+	if err != nil {
 		return err
 	}
 	return k.emit(ctx, &types.EventMinerJailed{Run: run, Miner: miner.Address, UntilWindow: untilWindow})
 }
 
-// checkCanLeave returns an error while the miner still answers for something: a
-// lock, a place in an open window, or a jail term, which leaving and coming back
-// would wipe out.
-func (k *Keeper) checkCanLeave(ctx context.Context, addr sdk.AccAddress, miner types.Miner) error {
+// checkNotBusy returns an error while the miner still answers for something: a lock
+// or a place in an open window. A jail term is no reason to stay: it waits for the
+// miner to come back.
+func (k *Keeper) checkNotBusy(ctx context.Context, addr sdk.AccAddress, miner types.Miner) error {
 	locks, err := k.MinerLocks(ctx, miner.Run, addr)
 	if err != nil {
 		return err
 	}
 	if len(locks) > 0 {
 		return types.ErrMinerBusy.Wrapf("bond is locked for window %d", locks[0].Window)
-	}
-	run, err := k.challenge.GetRun(ctx, miner.Run)
-	if err != nil {
-		return err
-	}
-	if miner.JailedUntilWindow > run.NextWindow {
-		return types.ErrJailed.Wrapf("until window %d; the next one is %d", miner.JailedUntilWindow, run.NextWindow)
 	}
 	windows, err := k.challenge.OpenWindows(ctx, miner.Run)
 	if err != nil {

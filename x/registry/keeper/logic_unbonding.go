@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 
+	sdkmath "cosmossdk.io/math"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/x/registry/types"
@@ -35,6 +37,31 @@ func (k *Keeper) EndBlock(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// startUnbonding writes an entry of amount, which has left the bond.
+func (k *Keeper) startUnbonding(ctx context.Context, params types.Params, addr sdk.AccAddress, miner types.Miner, amount sdkmath.Int) error {
+	id, err := getOrZero(k.NextUnbondingID.Get(ctx))
+	if err != nil {
+		return err
+	}
+	if err := k.NextUnbondingID.Set(ctx, id+1); err != nil {
+		return err
+	}
+	entry := types.Unbonding{
+		Run:            miner.Run,
+		Miner:          miner.Address,
+		Id:             id,
+		Amount:         amount,
+		CompletionTime: sdk.UnwrapSDKContext(ctx).BlockTime().Add(params.UnbondingTime),
+	}
+	if err := k.setUnbonding(ctx, addr, entry); err != nil {
+		return err
+	}
+	return k.emit(ctx, &types.EventUnbondingStarted{
+		Run: miner.Run, Miner: miner.Address, Amount: amount.String(),
+		CompletionTime: sdk.FormatTimeString(entry.CompletionTime),
+	})
 }
 
 // pay sends an entry's coins to its miner and forgets the entry.

@@ -56,7 +56,7 @@ func badEndpoints() []string {
 func TestRegisterRefusesBadFieldsAndKeepsTheState(t *testing.T) {
 	s := newSuite(t)
 	good := func() *types.MsgRegister {
-		return &types.MsgRegister{Miner: s.alice.String(), Run: 1, Bond: params.GAL(16), Endpoint: "http://a", DeclaredGroups: 1}
+		return &types.MsgRegister{Miner: s.alice.String(), Run: 1, Bond: params.GAL(16), Endpoint: "http://a", DeclaredGroups: 1, LimitPrice: types.MaxPrice()}
 	}
 	refuse := func(want error, change func(*types.MsgRegister)) {
 		t.Helper()

@@ -29,7 +29,7 @@ func (s msgServer) Unbond(ctx context.Context, msg *types.MsgUnbond) (*types.Msg
 	}
 	rest := miner.Bond.Sub(msg.Amount)
 	if rest.IsZero() {
-		err = s.checkCanLeave(ctx, addr, miner)
+		err = s.checkNotBusy(ctx, addr, miner)
 	} else {
 		err = s.checkRest(ctx, addr, miner, msg.Amount, rest, params)
 	}
@@ -45,16 +45,15 @@ func (s msgServer) Unbond(ctx context.Context, msg *types.MsgUnbond) (*types.Msg
 			len(entries), entries[0].CompletionTime)
 	}
 
+	completion := sdk.UnwrapSDKContext(ctx).BlockTime().Add(params.UnbondingTime)
 	if rest.IsZero() {
-		err = s.removeMiner(ctx, addr, miner)
-	} else {
-		miner.Bond = rest
-		err = s.setMiner(ctx, addr, miner)
+		return &types.MsgUnbondResponse{CompletionTime: completion}, s.dismiss(ctx, params, addr, miner)
 	}
-	if err != nil {
+	miner.Bond = rest
+	if err := s.setMiner(ctx, addr, miner); err != nil {
 		return nil, err
 	}
-	return s.startUnbonding(ctx, addr, miner, msg.Amount, params, rest.IsZero())
+	return &types.MsgUnbondResponse{CompletionTime: completion}, s.startUnbonding(ctx, params, addr, miner, msg.Amount)
 }
 
 // checkRest returns an error unless amount is free bond and what stays is at least min_bond.
@@ -70,37 +69,4 @@ func (s msgServer) checkRest(ctx context.Context, addr sdk.AccAddress, miner typ
 		return types.ErrInsufficientBond.Wrapf("%s would be left, at least %s%s", rest, params.MinBond, s.denom)
 	}
 	return nil
-}
-
-// startUnbonding writes the entry and the events.
-func (s msgServer) startUnbonding(ctx context.Context, addr sdk.AccAddress, miner types.Miner, amount sdkmath.Int, params types.Params, leaves bool) (*types.MsgUnbondResponse, error) {
-	id, err := getOrZero(s.NextUnbondingID.Get(ctx))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.NextUnbondingID.Set(ctx, id+1); err != nil {
-		return nil, err
-	}
-	entry := types.Unbonding{
-		Run:            miner.Run,
-		Miner:          miner.Address,
-		Id:             id,
-		Amount:         amount,
-		CompletionTime: sdk.UnwrapSDKContext(ctx).BlockTime().Add(params.UnbondingTime),
-	}
-	if err := s.setUnbonding(ctx, addr, entry); err != nil {
-		return nil, err
-	}
-	if err := s.emit(ctx, &types.EventUnbondingStarted{
-		Run: miner.Run, Miner: miner.Address, Amount: amount.String(),
-		CompletionTime: sdk.FormatTimeString(entry.CompletionTime),
-	}); err != nil {
-		return nil, err
-	}
-	if leaves {
-		if err := s.emit(ctx, &types.EventMinerLeft{Run: miner.Run, Miner: miner.Address}); err != nil {
-			return nil, err
-		}
-	}
-	return &types.MsgUnbondResponse{CompletionTime: entry.CompletionTime}, nil
 }

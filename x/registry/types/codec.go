@@ -17,6 +17,8 @@ func RegisterLegacyAminoCodec(cdc *codec.LegacyAmino) {
 	legacy.RegisterAminoMsg(cdc, &MsgUnbond{}, "galahad/registry/MsgUnbond")
 	legacy.RegisterAminoMsg(cdc, &MsgUpdateEndpoint{}, "galahad/registry/MsgUpdateEndpoint")
 	legacy.RegisterAminoMsg(cdc, &MsgDeclareGroups{}, "galahad/registry/MsgDeclareGroups")
+	legacy.RegisterAminoMsg(cdc, &MsgUpdateMetadata{}, "galahad/registry/MsgUpdateMetadata")
+	legacy.RegisterAminoMsg(cdc, &MsgUnjail{}, "galahad/registry/MsgUnjail")
 	legacy.RegisterAminoMsg(cdc, &MsgUpdateParams{}, "galahad/x/registry/MsgUpdateParams")
 }
 
@@ -28,6 +30,8 @@ func RegisterInterfaces(registry codectypes.InterfaceRegistry) {
 		&MsgUnbond{},
 		&MsgUpdateEndpoint{},
 		&MsgDeclareGroups{},
+		&MsgUpdateMetadata{},
+		&MsgUnjail{},
 		&MsgUpdateParams{},
 	)
 	msgservice.RegisterMsgServiceDesc(registry, &_Msg_serviceDesc)

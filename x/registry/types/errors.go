@@ -20,7 +20,7 @@ var (
 	ErrAlreadyRegistered = errorsmod.Register(ModuleName, 8, "already registered")
 	// ErrNotRegistered is for an account that is no miner of the run.
 	ErrNotRegistered = errorsmod.Register(ModuleName, 9, "not registered")
-	// ErrRunFull is for a run that has max_miners miners.
+	// ErrRunFull is for a run that has max_miners miners, all of them immune from eviction.
 	ErrRunFull = errorsmod.Register(ModuleName, 10, "run has no place for another miner")
 	// ErrInsufficientBond is for a bond that would be below min_bond and not zero.
 	ErrInsufficientBond = errorsmod.Register(ModuleName, 11, "bond below the minimum")
@@ -42,4 +42,10 @@ var (
 	ErrInvalidRequest = errorsmod.Register(ModuleName, 19, "invalid request")
 	// ErrBrokenInvariant is for a state that breaks one of the module's invariants.
 	ErrBrokenInvariant = errorsmod.Register(ModuleName, 20, "broken invariant")
+	// ErrPriceAboveLimit is for a registration whose price is above the message's limit_price.
+	ErrPriceAboveLimit = errorsmod.Register(ModuleName, 21, "price above the limit")
+	// ErrInvalidMetadata is for metadata that is too long or not printable ASCII.
+	ErrInvalidMetadata = errorsmod.Register(ModuleName, 22, "invalid metadata")
+	// ErrNotJailed is for unjailing a miner that is not jailed.
+	ErrNotJailed = errorsmod.Register(ModuleName, 23, "not jailed")
 )

@@ -28,6 +28,9 @@ type EventMinerRegistered struct {
 	Bond           string `protobuf:"bytes,3,opt,name=bond,proto3" json:"bond,omitempty"`
 	Endpoint       string `protobuf:"bytes,4,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	DeclaredGroups uint32 `protobuf:"varint,5,opt,name=declared_groups,json=declaredGroups,proto3" json:"declared_groups,omitempty"`
+	// price that was burned for the place.
+	Price    string `protobuf:"bytes,6,opt,name=price,proto3" json:"price,omitempty"`
+	Metadata string `protobuf:"bytes,7,opt,name=metadata,proto3" json:"metadata,omitempty"`
 }
 
 func (m *EventMinerRegistered) Reset()         { *m = EventMinerRegistered{} }
@@ -96,6 +99,20 @@ func (m *EventMinerRegistered) GetDeclaredGroups() uint32 {
 		return m.DeclaredGroups
 	}
 	return 0
+}
+
+func (m *EventMinerRegistered) GetPrice() string {
+	if m != nil {
+		return m.Price
+	}
+	return ""
+}
+
+func (m *EventMinerRegistered) GetMetadata() string {
+	if m != nil {
+		return m.Metadata
+	}
+	return ""
 }
 
 type EventBonded struct {
@@ -338,6 +355,76 @@ func (m *EventMinerLeft) GetMiner() string {
 	return ""
 }
 
+type EventMinerEvicted struct {
+	Run   uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Miner string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+	// by is the miner that took the place.
+	By string `protobuf:"bytes,3,opt,name=by,proto3" json:"by,omitempty"`
+	// score is the mean score that was the lowest.
+	Score uint64 `protobuf:"varint,4,opt,name=score,proto3" json:"score,omitempty"`
+}
+
+func (m *EventMinerEvicted) Reset()         { *m = EventMinerEvicted{} }
+func (m *EventMinerEvicted) String() string { return proto.CompactTextString(m) }
+func (*EventMinerEvicted) ProtoMessage()    {}
+func (*EventMinerEvicted) Descriptor() ([]byte, []int) {
+	return fileDescriptor_7acbf095b3304c8a, []int{5}
+}
+func (m *EventMinerEvicted) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventMinerEvicted) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventMinerEvicted.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventMinerEvicted) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventMinerEvicted.Merge(m, src)
+}
+func (m *EventMinerEvicted) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventMinerEvicted) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventMinerEvicted.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventMinerEvicted proto.InternalMessageInfo
+
+func (m *EventMinerEvicted) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventMinerEvicted) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *EventMinerEvicted) GetBy() string {
+	if m != nil {
+		return m.By
+	}
+	return ""
+}
+
+func (m *EventMinerEvicted) GetScore() uint64 {
+	if m != nil {
+		return m.Score
+	}
+	return 0
+}
+
 type EventEndpointUpdated struct {
 	Run      uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
 	Miner    string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
@@ -348,7 +435,7 @@ func (m *EventEndpointUpdated) Reset()         { *m = EventEndpointUpdated{} }
 func (m *EventEndpointUpdated) String() string { return proto.CompactTextString(m) }
 func (*EventEndpointUpdated) ProtoMessage()    {}
 func (*EventEndpointUpdated) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7acbf095b3304c8a, []int{5}
+	return fileDescriptor_7acbf095b3304c8a, []int{6}
 }
 func (m *EventEndpointUpdated) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -398,6 +485,66 @@ func (m *EventEndpointUpdated) GetEndpoint() string {
 	return ""
 }
 
+type EventMetadataUpdated struct {
+	Run      uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Miner    string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+	Metadata string `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+}
+
+func (m *EventMetadataUpdated) Reset()         { *m = EventMetadataUpdated{} }
+func (m *EventMetadataUpdated) String() string { return proto.CompactTextString(m) }
+func (*EventMetadataUpdated) ProtoMessage()    {}
+func (*EventMetadataUpdated) Descriptor() ([]byte, []int) {
+	return fileDescriptor_7acbf095b3304c8a, []int{7}
+}
+func (m *EventMetadataUpdated) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventMetadataUpdated) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventMetadataUpdated.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventMetadataUpdated) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventMetadataUpdated.Merge(m, src)
+}
+func (m *EventMetadataUpdated) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventMetadataUpdated) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventMetadataUpdated.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventMetadataUpdated proto.InternalMessageInfo
+
+func (m *EventMetadataUpdated) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventMetadataUpdated) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *EventMetadataUpdated) GetMetadata() string {
+	if m != nil {
+		return m.Metadata
+	}
+	return ""
+}
+
 type EventGroupsDeclared struct {
 	Run            uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
 	Miner          string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
@@ -408,7 +555,7 @@ func (m *EventGroupsDeclared) Reset()         { *m = EventGroupsDeclared{} }
 func (m *EventGroupsDeclared) String() string { return proto.CompactTextString(m) }
 func (*EventGroupsDeclared) ProtoMessage()    {}
 func (*EventGroupsDeclared) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7acbf095b3304c8a, []int{6}
+	return fileDescriptor_7acbf095b3304c8a, []int{8}
 }
 func (m *EventGroupsDeclared) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -470,7 +617,7 @@ func (m *EventBondLocked) Reset()         { *m = EventBondLocked{} }
 func (m *EventBondLocked) String() string { return proto.CompactTextString(m) }
 func (*EventBondLocked) ProtoMessage()    {}
 func (*EventBondLocked) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7acbf095b3304c8a, []int{7}
+	return fileDescriptor_7acbf095b3304c8a, []int{9}
 }
 func (m *EventBondLocked) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -538,7 +685,7 @@ func (m *EventBondReleased) Reset()         { *m = EventBondReleased{} }
 func (m *EventBondReleased) String() string { return proto.CompactTextString(m) }
 func (*EventBondReleased) ProtoMessage()    {}
 func (*EventBondReleased) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7acbf095b3304c8a, []int{8}
+	return fileDescriptor_7acbf095b3304c8a, []int{10}
 }
 func (m *EventBondReleased) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -608,7 +755,7 @@ func (m *EventMinerSlashed) Reset()         { *m = EventMinerSlashed{} }
 func (m *EventMinerSlashed) String() string { return proto.CompactTextString(m) }
 func (*EventMinerSlashed) ProtoMessage()    {}
 func (*EventMinerSlashed) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7acbf095b3304c8a, []int{9}
+	return fileDescriptor_7acbf095b3304c8a, []int{11}
 }
 func (m *EventMinerSlashed) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -682,7 +829,7 @@ func (m *EventMinerJailed) Reset()         { *m = EventMinerJailed{} }
 func (m *EventMinerJailed) String() string { return proto.CompactTextString(m) }
 func (*EventMinerJailed) ProtoMessage()    {}
 func (*EventMinerJailed) Descriptor() ([]byte, []int) {
-	return fileDescriptor_7acbf095b3304c8a, []int{10}
+	return fileDescriptor_7acbf095b3304c8a, []int{12}
 }
 func (m *EventMinerJailed) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -732,54 +879,194 @@ func (m *EventMinerJailed) GetUntilWindow() uint64 {
 	return 0
 }
 
+type EventMinerUnjailed struct {
+	Run   uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Miner string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+}
+
+func (m *EventMinerUnjailed) Reset()         { *m = EventMinerUnjailed{} }
+func (m *EventMinerUnjailed) String() string { return proto.CompactTextString(m) }
+func (*EventMinerUnjailed) ProtoMessage()    {}
+func (*EventMinerUnjailed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_7acbf095b3304c8a, []int{13}
+}
+func (m *EventMinerUnjailed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventMinerUnjailed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventMinerUnjailed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventMinerUnjailed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventMinerUnjailed.Merge(m, src)
+}
+func (m *EventMinerUnjailed) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventMinerUnjailed) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventMinerUnjailed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventMinerUnjailed proto.InternalMessageInfo
+
+func (m *EventMinerUnjailed) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventMinerUnjailed) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+// EventUnbondingHeld tells of an entry that is due and stays, since locks of its miner need it.
+type EventUnbondingHeld struct {
+	Run            uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Miner          string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+	Id             uint64 `protobuf:"varint,3,opt,name=id,proto3" json:"id,omitempty"`
+	Amount         string `protobuf:"bytes,4,opt,name=amount,proto3" json:"amount,omitempty"`
+	CompletionTime string `protobuf:"bytes,5,opt,name=completion_time,json=completionTime,proto3" json:"completion_time,omitempty"`
+}
+
+func (m *EventUnbondingHeld) Reset()         { *m = EventUnbondingHeld{} }
+func (m *EventUnbondingHeld) String() string { return proto.CompactTextString(m) }
+func (*EventUnbondingHeld) ProtoMessage()    {}
+func (*EventUnbondingHeld) Descriptor() ([]byte, []int) {
+	return fileDescriptor_7acbf095b3304c8a, []int{14}
+}
+func (m *EventUnbondingHeld) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventUnbondingHeld) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventUnbondingHeld.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventUnbondingHeld) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventUnbondingHeld.Merge(m, src)
+}
+func (m *EventUnbondingHeld) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventUnbondingHeld) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventUnbondingHeld.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventUnbondingHeld proto.InternalMessageInfo
+
+func (m *EventUnbondingHeld) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventUnbondingHeld) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *EventUnbondingHeld) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *EventUnbondingHeld) GetAmount() string {
+	if m != nil {
+		return m.Amount
+	}
+	return ""
+}
+
+func (m *EventUnbondingHeld) GetCompletionTime() string {
+	if m != nil {
+		return m.CompletionTime
+	}
+	return ""
+}
+
 func init() {
 	proto.RegisterType((*EventMinerRegistered)(nil), "galahad.registry.v1.EventMinerRegistered")
 	proto.RegisterType((*EventBonded)(nil), "galahad.registry.v1.EventBonded")
 	proto.RegisterType((*EventUnbondingStarted)(nil), "galahad.registry.v1.EventUnbondingStarted")
 	proto.RegisterType((*EventUnbondingPaid)(nil), "galahad.registry.v1.EventUnbondingPaid")
 	proto.RegisterType((*EventMinerLeft)(nil), "galahad.registry.v1.EventMinerLeft")
+	proto.RegisterType((*EventMinerEvicted)(nil), "galahad.registry.v1.EventMinerEvicted")
 	proto.RegisterType((*EventEndpointUpdated)(nil), "galahad.registry.v1.EventEndpointUpdated")
+	proto.RegisterType((*EventMetadataUpdated)(nil), "galahad.registry.v1.EventMetadataUpdated")
 	proto.RegisterType((*EventGroupsDeclared)(nil), "galahad.registry.v1.EventGroupsDeclared")
 	proto.RegisterType((*EventBondLocked)(nil), "galahad.registry.v1.EventBondLocked")
 	proto.RegisterType((*EventBondReleased)(nil), "galahad.registry.v1.EventBondReleased")
 	proto.RegisterType((*EventMinerSlashed)(nil), "galahad.registry.v1.EventMinerSlashed")
 	proto.RegisterType((*EventMinerJailed)(nil), "galahad.registry.v1.EventMinerJailed")
+	proto.RegisterType((*EventMinerUnjailed)(nil), "galahad.registry.v1.EventMinerUnjailed")
+	proto.RegisterType((*EventUnbondingHeld)(nil), "galahad.registry.v1.EventUnbondingHeld")
 }
 
 func init() { proto.RegisterFile("galahad/registry/v1/events.proto", fileDescriptor_7acbf095b3304c8a) }
 
 var fileDescriptor_7acbf095b3304c8a = []byte{
-	// 479 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x54, 0xc1, 0x6a, 0xdb, 0x40,
-	0x10, 0xf5, 0x56, 0x8a, 0x69, 0x26, 0xad, 0x93, 0x2a, 0x69, 0x10, 0x3d, 0x08, 0x57, 0x97, 0xfa,
-	0x52, 0x8b, 0x90, 0x4b, 0xcf, 0xa1, 0xa1, 0x50, 0x62, 0x28, 0x4a, 0x42, 0x21, 0x50, 0xcc, 0xda,
-	0x3b, 0x91, 0x17, 0x4b, 0xbb, 0x62, 0xb5, 0xb2, 0x9b, 0x5b, 0xa1, 0x3f, 0xd0, 0x5b, 0x7f, 0xa9,
-	0xc7, 0x1c, 0x7b, 0x2c, 0xf6, 0x8f, 0x14, 0x6d, 0xd6, 0x56, 0x0c, 0x3e, 0xc4, 0x84, 0xdc, 0xf6,
-	0x3d, 0x8f, 0xe7, 0xbd, 0xdd, 0x37, 0x1a, 0x68, 0x27, 0x34, 0xa5, 0x23, 0xca, 0x22, 0x85, 0x09,
-	0x2f, 0xb4, 0xba, 0x89, 0x26, 0x47, 0x11, 0x4e, 0x50, 0xe8, 0xa2, 0x9b, 0x2b, 0xa9, 0xa5, 0xb7,
-	0x6f, 0x2b, 0xba, 0x8b, 0x8a, 0xee, 0xe4, 0x28, 0xfc, 0x4d, 0xe0, 0xe0, 0xb4, 0xaa, 0xea, 0x71,
-	0x81, 0x2a, 0x36, 0xbf, 0xa0, 0x42, 0xe6, 0xed, 0x81, 0xa3, 0x4a, 0xe1, 0x93, 0x36, 0xe9, 0xb8,
-	0x71, 0x75, 0xf4, 0x0e, 0x60, 0x2b, 0xab, 0x8a, 0xfc, 0x67, 0x6d, 0xd2, 0xd9, 0x8e, 0xef, 0x80,
-	0xe7, 0x81, 0x3b, 0x90, 0x82, 0xf9, 0x8e, 0x21, 0xcd, 0xd9, 0x7b, 0x03, 0xcf, 0x51, 0xb0, 0x5c,
-	0x72, 0xa1, 0x7d, 0xd7, 0xf0, 0x4b, 0xec, 0xbd, 0x83, 0x5d, 0x86, 0xc3, 0x94, 0x2a, 0x64, 0xfd,
-	0x44, 0xc9, 0x32, 0x2f, 0xfc, 0xad, 0x36, 0xe9, 0xbc, 0x8c, 0x5b, 0x0b, 0xfa, 0x93, 0x61, 0xc3,
-	0x1e, 0xec, 0x18, 0x63, 0x27, 0x52, 0xb0, 0x0d, 0xfc, 0x1c, 0x42, 0x93, 0x66, 0xb2, 0x14, 0xda,
-	0x3a, 0xb2, 0x28, 0xfc, 0x41, 0xe0, 0xb5, 0xe9, 0x77, 0x29, 0x2a, 0x8f, 0x5c, 0x24, 0xe7, 0x9a,
-	0x2a, 0xfd, 0xf8, 0xce, 0xd5, 0x8d, 0x86, 0x32, 0xcb, 0x53, 0xd4, 0x5c, 0x8a, 0xbe, 0xe6, 0x19,
-	0xda, 0x4b, 0xb7, 0x6a, 0xfa, 0x82, 0x67, 0x18, 0x5e, 0x80, 0xb7, 0xea, 0xe0, 0x0b, 0xe5, 0x8f,
-	0xbf, 0xd8, 0x07, 0x68, 0xd5, 0x01, 0x9e, 0xe1, 0xb5, 0x7e, 0x68, 0xc7, 0xf0, 0xca, 0x46, 0x7f,
-	0x6a, 0xb3, 0xb9, 0xcc, 0x19, 0xdd, 0xe4, 0x41, 0xee, 0xc7, 0xec, 0xac, 0xc6, 0x1c, 0x5e, 0xc3,
-	0xbe, 0xe9, 0x7d, 0x17, 0xe6, 0x47, 0x1b, 0xed, 0x83, 0x5b, 0xaf, 0x99, 0x12, 0x67, 0xed, 0x94,
-	0x70, 0xd8, 0x5d, 0x4e, 0xc9, 0x99, 0x1c, 0x8e, 0xd7, 0x6a, 0x1c, 0x42, 0x73, 0xca, 0x05, 0x93,
-	0x53, 0x23, 0xe2, 0xc6, 0x16, 0xd5, 0xda, 0xce, 0xfa, 0x87, 0x76, 0x57, 0x1e, 0x7a, 0x0c, 0xaf,
-	0x96, 0x52, 0x31, 0xa6, 0x48, 0x8b, 0x27, 0x14, 0xfb, 0x49, 0xac, 0x9a, 0x89, 0xf5, 0x3c, 0xa5,
-	0xc5, 0xe8, 0xe9, 0xd4, 0x2a, 0x5e, 0x21, 0x2d, 0xa4, 0x30, 0xdf, 0xe2, 0x76, 0x6c, 0x51, 0xf8,
-	0x0d, 0xf6, 0x6a, 0x13, 0x9f, 0x29, 0x4f, 0x37, 0x88, 0xf0, 0x2d, 0xbc, 0x28, 0x85, 0xe6, 0x69,
-	0xdf, 0xfa, 0x73, 0xcc, 0x1f, 0x76, 0x0c, 0xf7, 0xd5, 0x50, 0x27, 0xbd, 0x3f, 0xb3, 0x80, 0xdc,
-	0xce, 0x02, 0xf2, 0x6f, 0x16, 0x90, 0x5f, 0xf3, 0xa0, 0x71, 0x3b, 0x0f, 0x1a, 0x7f, 0xe7, 0x41,
-	0xe3, 0xea, 0x38, 0xe1, 0x7a, 0x54, 0x0e, 0xba, 0x43, 0x99, 0x45, 0x76, 0x6d, 0xbd, 0x17, 0xa8,
-	0xa7, 0x52, 0x8d, 0x17, 0x38, 0xfa, 0x5e, 0xaf, 0x3a, 0x7d, 0x93, 0x63, 0x31, 0x68, 0x9a, 0x3d,
-	0x77, 0xfc, 0x3f, 0x00, 0x00, 0xff, 0xff, 0x04, 0xcb, 0x77, 0xe8, 0x0b, 0x05, 0x00, 0x00,
+	// 583 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x55, 0x41, 0x6f, 0xd3, 0x30,
+	0x14, 0x5e, 0x9a, 0xb4, 0x30, 0x0f, 0xba, 0x91, 0x8d, 0x29, 0xe2, 0x10, 0x95, 0x5c, 0xe8, 0x85,
+	0x56, 0xd3, 0x2e, 0x1c, 0x38, 0x4d, 0x54, 0x20, 0xb4, 0x4a, 0x28, 0x5b, 0x85, 0x34, 0x09, 0x55,
+	0x6e, 0xfc, 0xd6, 0x9a, 0x26, 0x76, 0xe4, 0xb8, 0x2d, 0xbd, 0x21, 0x71, 0x46, 0xe2, 0x67, 0xc1,
+	0x6d, 0x47, 0x8e, 0xa8, 0xfd, 0x23, 0x28, 0x8e, 0xdb, 0xac, 0x53, 0x90, 0x16, 0xa6, 0xdd, 0xf2,
+	0xbd, 0x3c, 0x7f, 0xdf, 0x7b, 0xf6, 0xe7, 0x67, 0xd4, 0x18, 0xe2, 0x10, 0x8f, 0x30, 0x69, 0x0b,
+	0x18, 0xd2, 0x44, 0x8a, 0x79, 0x7b, 0x7a, 0xd4, 0x86, 0x29, 0x30, 0x99, 0xb4, 0x62, 0xc1, 0x25,
+	0xb7, 0xf7, 0x75, 0x46, 0x6b, 0x95, 0xd1, 0x9a, 0x1e, 0x79, 0xbf, 0x0c, 0x74, 0xd0, 0x49, 0xb3,
+	0xba, 0x94, 0x81, 0xf0, 0xd5, 0x1f, 0x10, 0x40, 0xec, 0x3d, 0x64, 0x8a, 0x09, 0x73, 0x8c, 0x86,
+	0xd1, 0xb4, 0xfc, 0xf4, 0xd3, 0x3e, 0x40, 0xd5, 0x28, 0x4d, 0x72, 0x2a, 0x0d, 0xa3, 0xb9, 0xed,
+	0x67, 0xc0, 0xb6, 0x91, 0x35, 0xe0, 0x8c, 0x38, 0xa6, 0x0a, 0xaa, 0x6f, 0xfb, 0x19, 0x7a, 0x08,
+	0x8c, 0xc4, 0x9c, 0x32, 0xe9, 0x58, 0x2a, 0xbe, 0xc6, 0xf6, 0x0b, 0xb4, 0x4b, 0x20, 0x08, 0xb1,
+	0x00, 0xd2, 0x1f, 0x0a, 0x3e, 0x89, 0x13, 0xa7, 0xda, 0x30, 0x9a, 0x8f, 0xfd, 0xfa, 0x2a, 0xfc,
+	0x56, 0x45, 0x53, 0xb9, 0x58, 0xd0, 0x00, 0x9c, 0x5a, 0x26, 0xa7, 0x40, 0x4a, 0x1d, 0x81, 0xc4,
+	0x04, 0x4b, 0xec, 0x3c, 0xc8, 0xa8, 0x57, 0xd8, 0xeb, 0xa2, 0x1d, 0xd5, 0xca, 0x09, 0x67, 0xa4,
+	0x44, 0x07, 0x87, 0xa8, 0x86, 0x23, 0x3e, 0x61, 0x52, 0xf7, 0xa0, 0x91, 0xf7, 0xd5, 0x40, 0x4f,
+	0x15, 0x5f, 0x8f, 0xa5, 0x5d, 0x51, 0x36, 0x3c, 0x93, 0x58, 0xc8, 0xbb, 0x33, 0xa7, 0x7b, 0x10,
+	0xf0, 0x28, 0x0e, 0x41, 0x52, 0xce, 0xfa, 0x92, 0x46, 0xa0, 0xb7, 0xa9, 0x9e, 0x87, 0xcf, 0x69,
+	0x04, 0xde, 0x39, 0xb2, 0x37, 0x2b, 0xf8, 0x80, 0xe9, 0xdd, 0x1b, 0x7b, 0x85, 0xea, 0xf9, 0x91,
+	0x9f, 0xc2, 0xa5, 0xbc, 0x2d, 0xa3, 0x87, 0xd1, 0x93, 0x7c, 0x65, 0x67, 0x4a, 0x83, 0x32, 0xbb,
+	0x51, 0x47, 0x95, 0xc1, 0x5c, 0x97, 0x52, 0x19, 0xcc, 0xd3, 0xac, 0x24, 0xe0, 0x22, 0xeb, 0xdd,
+	0xf2, 0x33, 0xe0, 0x5d, 0x68, 0x3f, 0x76, 0xb4, 0x61, 0x7a, 0x31, 0xc1, 0x65, 0x54, 0xae, 0x7b,
+	0xcf, 0xdc, 0xf4, 0xde, 0x9a, 0xbb, 0xab, 0x1d, 0xf3, 0x1f, 0xdc, 0x6b, 0xf3, 0x99, 0x37, 0xcc,
+	0x77, 0x89, 0xf6, 0x15, 0x77, 0xe6, 0xde, 0x37, 0xda, 0xcb, 0xb7, 0xa6, 0x2e, 0xb8, 0x16, 0x66,
+	0xd1, 0xb5, 0xf0, 0x28, 0xda, 0x5d, 0x9b, 0xfc, 0x94, 0x07, 0xe3, 0x42, 0x8d, 0x43, 0x54, 0x9b,
+	0x51, 0x46, 0xf8, 0x4c, 0x89, 0x58, 0xbe, 0x46, 0xb9, 0xb6, 0x59, 0xec, 0x13, 0x6b, 0xc3, 0x27,
+	0x63, 0x7d, 0xda, 0xa9, 0x94, 0x0f, 0x21, 0xe0, 0xe4, 0x1e, 0xc5, 0xbe, 0x19, 0xd7, 0xbd, 0x75,
+	0x16, 0xe2, 0x64, 0x74, 0x7f, 0x6a, 0x69, 0x5c, 0x00, 0x4e, 0x38, 0x53, 0xc3, 0x67, 0xdb, 0xd7,
+	0xc8, 0xfb, 0x84, 0xf6, 0xf2, 0x22, 0xde, 0x63, 0x1a, 0x96, 0x38, 0xc2, 0xe7, 0xe8, 0xd1, 0x84,
+	0x49, 0x1a, 0xf6, 0x75, 0x7d, 0xa6, 0x5a, 0xb0, 0xa3, 0x62, 0x1f, 0x55, 0xc8, 0x7b, 0xad, 0xef,
+	0xb3, 0xa2, 0xef, 0xb1, 0xcf, 0xa5, 0x04, 0xbc, 0xef, 0xc6, 0xcd, 0x71, 0xf0, 0x0e, 0xc2, 0x52,
+	0xf7, 0x8f, 0x12, 0x5d, 0x55, 0x85, 0x92, 0x7f, 0xee, 0x4d, 0xc1, 0x74, 0xaa, 0x16, 0x4d, 0xa7,
+	0x93, 0xee, 0xcf, 0x85, 0x6b, 0x5c, 0x2d, 0x5c, 0xe3, 0xcf, 0xc2, 0x35, 0x7e, 0x2c, 0xdd, 0xad,
+	0xab, 0xa5, 0xbb, 0xf5, 0x7b, 0xe9, 0x6e, 0x5d, 0x1c, 0x0f, 0xa9, 0x1c, 0x4d, 0x06, 0xad, 0x80,
+	0x47, 0x6d, 0xfd, 0xea, 0xbc, 0x64, 0x20, 0x67, 0x5c, 0x8c, 0x57, 0xb8, 0xfd, 0x25, 0x7f, 0xa9,
+	0xe4, 0x3c, 0x86, 0x64, 0x50, 0x53, 0xcf, 0xd4, 0xf1, 0xdf, 0x00, 0x00, 0x00, 0xff, 0xff, 0x08,
+	0xcb, 0x4e, 0xc8, 0xca, 0x06, 0x00, 0x00,
 }
 
 func (m *EventMinerRegistered) Marshal() (dAtA []byte, err error) {
@@ -802,6 +1089,20 @@ func (m *EventMinerRegistered) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Metadata) > 0 {
+		i -= len(m.Metadata)
+		copy(dAtA[i:], m.Metadata)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Metadata)))
+		i--
+		dAtA[i] = 0x3a
+	}
+	if len(m.Price) > 0 {
+		i -= len(m.Price)
+		copy(dAtA[i:], m.Price)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Price)))
+		i--
+		dAtA[i] = 0x32
+	}
 	if m.DeclaredGroups != 0 {
 		i = encodeVarintEvents(dAtA, i, uint64(m.DeclaredGroups))
 		i--
@@ -1004,6 +1305,53 @@ func (m *EventMinerLeft) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *EventMinerEvicted) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventMinerEvicted) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventMinerEvicted) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Score != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Score))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.By) > 0 {
+		i -= len(m.By)
+		copy(dAtA[i:], m.By)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.By)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *EventEndpointUpdated) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1028,6 +1376,48 @@ func (m *EventEndpointUpdated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i -= len(m.Endpoint)
 		copy(dAtA[i:], m.Endpoint)
 		i = encodeVarintEvents(dAtA, i, uint64(len(m.Endpoint)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventMetadataUpdated) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventMetadataUpdated) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventMetadataUpdated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Metadata) > 0 {
+		i -= len(m.Metadata)
+		copy(dAtA[i:], m.Metadata)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Metadata)))
 		i--
 		dAtA[i] = 0x1a
 	}
@@ -1274,6 +1664,95 @@ func (m *EventMinerJailed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *EventMinerUnjailed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventMinerUnjailed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventMinerUnjailed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventUnbondingHeld) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventUnbondingHeld) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventUnbondingHeld) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.CompletionTime) > 0 {
+		i -= len(m.CompletionTime)
+		copy(dAtA[i:], m.CompletionTime)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.CompletionTime)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.Amount) > 0 {
+		i -= len(m.Amount)
+		copy(dAtA[i:], m.Amount)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Amount)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Id != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintEvents(dAtA []byte, offset int, v uint64) int {
 	offset -= sovEvents(v)
 	base := offset
@@ -1308,6 +1787,14 @@ func (m *EventMinerRegistered) Size() (n int) {
 	}
 	if m.DeclaredGroups != 0 {
 		n += 1 + sovEvents(uint64(m.DeclaredGroups))
+	}
+	l = len(m.Price)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Metadata)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
 	}
 	return n
 }
@@ -1392,6 +1879,29 @@ func (m *EventMinerLeft) Size() (n int) {
 	return n
 }
 
+func (m *EventMinerEvicted) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.By)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Score != 0 {
+		n += 1 + sovEvents(uint64(m.Score))
+	}
+	return n
+}
+
 func (m *EventEndpointUpdated) Size() (n int) {
 	if m == nil {
 		return 0
@@ -1406,6 +1916,26 @@ func (m *EventEndpointUpdated) Size() (n int) {
 		n += 1 + l + sovEvents(uint64(l))
 	}
 	l = len(m.Endpoint)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventMetadataUpdated) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Metadata)
 	if l > 0 {
 		n += 1 + l + sovEvents(uint64(l))
 	}
@@ -1519,6 +2049,49 @@ func (m *EventMinerJailed) Size() (n int) {
 	}
 	if m.UntilWindow != 0 {
 		n += 1 + sovEvents(uint64(m.UntilWindow))
+	}
+	return n
+}
+
+func (m *EventMinerUnjailed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventUnbondingHeld) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Id != 0 {
+		n += 1 + sovEvents(uint64(m.Id))
+	}
+	l = len(m.Amount)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.CompletionTime)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
 	}
 	return n
 }
@@ -1692,6 +2265,70 @@ func (m *EventMinerRegistered) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Price", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Price = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Metadata", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Metadata = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])
@@ -2245,6 +2882,158 @@ func (m *EventMinerLeft) Unmarshal(dAtA []byte) error {
 	}
 	return nil
 }
+func (m *EventMinerEvicted) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventMinerEvicted: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventMinerEvicted: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field By", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.By = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
+			}
+			m.Score = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Score |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
 func (m *EventEndpointUpdated) Unmarshal(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
@@ -2356,6 +3145,139 @@ func (m *EventEndpointUpdated) Unmarshal(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			m.Endpoint = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventMetadataUpdated) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventMetadataUpdated: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventMetadataUpdated: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Metadata", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Metadata = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
@@ -3085,6 +4007,291 @@ func (m *EventMinerJailed) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventMinerUnjailed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventMinerUnjailed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventMinerUnjailed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventUnbondingHeld) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventUnbondingHeld: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventUnbondingHeld: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Amount = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CompletionTime", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.CompletionTime = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])

@@ -22,6 +22,13 @@ type BankKeeper interface {
 	BurnCoins(ctx context.Context, moduleName string, amt sdk.Coins) error
 }
 
+// ScoreKeeper tells how good a run's miners are. x/settlement implements it; a full
+// run evicts the miner with the lowest score.
+type ScoreKeeper interface {
+	// MeanScore is the trailing mean of a miner's scores in a run, 0 if it has none.
+	MeanScore(ctx context.Context, run uint64, miner sdk.AccAddress) (uint64, error)
+}
+
 // ChallengeKeeper is what the registry needs of x/challenge.
 type ChallengeKeeper interface {
 	// GetRun returns a run, or an error if there is none with this id.

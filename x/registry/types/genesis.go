@@ -41,7 +41,13 @@ func (g GenesisState) Validate() error {
 	if err := g.validateUnbondings(stake); err != nil {
 		return err
 	}
-	return g.validateLocks(stake)
+	if err := g.validateLocks(stake); err != nil {
+		return err
+	}
+	if err := g.validateJailTerms(); err != nil {
+		return err
+	}
+	return g.validatePrices()
 }
 
 func (g GenesisState) validateCounters() (map[uint64]uint64, error) {
@@ -75,6 +81,9 @@ func (g GenesisState) validateMiners(next map[uint64]uint64) (map[minerKey]sdkma
 		if err := locator.Check(m.Endpoint, locator.MaxLength, EndpointSchemes...); err != nil {
 			return nil, ErrInvalidGenesis.Wrapf("miners[%d]: endpoint: %s", i, err)
 		}
+		if err := CheckMetadata(m.Metadata, MaxMetadataLength); err != nil {
+			return nil, ErrInvalidGenesis.Wrapf("miners[%d]: %s", i, err)
+		}
 		if m.Order >= next[m.Run] || orders[[2]uint64{m.Run, m.Order}] {
 			return nil, ErrInvalidGenesis.Wrapf("miners[%d]: order %d is taken or not below the run's next order", i, m.Order)
 		}
@@ -101,10 +110,12 @@ func (g GenesisState) validateUnbondings(stake map[minerKey]sdkmath.Int) error {
 			return ErrInvalidGenesis.Wrapf("unbondings[%d]: completion time in year %d", i, y)
 		}
 		key := minerKey{u.Run, string(addr)}
-		if held, ok := stake[key]; ok {
-			if stake[key], err = held.SafeAdd(u.Amount); err != nil {
-				return ErrInvalidGenesis.Wrapf("unbondings[%d]: %s", i, err)
-			}
+		held, ok := stake[key]
+		if !ok { // a miner that has left
+			held = sdkmath.ZeroInt()
+		}
+		if stake[key], err = held.SafeAdd(u.Amount); err != nil {
+			return ErrInvalidGenesis.Wrapf("unbondings[%d]: %s", i, err)
 		}
 	}
 	return nil
@@ -130,13 +141,52 @@ func (g GenesisState) validateLocks(stake map[minerKey]sdkmath.Int) error {
 			return ErrInvalidGenesis.Wrapf("locks[%d]: %s", i, err)
 		}
 		held, ok := stake[minerKey{l.Run, string(addr)}]
-		if !ok {
-			return ErrInvalidGenesis.Wrapf("locks[%d]: no such miner", i)
+		if !ok { // evicted, and slashed to the last coin
+			held = sdkmath.ZeroInt()
 		}
 		if held.LT(exposed) {
 			return ErrInvalidGenesis.Wrapf("locks[%d]: the miner's locks exceed its bond and unbonding entries", i)
 		}
 		stake[minerKey{l.Run, string(addr)}] = held.Sub(exposed)
+	}
+	return nil
+}
+
+func (g GenesisState) validateJailTerms() error {
+	registered := make(map[minerKey]bool, len(g.Miners))
+	for _, m := range g.Miners {
+		addr, err := sdk.AccAddressFromBech32(m.Address)
+		if err != nil {
+			return ErrInvalidGenesis.Wrap(err.Error())
+		}
+		registered[minerKey{m.Run, string(addr)}] = true
+	}
+	var previous minerKey
+	for i, term := range g.JailTerms {
+		addr, err := sdk.AccAddressFromBech32(term.Miner)
+		if err != nil {
+			return ErrInvalidGenesis.Wrapf("jail_terms[%d]: miner: %s", i, err)
+		}
+		key := minerKey{term.Run, string(addr)}
+		if i > 0 && cmp.Or(cmp.Compare(previous.run, key.run), cmp.Compare(previous.addr, key.addr)) >= 0 {
+			return ErrInvalidGenesis.Wrapf("jail_terms[%d]: not ascending by (run, miner)", i)
+		}
+		previous = key
+		if registered[key] {
+			return ErrInvalidGenesis.Wrapf("jail_terms[%d]: the miner is registered and has its term there", i)
+		}
+	}
+	return nil
+}
+
+func (g GenesisState) validatePrices() error {
+	for i, p := range g.Prices {
+		if i > 0 && g.Prices[i-1].Run >= p.Run {
+			return ErrInvalidGenesis.Wrapf("prices[%d]: not ascending by run", i)
+		}
+		if p.Price.IsNil() || p.Price.IsNegative() || p.Price.GT(MaxPrice()) || p.Height < 0 {
+			return ErrInvalidGenesis.Wrapf("prices[%d]: price not within [0, 2^128), or a height below 0", i)
+		}
 	}
 	return nil
 }

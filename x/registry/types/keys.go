@@ -23,4 +23,6 @@ var (
 	UnbondingQueueKey    = collections.NewPrefix(8) // (completion in unix nanoseconds, id)
 	UnbondingsByMinerKey = collections.NewPrefix(9) // (run, miner, id)
 	NextUnbondingIDKey   = collections.NewPrefix(10)
+	JailTermsKey         = collections.NewPrefix(11) // (run, miner) -> JailTerm of a miner that has left
+	PricesKey            = collections.NewPrefix(12) // run -> RegistrationPrice
 )

@@ -170,6 +170,11 @@ type QueryMinerResponse struct {
 	Locked     cosmossdk_io_math.Int `protobuf:"bytes,2,opt,name=locked,proto3,customtype=cosmossdk.io/math.Int" json:"locked"`
 	Locks      []Lock                `protobuf:"bytes,3,rep,name=locks,proto3" json:"locks"`
 	Unbondings []Unbonding           `protobuf:"bytes,4,rep,name=unbondings,proto3" json:"unbondings"`
+	Jail       JailState             `protobuf:"bytes,5,opt,name=jail,proto3" json:"jail"`
+	// score is the miner's mean score, by which a full run evicts.
+	Score uint64 `protobuf:"varint,6,opt,name=score,proto3" json:"score,omitempty"`
+	// immune_until is the first block in which the miner may be evicted.
+	ImmuneUntil int64 `protobuf:"varint,7,opt,name=immune_until,json=immuneUntil,proto3" json:"immune_until,omitempty"`
 }
 
 func (m *QueryMinerResponse) Reset()         { *m = QueryMinerResponse{} }
@@ -226,6 +231,110 @@ func (m *QueryMinerResponse) GetUnbondings() []Unbonding {
 	return nil
 }
 
+func (m *QueryMinerResponse) GetJail() JailState {
+	if m != nil {
+		return m.Jail
+	}
+	return JailState{}
+}
+
+func (m *QueryMinerResponse) GetScore() uint64 {
+	if m != nil {
+		return m.Score
+	}
+	return 0
+}
+
+func (m *QueryMinerResponse) GetImmuneUntil() int64 {
+	if m != nil {
+		return m.ImmuneUntil
+	}
+	return 0
+}
+
+// JailState says whether a miner is jailed and how it gets out.
+type JailState struct {
+	Jailed bool `protobuf:"varint,1,opt,name=jailed,proto3" json:"jailed,omitempty"`
+	// until_window is the first window that may freeze the miner again.
+	UntilWindow uint64 `protobuf:"varint,2,opt,name=until_window,json=untilWindow,proto3" json:"until_window,omitempty"`
+	// next_window is the next window that the run opens.
+	NextWindow uint64 `protobuf:"varint,3,opt,name=next_window,json=nextWindow,proto3" json:"next_window,omitempty"`
+	// missing_bond is what the miner must add to its bond before it can be unjailed, in agal.
+	MissingBond cosmossdk_io_math.Int `protobuf:"bytes,4,opt,name=missing_bond,json=missingBond,proto3,customtype=cosmossdk.io/math.Int" json:"missing_bond"`
+	// can_unjail is true if MsgUnjail would succeed now.
+	CanUnjail bool `protobuf:"varint,5,opt,name=can_unjail,json=canUnjail,proto3" json:"can_unjail,omitempty"`
+	// advice says in words what to do; empty if the miner is not jailed.
+	Advice string `protobuf:"bytes,6,opt,name=advice,proto3" json:"advice,omitempty"`
+}
+
+func (m *JailState) Reset()         { *m = JailState{} }
+func (m *JailState) String() string { return proto.CompactTextString(m) }
+func (*JailState) ProtoMessage()    {}
+func (*JailState) Descriptor() ([]byte, []int) {
+	return fileDescriptor_aefb34896baec221, []int{4}
+}
+func (m *JailState) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *JailState) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_JailState.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *JailState) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_JailState.Merge(m, src)
+}
+func (m *JailState) XXX_Size() int {
+	return m.Size()
+}
+func (m *JailState) XXX_DiscardUnknown() {
+	xxx_messageInfo_JailState.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_JailState proto.InternalMessageInfo
+
+func (m *JailState) GetJailed() bool {
+	if m != nil {
+		return m.Jailed
+	}
+	return false
+}
+
+func (m *JailState) GetUntilWindow() uint64 {
+	if m != nil {
+		return m.UntilWindow
+	}
+	return 0
+}
+
+func (m *JailState) GetNextWindow() uint64 {
+	if m != nil {
+		return m.NextWindow
+	}
+	return 0
+}
+
+func (m *JailState) GetCanUnjail() bool {
+	if m != nil {
+		return m.CanUnjail
+	}
+	return false
+}
+
+func (m *JailState) GetAdvice() string {
+	if m != nil {
+		return m.Advice
+	}
+	return ""
+}
+
 type QueryMinersRequest struct {
 	Run        uint64             `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
 	Pagination *query.PageRequest `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
@@ -235,7 +344,7 @@ func (m *QueryMinersRequest) Reset()         { *m = QueryMinersRequest{} }
 func (m *QueryMinersRequest) String() string { return proto.CompactTextString(m) }
 func (*QueryMinersRequest) ProtoMessage()    {}
 func (*QueryMinersRequest) Descriptor() ([]byte, []int) {
-	return fileDescriptor_aefb34896baec221, []int{4}
+	return fileDescriptor_aefb34896baec221, []int{5}
 }
 func (m *QueryMinersRequest) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -287,7 +396,7 @@ func (m *QueryMinersResponse) Reset()         { *m = QueryMinersResponse{} }
 func (m *QueryMinersResponse) String() string { return proto.CompactTextString(m) }
 func (*QueryMinersResponse) ProtoMessage()    {}
 func (*QueryMinersResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_aefb34896baec221, []int{5}
+	return fileDescriptor_aefb34896baec221, []int{6}
 }
 func (m *QueryMinersResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -330,59 +439,200 @@ func (m *QueryMinersResponse) GetPagination() *query.PageResponse {
 	return nil
 }
 
+type QueryPriceRequest struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *QueryPriceRequest) Reset()         { *m = QueryPriceRequest{} }
+func (m *QueryPriceRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryPriceRequest) ProtoMessage()    {}
+func (*QueryPriceRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_aefb34896baec221, []int{7}
+}
+func (m *QueryPriceRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryPriceRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryPriceRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryPriceRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryPriceRequest.Merge(m, src)
+}
+func (m *QueryPriceRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryPriceRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryPriceRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryPriceRequest proto.InternalMessageInfo
+
+func (m *QueryPriceRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+type QueryPriceResponse struct {
+	// price in agal.
+	Price cosmossdk_io_math.Int `protobuf:"bytes,1,opt,name=price,proto3,customtype=cosmossdk.io/math.Int" json:"price"`
+	// height is the block for which the price holds.
+	Height int64 `protobuf:"varint,2,opt,name=height,proto3" json:"height,omitempty"`
+	// next_price is the price after one registration in that block.
+	NextPrice cosmossdk_io_math.Int `protobuf:"bytes,3,opt,name=next_price,json=nextPrice,proto3,customtype=cosmossdk.io/math.Int" json:"next_price"`
+	// miners is how many are registered, max_miners how many places there are.
+	Miners    uint64 `protobuf:"varint,4,opt,name=miners,proto3" json:"miners,omitempty"`
+	MaxMiners uint32 `protobuf:"varint,5,opt,name=max_miners,json=maxMiners,proto3" json:"max_miners,omitempty"`
+	// evicts is the miner that would leave for a newcomer: empty while there are places, or if all are immune.
+	Evicts string `protobuf:"bytes,6,opt,name=evicts,proto3" json:"evicts,omitempty"`
+}
+
+func (m *QueryPriceResponse) Reset()         { *m = QueryPriceResponse{} }
+func (m *QueryPriceResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryPriceResponse) ProtoMessage()    {}
+func (*QueryPriceResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_aefb34896baec221, []int{8}
+}
+func (m *QueryPriceResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryPriceResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryPriceResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryPriceResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryPriceResponse.Merge(m, src)
+}
+func (m *QueryPriceResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryPriceResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryPriceResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryPriceResponse proto.InternalMessageInfo
+
+func (m *QueryPriceResponse) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
+func (m *QueryPriceResponse) GetMiners() uint64 {
+	if m != nil {
+		return m.Miners
+	}
+	return 0
+}
+
+func (m *QueryPriceResponse) GetMaxMiners() uint32 {
+	if m != nil {
+		return m.MaxMiners
+	}
+	return 0
+}
+
+func (m *QueryPriceResponse) GetEvicts() string {
+	if m != nil {
+		return m.Evicts
+	}
+	return ""
+}
+
 func init() {
 	proto.RegisterType((*QueryParamsRequest)(nil), "galahad.registry.v1.QueryParamsRequest")
 	proto.RegisterType((*QueryParamsResponse)(nil), "galahad.registry.v1.QueryParamsResponse")
 	proto.RegisterType((*QueryMinerRequest)(nil), "galahad.registry.v1.QueryMinerRequest")
 	proto.RegisterType((*QueryMinerResponse)(nil), "galahad.registry.v1.QueryMinerResponse")
+	proto.RegisterType((*JailState)(nil), "galahad.registry.v1.JailState")
 	proto.RegisterType((*QueryMinersRequest)(nil), "galahad.registry.v1.QueryMinersRequest")
 	proto.RegisterType((*QueryMinersResponse)(nil), "galahad.registry.v1.QueryMinersResponse")
+	proto.RegisterType((*QueryPriceRequest)(nil), "galahad.registry.v1.QueryPriceRequest")
+	proto.RegisterType((*QueryPriceResponse)(nil), "galahad.registry.v1.QueryPriceResponse")
 }
 
 func init() { proto.RegisterFile("galahad/registry/v1/query.proto", fileDescriptor_aefb34896baec221) }
 
 var fileDescriptor_aefb34896baec221 = []byte{
-	// 633 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x54, 0x4f, 0x4f, 0x14, 0x31,
-	0x14, 0xdf, 0x61, 0xd9, 0x35, 0x96, 0x8b, 0x16, 0x4c, 0x96, 0x45, 0x07, 0x32, 0x26, 0xb0, 0xd1,
-	0xd0, 0xba, 0x4b, 0x34, 0x78, 0x14, 0x8d, 0x86, 0x44, 0x12, 0x5c, 0xe3, 0x41, 0x2f, 0xa6, 0xbb,
-	0xd3, 0x0c, 0x93, 0x65, 0xdb, 0xa1, 0xed, 0xa0, 0x84, 0x90, 0x18, 0xaf, 0x26, 0xc6, 0xe8, 0xc5,
-	0x2f, 0xe1, 0x8d, 0x0f, 0xc1, 0x91, 0xe0, 0xc5, 0x78, 0x20, 0x06, 0xfc, 0x20, 0x66, 0xda, 0x37,
-	0xb0, 0xc4, 0x21, 0xbb, 0xb7, 0x4e, 0xfb, 0xfb, 0xd7, 0xd7, 0xf7, 0x06, 0xcd, 0x46, 0x6c, 0x93,
-	0x6d, 0xb0, 0x90, 0x2a, 0x1e, 0xc5, 0xda, 0xa8, 0x1d, 0xba, 0xdd, 0xa4, 0x5b, 0x29, 0x57, 0x3b,
-	0x24, 0x51, 0xd2, 0x48, 0x3c, 0x09, 0x00, 0x92, 0x03, 0xc8, 0x76, 0xb3, 0x7e, 0xa7, 0x2b, 0x75,
-	0x5f, 0x6a, 0xda, 0x61, 0x9a, 0x3b, 0x34, 0xdd, 0x6e, 0x76, 0xb8, 0x61, 0x4d, 0x9a, 0xb0, 0x28,
-	0x16, 0xcc, 0xc4, 0x52, 0x38, 0x81, 0xfa, 0xb4, 0xc3, 0xbe, 0xb5, 0x5f, 0xd4, 0x7d, 0xc0, 0x51,
-	0x50, 0x64, 0x7e, 0xe6, 0xe3, 0x30, 0x53, 0x91, 0x8c, 0xa4, 0xe3, 0x66, 0x2b, 0xd8, 0xbd, 0x19,
-	0x49, 0x19, 0x6d, 0x72, 0xca, 0x92, 0x98, 0x32, 0x21, 0xa4, 0xb1, 0x8e, 0xa0, 0x1b, 0x4c, 0x21,
-	0xfc, 0x22, 0x0b, 0xb5, 0xce, 0x14, 0xeb, 0xeb, 0x36, 0xdf, 0x4a, 0xb9, 0x36, 0xc1, 0x3a, 0x9a,
-	0xbc, 0xb0, 0xab, 0x13, 0x29, 0x34, 0xc7, 0x0f, 0x51, 0x35, 0xb1, 0x3b, 0x35, 0x6f, 0xce, 0x6b,
-	0x4c, 0xb4, 0x66, 0x48, 0xc1, 0x8d, 0x89, 0x23, 0xad, 0x8c, 0x1f, 0x1c, 0xcf, 0x96, 0xda, 0x40,
-	0x08, 0x5e, 0xa3, 0xeb, 0x56, 0x71, 0x2d, 0x16, 0x5c, 0x81, 0x0d, 0xbe, 0x86, 0xca, 0x2a, 0x15,
-	0x56, 0x6c, 0xbc, 0x9d, 0x2d, 0x71, 0x0b, 0x5d, 0x61, 0x61, 0xa8, 0xb8, 0xd6, 0xb5, 0xb1, 0x39,
-	0xaf, 0x71, 0x75, 0xa5, 0x76, 0xb4, 0xbf, 0x38, 0x05, 0x95, 0x78, 0xe4, 0x4e, 0x5e, 0x1a, 0x15,
-	0x8b, 0xa8, 0x9d, 0x03, 0x83, 0xcf, 0x63, 0x70, 0x07, 0xd0, 0x86, 0xb0, 0x0f, 0x50, 0xa5, 0x9f,
-	0x6d, 0x40, 0xd6, 0x7a, 0x61, 0x56, 0x4b, 0x81, 0xa8, 0x0e, 0x8e, 0x1f, 0xa3, 0xea, 0xa6, 0xec,
-	0xf6, 0x78, 0x08, 0x09, 0xee, 0x66, 0x87, 0xbf, 0x8f, 0x67, 0x6f, 0xb8, 0x14, 0x3a, 0xec, 0x91,
-	0x58, 0xd2, 0x3e, 0x33, 0x1b, 0x64, 0x55, 0x98, 0xa3, 0xfd, 0x45, 0x04, 0xf1, 0x56, 0x85, 0x69,
-	0x03, 0x15, 0xdf, 0x47, 0x95, 0x6c, 0xa5, 0x6b, 0xe5, 0xb9, 0x72, 0x63, 0xa2, 0x35, 0x5d, 0x68,
-	0xfe, 0x5c, 0x76, 0x7b, 0xb9, 0xb7, 0x45, 0xe3, 0x27, 0x08, 0xa5, 0xa2, 0x23, 0x45, 0x18, 0x8b,
-	0x48, 0xd7, 0xc6, 0x2d, 0xd7, 0x2f, 0xe4, 0xbe, 0xca, 0x61, 0x20, 0x30, 0xc0, 0x0b, 0xc4, 0x60,
-	0x3d, 0xf4, 0xe5, 0xc5, 0x7e, 0x8a, 0xd0, 0x79, 0x0b, 0xda, 0xdb, 0x4e, 0xb4, 0xe6, 0x09, 0xdc,
-	0x26, 0xeb, 0x57, 0xe2, 0xba, 0x1b, 0xfa, 0x95, 0xac, 0xb3, 0x88, 0x83, 0x5a, 0x7b, 0x80, 0x19,
-	0x7c, 0xf7, 0xa0, 0x5d, 0x72, 0x43, 0x78, 0x81, 0x65, 0x54, 0xb5, 0x25, 0xcd, 0xda, 0xa5, 0x3c,
-	0xd2, 0x13, 0x00, 0x1e, 0x3f, 0x2b, 0x48, 0xb6, 0x30, 0x34, 0x99, 0xb3, 0x1d, 0x8c, 0xd6, 0xfa,
-	0x51, 0x46, 0x15, 0x1b, 0x0d, 0x7f, 0xf0, 0x50, 0xd5, 0x75, 0x26, 0x5e, 0x28, 0xcc, 0xf1, 0xff,
-	0x18, 0xd4, 0x1b, 0xc3, 0x81, 0xce, 0x33, 0xb8, 0xfd, 0xf1, 0xe7, 0xdf, 0x6f, 0x63, 0xb7, 0xf0,
-	0x0c, 0x2d, 0x9a, 0x53, 0x37, 0x03, 0xf8, 0xab, 0x87, 0x2a, 0xf6, 0xb6, 0x78, 0xfe, 0x72, 0xe1,
-	0xc1, 0x01, 0xa9, 0x2f, 0x0c, 0xc5, 0x81, 0xff, 0xb2, 0xf5, 0x6f, 0xe1, 0x7b, 0x85, 0xfe, 0x2a,
-	0x15, 0x9a, 0xee, 0xaa, 0x54, 0xec, 0x51, 0x57, 0x60, 0xba, 0x0b, 0xc3, 0xb3, 0x87, 0x3f, 0x79,
-	0xa8, 0xea, 0xde, 0x0d, 0x0f, 0x73, 0x1b, 0xa5, 0x2e, 0x17, 0x5b, 0x20, 0x20, 0x36, 0x57, 0x03,
-	0xcf, 0x8f, 0x96, 0x6b, 0x65, 0xed, 0xe0, 0xc4, 0xf7, 0x0e, 0x4f, 0x7c, 0xef, 0xcf, 0x89, 0xef,
-	0x7d, 0x39, 0xf5, 0x4b, 0x87, 0xa7, 0x7e, 0xe9, 0xd7, 0xa9, 0x5f, 0x7a, 0xb3, 0x14, 0xc5, 0x66,
-	0x23, 0xed, 0x90, 0xae, 0xec, 0xe7, 0x5a, 0x8b, 0x82, 0x9b, 0x77, 0x52, 0xf5, 0xce, 0xb4, 0xdf,
-	0x9f, 0xab, 0x9b, 0x9d, 0x84, 0xeb, 0x4e, 0xd5, 0xfe, 0xe4, 0x96, 0xfe, 0x05, 0x00, 0x00, 0xff,
-	0xff, 0x9e, 0x7b, 0x1c, 0xa1, 0xbb, 0x05, 0x00, 0x00,
+	// 930 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x94, 0x56, 0x4f, 0x6f, 0x1b, 0x45,
+	0x14, 0xcf, 0xc6, 0x7f, 0x5a, 0x3f, 0x17, 0x09, 0xa6, 0x01, 0xb9, 0x2e, 0x71, 0xc2, 0xa2, 0x26,
+	0x16, 0x28, 0xbb, 0x8d, 0x2b, 0x50, 0x38, 0x36, 0x20, 0x50, 0x2b, 0x8a, 0xcc, 0x56, 0x11, 0x82,
+	0x8b, 0x35, 0xde, 0x1d, 0xad, 0x87, 0x78, 0x67, 0xdc, 0x9d, 0x59, 0x27, 0x51, 0x55, 0x09, 0xb8,
+	0x70, 0xe0, 0x82, 0xe0, 0xc2, 0x07, 0xe0, 0x23, 0x54, 0xe2, 0x2b, 0xf4, 0x58, 0x95, 0x0b, 0xe2,
+	0x50, 0xa1, 0x84, 0x33, 0x9f, 0x01, 0xed, 0xcc, 0xdb, 0xc4, 0x51, 0x37, 0x71, 0x72, 0xdb, 0x79,
+	0xf3, 0x7b, 0xbf, 0xf7, 0x7b, 0x6f, 0xde, 0x7b, 0x36, 0xac, 0xc4, 0x74, 0x4c, 0x47, 0x34, 0xf2,
+	0x53, 0x16, 0x73, 0xa5, 0xd3, 0x03, 0x7f, 0xba, 0xe9, 0x3f, 0xca, 0x58, 0x7a, 0xe0, 0x4d, 0x52,
+	0xa9, 0x25, 0xb9, 0x8e, 0x00, 0xaf, 0x00, 0x78, 0xd3, 0xcd, 0xf6, 0x7b, 0xa1, 0x54, 0x89, 0x54,
+	0xfe, 0x90, 0x2a, 0x66, 0xd1, 0xfe, 0x74, 0x73, 0xc8, 0x34, 0xdd, 0xf4, 0x27, 0x34, 0xe6, 0x82,
+	0x6a, 0x2e, 0x85, 0x25, 0x68, 0xdf, 0xb0, 0xd8, 0x81, 0x39, 0xf9, 0xf6, 0x80, 0x57, 0x6e, 0x59,
+	0xf0, 0xe3, 0x38, 0x16, 0xb3, 0x14, 0xcb, 0x58, 0x5a, 0xdf, 0xfc, 0x0b, 0xad, 0x6f, 0xc7, 0x52,
+	0xc6, 0x63, 0xe6, 0xd3, 0x09, 0xf7, 0xa9, 0x10, 0x52, 0x9b, 0x88, 0xc8, 0xeb, 0x2e, 0x01, 0xf9,
+	0x32, 0x17, 0xd5, 0xa7, 0x29, 0x4d, 0x54, 0xc0, 0x1e, 0x65, 0x4c, 0x69, 0xb7, 0x0f, 0xd7, 0x4f,
+	0x59, 0xd5, 0x44, 0x0a, 0xc5, 0xc8, 0x47, 0x50, 0x9f, 0x18, 0x4b, 0xcb, 0x59, 0x75, 0xba, 0xcd,
+	0xde, 0x4d, 0xaf, 0x24, 0x63, 0xcf, 0x3a, 0x6d, 0x57, 0x9f, 0xbd, 0x5c, 0x59, 0x08, 0xd0, 0xc1,
+	0xfd, 0x1a, 0xde, 0x30, 0x8c, 0x0f, 0xb8, 0x60, 0x29, 0x86, 0x21, 0xaf, 0x43, 0x25, 0xcd, 0x84,
+	0x21, 0xab, 0x06, 0xf9, 0x27, 0xe9, 0xc1, 0x15, 0x1a, 0x45, 0x29, 0x53, 0xaa, 0xb5, 0xb8, 0xea,
+	0x74, 0x1b, 0xdb, 0xad, 0x17, 0x4f, 0x37, 0x96, 0xb0, 0x12, 0x77, 0xed, 0xcd, 0x43, 0x9d, 0x72,
+	0x11, 0x07, 0x05, 0xd0, 0xfd, 0xbe, 0x82, 0x39, 0x20, 0x37, 0x8a, 0xfd, 0x10, 0x6a, 0x49, 0x6e,
+	0x40, 0xad, 0xed, 0x52, 0xad, 0xc6, 0x05, 0xa5, 0x5a, 0x38, 0xf9, 0x18, 0xea, 0x63, 0x19, 0xee,
+	0xb2, 0x08, 0x15, 0xbc, 0x9f, 0x5f, 0xfe, 0xfd, 0x72, 0xe5, 0x4d, 0xab, 0x42, 0x45, 0xbb, 0x1e,
+	0x97, 0x7e, 0x42, 0xf5, 0xc8, 0xbb, 0x27, 0xf4, 0x8b, 0xa7, 0x1b, 0x80, 0xf2, 0xee, 0x09, 0x1d,
+	0xa0, 0x2b, 0xf9, 0x00, 0x6a, 0xf9, 0x97, 0x6a, 0x55, 0x56, 0x2b, 0xdd, 0x66, 0xef, 0x46, 0x69,
+	0xf0, 0xcf, 0x65, 0xb8, 0x5b, 0xc4, 0x36, 0x68, 0xf2, 0x09, 0x40, 0x26, 0x86, 0x52, 0x44, 0x5c,
+	0xc4, 0xaa, 0x55, 0x35, 0xbe, 0x9d, 0x52, 0xdf, 0x9d, 0x02, 0x86, 0x04, 0x33, 0x7e, 0x64, 0x0b,
+	0xaa, 0xdf, 0x52, 0x3e, 0x6e, 0xd5, 0x4c, 0xe2, 0xe5, 0xfe, 0xf7, 0x29, 0x1f, 0x3f, 0xd4, 0x54,
+	0x33, 0xf4, 0x37, 0x1e, 0x64, 0x09, 0x6a, 0x2a, 0x94, 0x29, 0x6b, 0xd5, 0xcd, 0x93, 0xd8, 0x03,
+	0x79, 0x07, 0xae, 0xf1, 0x24, 0xc9, 0x04, 0x1b, 0x64, 0x42, 0xf3, 0x71, 0xeb, 0xca, 0xaa, 0xd3,
+	0xad, 0x04, 0x4d, 0x6b, 0xdb, 0xc9, 0x4d, 0xee, 0x7f, 0x0e, 0x34, 0x8e, 0x29, 0xc9, 0x5b, 0x50,
+	0xcf, 0xe9, 0x58, 0x64, 0x6a, 0x7f, 0x35, 0xc0, 0x53, 0x4e, 0x64, 0x18, 0x06, 0x7b, 0x5c, 0x44,
+	0x72, 0xcf, 0x14, 0xb8, 0x1a, 0x34, 0x8d, 0xed, 0x2b, 0x63, 0x22, 0x2b, 0xd0, 0x14, 0x6c, 0x5f,
+	0x17, 0x88, 0x8a, 0x41, 0x40, 0x6e, 0x42, 0xc0, 0x17, 0x70, 0x2d, 0xe1, 0x4a, 0x71, 0x11, 0x0f,
+	0xf2, 0x84, 0x5b, 0xd5, 0xcb, 0x3f, 0x52, 0x13, 0x09, 0xb6, 0xa5, 0x88, 0xc8, 0x32, 0x40, 0x48,
+	0xc5, 0x20, 0x13, 0xc7, 0x25, 0xbb, 0x1a, 0x34, 0x42, 0x2a, 0x76, 0x8c, 0x21, 0x4f, 0x85, 0x46,
+	0x53, 0x1e, 0xda, 0x92, 0x34, 0x02, 0x3c, 0xb9, 0x62, 0xb6, 0xe7, 0xd4, 0xd9, 0x0d, 0xfd, 0x29,
+	0xc0, 0xc9, 0x98, 0x9b, 0x84, 0x9b, 0xbd, 0x35, 0x0f, 0xc5, 0xe4, 0x3b, 0xc1, 0xb3, 0x1b, 0x04,
+	0x77, 0x82, 0xd7, 0xa7, 0x31, 0x43, 0xb6, 0x60, 0xc6, 0xd3, 0xfd, 0xcd, 0xc1, 0x91, 0x2c, 0x02,
+	0x62, 0x97, 0x6f, 0x41, 0xdd, 0xb4, 0x6d, 0x3e, 0x92, 0x95, 0x0b, 0xb5, 0x39, 0xe2, 0xc9, 0x67,
+	0x25, 0xca, 0xd6, 0xe7, 0x2a, 0xb3, 0x61, 0x4f, 0x49, 0xbb, 0x85, 0xa3, 0xdd, 0x4f, 0x79, 0xc8,
+	0xce, 0xac, 0x84, 0xfb, 0xfb, 0x62, 0xb1, 0x6a, 0x2c, 0x0e, 0x13, 0xb8, 0x0b, 0xb5, 0x49, 0x6e,
+	0x30, 0xd0, 0x4b, 0x3e, 0xa4, 0xf5, 0xcc, 0xdf, 0x68, 0xc4, 0x78, 0x3c, 0xd2, 0x26, 0x8b, 0x4a,
+	0x80, 0x27, 0x72, 0x1f, 0x4c, 0xe3, 0x0c, 0x2c, 0x7f, 0xe5, 0xf2, 0xfc, 0x8d, 0xdc, 0xbd, 0x5f,
+	0xc4, 0xc0, 0x3a, 0x57, 0x4d, 0x4a, 0x45, 0x15, 0x97, 0x01, 0x12, 0xba, 0x3f, 0xc0, 0xbb, 0xbc,
+	0x7d, 0x5e, 0x0b, 0x1a, 0x09, 0xdd, 0xb7, 0xcf, 0x44, 0x6e, 0x43, 0x9d, 0x4d, 0x79, 0xa8, 0x95,
+	0x6d, 0x9f, 0x73, 0xd6, 0x19, 0xe2, 0x7a, 0x7f, 0x54, 0xa1, 0x66, 0xca, 0x44, 0xbe, 0x73, 0xa0,
+	0x6e, 0x77, 0x29, 0x59, 0x2f, 0x7d, 0xd5, 0x57, 0x17, 0x77, 0xbb, 0x3b, 0x1f, 0x68, 0xeb, 0xee,
+	0xbe, 0xfb, 0xc3, 0x9f, 0xff, 0xfe, 0xba, 0xb8, 0x4c, 0x6e, 0xfa, 0x65, 0xbf, 0x2c, 0x76, 0x6b,
+	0x93, 0x5f, 0x1c, 0xa8, 0x99, 0x4c, 0xc8, 0xda, 0xd9, 0xc4, 0xb3, 0x2b, 0xbd, 0xbd, 0x3e, 0x17,
+	0x87, 0xf1, 0xb7, 0x4c, 0xfc, 0x1e, 0xb9, 0x5d, 0x1a, 0x3f, 0xcd, 0x84, 0xf2, 0x1f, 0xa7, 0x99,
+	0x78, 0xe2, 0xdb, 0xd2, 0xfa, 0x8f, 0x71, 0xdd, 0x3f, 0x21, 0x3f, 0x39, 0x50, 0xc7, 0xf2, 0xce,
+	0x8b, 0x76, 0x91, 0xba, 0x9c, 0x1e, 0x28, 0xd7, 0x33, 0xba, 0xba, 0x64, 0xed, 0x62, 0xba, 0xc8,
+	0x8f, 0x0e, 0xd4, 0x6c, 0x8b, 0x9c, 0x53, 0xa2, 0xd9, 0xd1, 0x38, 0xaf, 0x44, 0xa7, 0x46, 0xc3,
+	0xdd, 0x30, 0x52, 0xd6, 0xc9, 0xad, 0x79, 0x52, 0x4c, 0x83, 0x6f, 0x3f, 0x78, 0x76, 0xd8, 0x71,
+	0x9e, 0x1f, 0x76, 0x9c, 0x7f, 0x0e, 0x3b, 0xce, 0xcf, 0x47, 0x9d, 0x85, 0xe7, 0x47, 0x9d, 0x85,
+	0xbf, 0x8e, 0x3a, 0x0b, 0xdf, 0xdc, 0x89, 0xb9, 0x1e, 0x65, 0x43, 0x2f, 0x94, 0x49, 0x41, 0xb5,
+	0x21, 0x98, 0xde, 0x93, 0xe9, 0xee, 0x31, 0xf5, 0xfe, 0x09, 0xb9, 0x3e, 0x98, 0x30, 0x35, 0xac,
+	0x9b, 0x3f, 0x08, 0x77, 0xfe, 0x0f, 0x00, 0x00, 0xff, 0xff, 0xe3, 0x5f, 0x10, 0xc5, 0xf7, 0x08,
+	0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -402,6 +652,8 @@ type QueryClient interface {
 	Miner(ctx context.Context, in *QueryMinerRequest, opts ...grpc.CallOption) (*QueryMinerResponse, error)
 	// Miners lists a run's registrations.
 	Miners(ctx context.Context, in *QueryMinersRequest, opts ...grpc.CallOption) (*QueryMinersResponse, error)
+	// Price is what a registration with a run costs now, and whom it would evict.
+	Price(ctx context.Context, in *QueryPriceRequest, opts ...grpc.CallOption) (*QueryPriceResponse, error)
 }
 
 type queryClient struct {
@@ -439,6 +691,15 @@ func (c *queryClient) Miners(ctx context.Context, in *QueryMinersRequest, opts .
 	return out, nil
 }
 
+func (c *queryClient) Price(ctx context.Context, in *QueryPriceRequest, opts ...grpc.CallOption) (*QueryPriceResponse, error) {
+	out := new(QueryPriceResponse)
+	err := c.cc.Invoke(ctx, "/galahad.registry.v1.Query/Price", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	Params(context.Context, *QueryParamsRequest) (*QueryParamsResponse, error)
@@ -446,6 +707,8 @@ type QueryServer interface {
 	Miner(context.Context, *QueryMinerRequest) (*QueryMinerResponse, error)
 	// Miners lists a run's registrations.
 	Miners(context.Context, *QueryMinersRequest) (*QueryMinersResponse, error)
+	// Price is what a registration with a run costs now, and whom it would evict.
+	Price(context.Context, *QueryPriceRequest) (*QueryPriceResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -460,6 +723,9 @@ func (*UnimplementedQueryServer) Miner(ctx context.Context, req *QueryMinerReque
 }
 func (*UnimplementedQueryServer) Miners(ctx context.Context, req *QueryMinersRequest) (*QueryMinersResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Miners not implemented")
+}
+func (*UnimplementedQueryServer) Price(ctx context.Context, req *QueryPriceRequest) (*QueryPriceResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Price not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -520,6 +786,24 @@ func _Query_Miners_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Price_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryPriceRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Price(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.registry.v1.Query/Price",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Price(ctx, req.(*QueryPriceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "galahad.registry.v1.Query",
@@ -536,6 +820,10 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Miners",
 			Handler:    _Query_Miners_Handler,
+		},
+		{
+			MethodName: "Price",
+			Handler:    _Query_Price_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -653,6 +941,26 @@ func (m *QueryMinerResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.ImmuneUntil != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.ImmuneUntil))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.Score != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Score))
+		i--
+		dAtA[i] = 0x30
+	}
+	{
+		size, err := m.Jail.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x2a
 	if len(m.Unbondings) > 0 {
 		for iNdEx := len(m.Unbondings) - 1; iNdEx >= 0; iNdEx-- {
 			{
@@ -701,6 +1009,76 @@ func (m *QueryMinerResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	}
 	i--
 	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
+func (m *JailState) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *JailState) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *JailState) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Advice) > 0 {
+		i -= len(m.Advice)
+		copy(dAtA[i:], m.Advice)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Advice)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if m.CanUnjail {
+		i--
+		if m.CanUnjail {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x28
+	}
+	{
+		size := m.MissingBond.Size()
+		i -= size
+		if _, err := m.MissingBond.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x22
+	if m.NextWindow != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.NextWindow))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.UntilWindow != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.UntilWindow))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Jailed {
+		i--
+		if m.Jailed {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x8
+	}
 	return len(dAtA) - i, nil
 }
 
@@ -793,6 +1171,99 @@ func (m *QueryMinersResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryPriceRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryPriceRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryPriceRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryPriceResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryPriceResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryPriceResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Evicts) > 0 {
+		i -= len(m.Evicts)
+		copy(dAtA[i:], m.Evicts)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Evicts)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if m.MaxMiners != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.MaxMiners))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Miners != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Miners))
+		i--
+		dAtA[i] = 0x20
+	}
+	{
+		size := m.NextPrice.Size()
+		i -= size
+		if _, err := m.NextPrice.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1a
+	if m.Height != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x10
+	}
+	{
+		size := m.Price.Size()
+		i -= size
+		if _, err := m.Price.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintQuery(dAtA []byte, offset int, v uint64) int {
 	offset -= sovQuery(v)
 	base := offset
@@ -862,6 +1333,41 @@ func (m *QueryMinerResponse) Size() (n int) {
 			n += 1 + l + sovQuery(uint64(l))
 		}
 	}
+	l = m.Jail.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if m.Score != 0 {
+		n += 1 + sovQuery(uint64(m.Score))
+	}
+	if m.ImmuneUntil != 0 {
+		n += 1 + sovQuery(uint64(m.ImmuneUntil))
+	}
+	return n
+}
+
+func (m *JailState) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Jailed {
+		n += 2
+	}
+	if m.UntilWindow != 0 {
+		n += 1 + sovQuery(uint64(m.UntilWindow))
+	}
+	if m.NextWindow != 0 {
+		n += 1 + sovQuery(uint64(m.NextWindow))
+	}
+	l = m.MissingBond.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if m.CanUnjail {
+		n += 2
+	}
+	l = len(m.Advice)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
 	return n
 }
 
@@ -895,6 +1401,44 @@ func (m *QueryMinersResponse) Size() (n int) {
 	}
 	if m.Pagination != nil {
 		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryPriceRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *QueryPriceResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = m.Price.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if m.Height != 0 {
+		n += 1 + sovQuery(uint64(m.Height))
+	}
+	l = m.NextPrice.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if m.Miners != 0 {
+		n += 1 + sovQuery(uint64(m.Miners))
+	}
+	if m.MaxMiners != 0 {
+		n += 1 + sovQuery(uint64(m.MaxMiners))
+	}
+	l = len(m.Evicts)
+	if l > 0 {
 		n += 1 + l + sovQuery(uint64(l))
 	}
 	return n
@@ -1304,6 +1848,271 @@ func (m *QueryMinerResponse) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Jail", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Jail.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
+			}
+			m.Score = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Score |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ImmuneUntil", wireType)
+			}
+			m.ImmuneUntil = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ImmuneUntil |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *JailState) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: JailState: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: JailState: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Jailed", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Jailed = bool(v != 0)
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field UntilWindow", wireType)
+			}
+			m.UntilWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.UntilWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NextWindow", wireType)
+			}
+			m.NextWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.NextWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MissingBond", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.MissingBond.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CanUnjail", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.CanUnjail = bool(v != 0)
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Advice", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Advice = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])
@@ -1528,6 +2337,282 @@ func (m *QueryMinersResponse) Unmarshal(dAtA []byte) error {
 			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryPriceRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryPriceRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryPriceRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryPriceResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryPriceResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryPriceResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Price", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Price.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NextPrice", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.NextPrice.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miners", wireType)
+			}
+			m.Miners = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Miners |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxMiners", wireType)
+			}
+			m.MaxMiners = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MaxMiners |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Evicts", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Evicts = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex

@@ -45,6 +45,16 @@ type Params struct {
 	MaxEndpointLength uint32 `protobuf:"varint,5,opt,name=max_endpoint_length,json=maxEndpointLength,proto3" json:"max_endpoint_length,omitempty"`
 	// max_mature_per_block bounds how many unbonding entries one block pays out.
 	MaxMaturePerBlock uint32 `protobuf:"varint,6,opt,name=max_mature_per_block,json=maxMaturePerBlock,proto3" json:"max_mature_per_block,omitempty"`
+	// price_floor is the least price of a registration in agal; 0 makes it free.
+	PriceFloor cosmossdk_io_math.Int `protobuf:"bytes,7,opt,name=price_floor,json=priceFloor,proto3,customtype=cosmossdk.io/math.Int" json:"price_floor"`
+	// price_half_life is the number of blocks in which a price halves.
+	PriceHalfLife uint64 `protobuf:"varint,8,opt,name=price_half_life,json=priceHalfLife,proto3" json:"price_half_life,omitempty"`
+	// price_factor_ppm is what a registration multiplies its run's price by, in millionths.
+	PriceFactorPpm uint64 `protobuf:"varint,9,opt,name=price_factor_ppm,json=priceFactorPpm,proto3" json:"price_factor_ppm,omitempty"`
+	// immunity_blocks is how long after its registration a miner cannot be evicted.
+	ImmunityBlocks uint64 `protobuf:"varint,10,opt,name=immunity_blocks,json=immunityBlocks,proto3" json:"immunity_blocks,omitempty"`
+	// max_metadata_length is the longest metadata of a miner, in bytes.
+	MaxMetadataLength uint32 `protobuf:"varint,11,opt,name=max_metadata_length,json=maxMetadataLength,proto3" json:"max_metadata_length,omitempty"`
 }
 
 func (m *Params) Reset()         { *m = Params{} }
@@ -115,6 +125,34 @@ func (m *Params) GetMaxMaturePerBlock() uint32 {
 	return 0
 }
 
+func (m *Params) GetPriceHalfLife() uint64 {
+	if m != nil {
+		return m.PriceHalfLife
+	}
+	return 0
+}
+
+func (m *Params) GetPriceFactorPpm() uint64 {
+	if m != nil {
+		return m.PriceFactorPpm
+	}
+	return 0
+}
+
+func (m *Params) GetImmunityBlocks() uint64 {
+	if m != nil {
+		return m.ImmunityBlocks
+	}
+	return 0
+}
+
+func (m *Params) GetMaxMetadataLength() uint32 {
+	if m != nil {
+		return m.MaxMetadataLength
+	}
+	return 0
+}
+
 // Miner is a registration of an account with one run.
 type Miner struct {
 	// run is the run's id.
@@ -129,10 +167,14 @@ type Miner struct {
 	DeclaredGroups uint32 `protobuf:"varint,5,opt,name=declared_groups,json=declaredGroups,proto3" json:"declared_groups,omitempty"`
 	// registered_height is the block of the registration.
 	RegisteredHeight int64 `protobuf:"varint,6,opt,name=registered_height,json=registeredHeight,proto3" json:"registered_height,omitempty"`
-	// jailed_until_window is the first window in which a jailed miner may take part again; 0 is not jailed.
+	// jailed_until_window is the first window in which the miner may take part after its last jail term; 0 if it had none.
 	JailedUntilWindow uint64 `protobuf:"varint,7,opt,name=jailed_until_window,json=jailedUntilWindow,proto3" json:"jailed_until_window,omitempty"`
 	// order is the registration's serial number in the run; it orders miners by age.
 	Order uint64 `protobuf:"varint,8,opt,name=order,proto3" json:"order,omitempty"`
+	// metadata is what the miner says of itself: printable ASCII.
+	Metadata string `protobuf:"bytes,9,opt,name=metadata,proto3" json:"metadata,omitempty"`
+	// jailed keeps the miner out of every window. MsgUnjail clears it once the term is over.
+	Jailed bool `protobuf:"varint,10,opt,name=jailed,proto3" json:"jailed,omitempty"`
 }
 
 func (m *Miner) Reset()         { *m = Miner{} }
@@ -217,6 +259,147 @@ func (m *Miner) GetOrder() uint64 {
 	return 0
 }
 
+func (m *Miner) GetMetadata() string {
+	if m != nil {
+		return m.Metadata
+	}
+	return ""
+}
+
+func (m *Miner) GetJailed() bool {
+	if m != nil {
+		return m.Jailed
+	}
+	return false
+}
+
+// JailTerm is the last jail term of a miner that has left the run.
+type JailTerm struct {
+	Run   uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Miner string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+	// until_window is the miner's jailed_until_window.
+	UntilWindow uint64 `protobuf:"varint,3,opt,name=until_window,json=untilWindow,proto3" json:"until_window,omitempty"`
+	// jailed is false if the miner had been unjailed before it left.
+	Jailed bool `protobuf:"varint,4,opt,name=jailed,proto3" json:"jailed,omitempty"`
+}
+
+func (m *JailTerm) Reset()         { *m = JailTerm{} }
+func (m *JailTerm) String() string { return proto.CompactTextString(m) }
+func (*JailTerm) ProtoMessage()    {}
+func (*JailTerm) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2a6e8317d34c3e9b, []int{2}
+}
+func (m *JailTerm) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *JailTerm) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_JailTerm.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *JailTerm) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_JailTerm.Merge(m, src)
+}
+func (m *JailTerm) XXX_Size() int {
+	return m.Size()
+}
+func (m *JailTerm) XXX_DiscardUnknown() {
+	xxx_messageInfo_JailTerm.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_JailTerm proto.InternalMessageInfo
+
+func (m *JailTerm) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *JailTerm) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *JailTerm) GetUntilWindow() uint64 {
+	if m != nil {
+		return m.UntilWindow
+	}
+	return 0
+}
+
+func (m *JailTerm) GetJailed() bool {
+	if m != nil {
+		return m.Jailed
+	}
+	return false
+}
+
+// RegistrationPrice is a run's price as its last registration left it.
+type RegistrationPrice struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	// price in agal from height on; it decays from there.
+	Price cosmossdk_io_math.Int `protobuf:"bytes,2,opt,name=price,proto3,customtype=cosmossdk.io/math.Int" json:"price"`
+	// height is the block of that registration.
+	Height int64 `protobuf:"varint,3,opt,name=height,proto3" json:"height,omitempty"`
+}
+
+func (m *RegistrationPrice) Reset()         { *m = RegistrationPrice{} }
+func (m *RegistrationPrice) String() string { return proto.CompactTextString(m) }
+func (*RegistrationPrice) ProtoMessage()    {}
+func (*RegistrationPrice) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2a6e8317d34c3e9b, []int{3}
+}
+func (m *RegistrationPrice) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *RegistrationPrice) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_RegistrationPrice.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *RegistrationPrice) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_RegistrationPrice.Merge(m, src)
+}
+func (m *RegistrationPrice) XXX_Size() int {
+	return m.Size()
+}
+func (m *RegistrationPrice) XXX_DiscardUnknown() {
+	xxx_messageInfo_RegistrationPrice.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_RegistrationPrice proto.InternalMessageInfo
+
+func (m *RegistrationPrice) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *RegistrationPrice) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
 // Lock is the part of a miner's bond that answers for one window.
 type Lock struct {
 	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -232,7 +415,7 @@ func (m *Lock) Reset()         { *m = Lock{} }
 func (m *Lock) String() string { return proto.CompactTextString(m) }
 func (*Lock) ProtoMessage()    {}
 func (*Lock) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2a6e8317d34c3e9b, []int{2}
+	return fileDescriptor_2a6e8317d34c3e9b, []int{4}
 }
 func (m *Lock) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -303,7 +486,7 @@ func (m *Unbonding) Reset()         { *m = Unbonding{} }
 func (m *Unbonding) String() string { return proto.CompactTextString(m) }
 func (*Unbonding) ProtoMessage()    {}
 func (*Unbonding) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2a6e8317d34c3e9b, []int{3}
+	return fileDescriptor_2a6e8317d34c3e9b, []int{5}
 }
 func (m *Unbonding) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -363,6 +546,8 @@ func (m *Unbonding) GetCompletionTime() time.Time {
 func init() {
 	proto.RegisterType((*Params)(nil), "galahad.registry.v1.Params")
 	proto.RegisterType((*Miner)(nil), "galahad.registry.v1.Miner")
+	proto.RegisterType((*JailTerm)(nil), "galahad.registry.v1.JailTerm")
+	proto.RegisterType((*RegistrationPrice)(nil), "galahad.registry.v1.RegistrationPrice")
 	proto.RegisterType((*Lock)(nil), "galahad.registry.v1.Lock")
 	proto.RegisterType((*Unbonding)(nil), "galahad.registry.v1.Unbonding")
 }
@@ -372,53 +557,65 @@ func init() {
 }
 
 var fileDescriptor_2a6e8317d34c3e9b = []byte{
-	// 733 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x54, 0x4f, 0x4f, 0x1b, 0x47,
-	0x14, 0xf7, 0xfa, 0x1f, 0xf6, 0x20, 0x0c, 0x1e, 0x4c, 0xb5, 0x58, 0xaa, 0x8d, 0x7c, 0x29, 0x2a,
-	0x62, 0x57, 0xc0, 0xad, 0x97, 0xaa, 0x6e, 0x69, 0x4b, 0x85, 0x25, 0xb4, 0x05, 0x55, 0xea, 0x65,
-	0x35, 0xf6, 0x4e, 0xd7, 0x53, 0xef, 0xcc, 0xac, 0x66, 0x67, 0xc1, 0x7c, 0x85, 0x9e, 0x38, 0xf6,
-	0x98, 0x8f, 0x90, 0x03, 0x9f, 0x01, 0x71, 0x44, 0x9c, 0xa2, 0x1c, 0x48, 0x04, 0x87, 0xe4, 0x1a,
-	0x29, 0x1f, 0x20, 0xda, 0x99, 0x59, 0x5b, 0x4a, 0x88, 0x14, 0xa4, 0x5c, 0xac, 0x79, 0xbf, 0xdf,
-	0x7b, 0x3b, 0xef, 0xfd, 0xe6, 0xfd, 0x0c, 0x7a, 0x21, 0x8a, 0xd0, 0x18, 0x05, 0xae, 0xc0, 0x21,
-	0x49, 0xa4, 0x38, 0x77, 0x4f, 0x77, 0x66, 0x67, 0x27, 0x16, 0x5c, 0x72, 0xb8, 0x6a, 0x72, 0x9c,
-	0x19, 0x7e, 0xba, 0xd3, 0x6e, 0x22, 0x4a, 0x18, 0x77, 0xd5, 0xaf, 0xce, 0x6b, 0xaf, 0x8f, 0x78,
-	0x42, 0x79, 0xe2, 0xab, 0xc8, 0xd5, 0x81, 0xa1, 0x5a, 0x21, 0x0f, 0xb9, 0xc6, 0xb3, 0x93, 0x41,
-	0x3b, 0x21, 0xe7, 0x61, 0x84, 0x5d, 0x15, 0x0d, 0xd3, 0x7f, 0xdc, 0x20, 0x15, 0x48, 0x12, 0xce,
-	0x0c, 0xdf, 0xfd, 0x98, 0x97, 0x84, 0xe2, 0x44, 0x22, 0x1a, 0xeb, 0x84, 0xde, 0xfb, 0x22, 0xa8,
-	0x1e, 0x21, 0x81, 0x68, 0x02, 0x7f, 0x05, 0x35, 0x4a, 0x98, 0x3f, 0xe4, 0x2c, 0xb0, 0xad, 0x0d,
-	0x6b, 0xb3, 0xde, 0xdf, 0xba, 0xbe, 0xeb, 0x16, 0x5e, 0xde, 0x75, 0xd7, 0x74, 0x27, 0x49, 0x30,
-	0x71, 0x08, 0x77, 0x29, 0x92, 0x63, 0xe7, 0x80, 0xc9, 0xdb, 0xcb, 0x6d, 0x60, 0x5a, 0x3c, 0x60,
-	0xd2, 0x5b, 0xa0, 0x84, 0xf5, 0x39, 0x0b, 0xe0, 0x1f, 0xa0, 0x91, 0xb2, 0xec, 0x2b, 0x84, 0x85,
-	0x7e, 0x76, 0x9f, 0x5d, 0xdc, 0xb0, 0x36, 0x17, 0x77, 0xd7, 0x1d, 0xdd, 0x8c, 0x93, 0x37, 0xe3,
-	0xfc, 0x62, 0x9a, 0xed, 0xd7, 0xb2, 0x8b, 0xfe, 0x7f, 0xd5, 0xb5, 0xbc, 0xa5, 0x59, 0xe9, 0x31,
-	0xa1, 0x18, 0x7e, 0x0b, 0x00, 0x45, 0x53, 0x9f, 0x12, 0x86, 0x45, 0x62, 0x97, 0x36, 0xac, 0xcd,
-	0x25, 0xaf, 0x4e, 0xd1, 0x74, 0xa0, 0x00, 0xb8, 0x0b, 0xd6, 0x32, 0x7a, 0x7e, 0x1d, 0x66, 0x52,
-	0x10, 0x9c, 0xd8, 0x65, 0x95, 0xb9, 0x4a, 0xd1, 0xf4, 0x24, 0xe7, 0xf6, 0x35, 0x05, 0x1d, 0x90,
-	0xc1, 0x3e, 0x66, 0x41, 0xcc, 0x09, 0x93, 0x7e, 0x84, 0x59, 0x28, 0xc7, 0x76, 0x45, 0x55, 0x34,
-	0x29, 0x9a, 0xee, 0x1b, 0xe6, 0x50, 0x11, 0xd0, 0x05, 0x2d, 0xd5, 0x02, 0x92, 0xa9, 0xc0, 0x7e,
-	0x8c, 0x85, 0x3f, 0x8c, 0xf8, 0x68, 0x62, 0x57, 0x67, 0x05, 0x03, 0x45, 0x1d, 0x61, 0xd1, 0xcf,
-	0x88, 0x1f, 0x7a, 0x6f, 0x9f, 0x75, 0xad, 0xff, 0xde, 0x3c, 0xff, 0x7e, 0x3d, 0xdf, 0x8c, 0xe9,
-	0x7c, 0x37, 0xb4, 0xd6, 0xbd, 0xab, 0x22, 0xa8, 0xa8, 0x19, 0xe0, 0x0a, 0x28, 0x89, 0x94, 0x29,
-	0xc1, 0xcb, 0x5e, 0x76, 0x84, 0xbb, 0x60, 0x01, 0x05, 0x81, 0xc0, 0x49, 0xa2, 0x84, 0xab, 0xf7,
-	0xed, 0xdb, 0xcb, 0xed, 0x96, 0x51, 0xfa, 0x27, 0xcd, 0xfc, 0x29, 0x05, 0x61, 0xa1, 0x97, 0x27,
-	0xc2, 0x1f, 0x41, 0x59, 0xbd, 0x5b, 0xe9, 0xe9, 0xef, 0xa6, 0x0a, 0x61, 0x1b, 0xd4, 0x72, 0x45,
-	0x94, 0x78, 0x75, 0x6f, 0x16, 0xc3, 0xef, 0xc0, 0x72, 0x80, 0x47, 0x11, 0x12, 0x38, 0xf0, 0x43,
-	0xc1, 0xd3, 0x38, 0x31, 0x6a, 0x35, 0x72, 0xf8, 0x37, 0x85, 0xc2, 0x2d, 0xd0, 0xd4, 0x83, 0xe2,
-	0x2c, 0x75, 0x8c, 0x49, 0x38, 0x96, 0x4a, 0xa7, 0x92, 0xb7, 0x32, 0x27, 0x7e, 0x57, 0x78, 0xf6,
-	0x0e, 0xff, 0x22, 0x12, 0xe1, 0xc0, 0x4f, 0x99, 0x24, 0x91, 0x7f, 0x46, 0x58, 0xc0, 0xcf, 0xec,
-	0x05, 0x25, 0x44, 0x53, 0x53, 0x27, 0x19, 0xf3, 0x97, 0x22, 0x60, 0x0b, 0x54, 0xb8, 0x08, 0xb0,
-	0xb0, 0x6b, 0x2a, 0x43, 0x07, 0xbd, 0x2b, 0x0b, 0x94, 0x0f, 0xf9, 0x68, 0xf2, 0x88, 0x8e, 0xdf,
-	0x80, 0xaa, 0xf9, 0x66, 0x51, 0x81, 0x26, 0x82, 0x0e, 0xa8, 0xa8, 0x7d, 0x32, 0x62, 0x7d, 0x5e,
-	0x5d, 0x9d, 0x06, 0x7f, 0x06, 0x55, 0x44, 0x79, 0x9a, 0x0b, 0xf3, 0x34, 0x75, 0x4d, 0x29, 0xec,
-	0x82, 0xc5, 0x24, 0x42, 0xc9, 0x18, 0x07, 0x7e, 0x1c, 0x53, 0xa3, 0x1f, 0x30, 0xd0, 0x51, 0x4c,
-	0x7b, 0xef, 0x2c, 0x50, 0x9f, 0xed, 0xea, 0x23, 0xd3, 0xcc, 0xba, 0x2e, 0x7e, 0x59, 0xd7, 0x0d,
-	0x50, 0x24, 0x7a, 0x1f, 0xca, 0x5e, 0x91, 0x04, 0x5f, 0x67, 0x8a, 0x01, 0x58, 0x1e, 0x71, 0x1a,
-	0x47, 0x38, 0x73, 0xad, 0xf6, 0x76, 0x45, 0x79, 0xbb, 0xfd, 0x89, 0xb7, 0x8f, 0xf3, 0x3f, 0x1a,
-	0x6d, 0xee, 0x8b, 0xcc, 0xdc, 0x8d, 0x79, 0x71, 0x46, 0xf7, 0x07, 0xd7, 0xf7, 0x1d, 0xeb, 0xe6,
-	0xbe, 0x63, 0xbd, 0xbe, 0xef, 0x58, 0x17, 0x0f, 0x9d, 0xc2, 0xcd, 0x43, 0xa7, 0xf0, 0xe2, 0xa1,
-	0x53, 0xf8, 0x7b, 0x2f, 0x24, 0x72, 0x9c, 0x0e, 0x9d, 0x11, 0xa7, 0xae, 0x71, 0xd1, 0x36, 0xc3,
-	0xf2, 0x8c, 0x8b, 0x89, 0xfb, 0x88, 0xab, 0xe4, 0x79, 0x8c, 0x93, 0x61, 0x55, 0x5d, 0xbe, 0xf7,
-	0x21, 0x00, 0x00, 0xff, 0xff, 0xef, 0x27, 0x2e, 0xea, 0x92, 0x05, 0x00, 0x00,
+	// 922 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x55, 0xbd, 0x6f, 0x1c, 0x45,
+	0x14, 0xf7, 0xfa, 0x3e, 0x72, 0xf7, 0x8c, 0x3f, 0x6e, 0xe2, 0x44, 0x6b, 0x4b, 0xdc, 0x99, 0x2b,
+	0xe0, 0x44, 0xe4, 0x5d, 0xc5, 0xe9, 0x68, 0x50, 0x0e, 0x12, 0x92, 0xc8, 0x96, 0x4e, 0x8b, 0x23,
+	0x24, 0x9a, 0xd5, 0xdc, 0xed, 0xdc, 0xde, 0xe0, 0x9d, 0x99, 0xd5, 0xec, 0x6c, 0x7c, 0xee, 0xe8,
+	0x90, 0xa8, 0x52, 0x52, 0xf2, 0x27, 0x50, 0xe4, 0x6f, 0x40, 0x29, 0xa3, 0x54, 0x88, 0x22, 0x20,
+	0xbb, 0x80, 0x86, 0x82, 0x96, 0x0a, 0xcd, 0xc7, 0xde, 0x11, 0x62, 0x09, 0x2c, 0xa5, 0x59, 0xed,
+	0x7b, 0xbf, 0xf7, 0x66, 0x7e, 0xef, 0xbd, 0xdf, 0xcc, 0x40, 0x3f, 0xc5, 0x19, 0x9e, 0xe1, 0x24,
+	0x94, 0x24, 0xa5, 0x85, 0x92, 0x67, 0xe1, 0x93, 0xdb, 0x8b, 0xff, 0x20, 0x97, 0x42, 0x09, 0x74,
+	0xdd, 0xc5, 0x04, 0x0b, 0xff, 0x93, 0xdb, 0xbb, 0x1d, 0xcc, 0x28, 0x17, 0xa1, 0xf9, 0xda, 0xb8,
+	0xdd, 0x9d, 0x89, 0x28, 0x98, 0x28, 0x62, 0x63, 0x85, 0xd6, 0x70, 0xd0, 0x76, 0x2a, 0x52, 0x61,
+	0xfd, 0xfa, 0xcf, 0x79, 0xbb, 0xa9, 0x10, 0x69, 0x46, 0x42, 0x63, 0x8d, 0xcb, 0x69, 0x98, 0x94,
+	0x12, 0x2b, 0x2a, 0xb8, 0xc3, 0x7b, 0xff, 0xc6, 0x15, 0x65, 0xa4, 0x50, 0x98, 0xe5, 0x36, 0xa0,
+	0xff, 0x47, 0x1d, 0x9a, 0x23, 0x2c, 0x31, 0x2b, 0xd0, 0x7d, 0x68, 0x31, 0xca, 0xe3, 0xb1, 0xe0,
+	0x89, 0xef, 0xed, 0x79, 0x83, 0xf6, 0xf0, 0xd6, 0xf3, 0x57, 0xbd, 0x95, 0x9f, 0x5f, 0xf5, 0x6e,
+	0x58, 0x26, 0x45, 0x72, 0x12, 0x50, 0x11, 0x32, 0xac, 0x66, 0xc1, 0x43, 0xae, 0x5e, 0x3e, 0xdb,
+	0x07, 0x47, 0xf1, 0x21, 0x57, 0xd1, 0x35, 0x46, 0xf9, 0x50, 0xf0, 0x04, 0x3d, 0x82, 0x8d, 0x92,
+	0xeb, 0x55, 0x28, 0x4f, 0x63, 0xbd, 0x9f, 0xbf, 0xba, 0xe7, 0x0d, 0xd6, 0x0e, 0x76, 0x02, 0x4b,
+	0x26, 0xa8, 0xc8, 0x04, 0x9f, 0x3a, 0xb2, 0xc3, 0x96, 0xde, 0xe8, 0xbb, 0x5f, 0x7a, 0x5e, 0xb4,
+	0xbe, 0x48, 0x3d, 0xa6, 0x8c, 0xa0, 0x77, 0x01, 0x18, 0x9e, 0xc7, 0x8c, 0x72, 0x22, 0x0b, 0xbf,
+	0xb6, 0xe7, 0x0d, 0xd6, 0xa3, 0x36, 0xc3, 0xf3, 0x23, 0xe3, 0x40, 0x07, 0x70, 0x43, 0xc3, 0xcb,
+	0xed, 0x08, 0x57, 0x92, 0x92, 0xc2, 0xaf, 0x9b, 0xc8, 0xeb, 0x0c, 0xcf, 0x1f, 0x57, 0xd8, 0x3d,
+	0x0b, 0xa1, 0x00, 0xb4, 0x3b, 0x26, 0x3c, 0xc9, 0x05, 0xe5, 0x2a, 0xce, 0x08, 0x4f, 0xd5, 0xcc,
+	0x6f, 0x98, 0x8c, 0x0e, 0xc3, 0xf3, 0x7b, 0x0e, 0x39, 0x34, 0x00, 0x0a, 0x61, 0xdb, 0x50, 0xc0,
+	0xaa, 0x94, 0x24, 0xce, 0x89, 0x8c, 0xc7, 0x99, 0x98, 0x9c, 0xf8, 0xcd, 0x45, 0xc2, 0x91, 0x81,
+	0x46, 0x44, 0x0e, 0x35, 0x80, 0x0e, 0x61, 0x2d, 0x97, 0x74, 0x42, 0xe2, 0x69, 0x26, 0x84, 0xf4,
+	0xaf, 0x5d, 0xbd, 0x95, 0x60, 0xf2, 0xef, 0xeb, 0x74, 0xf4, 0x3e, 0x6c, 0xda, 0xd5, 0x66, 0x38,
+	0x9b, 0xc6, 0x19, 0x9d, 0x12, 0xbf, 0xb5, 0xe7, 0x0d, 0xea, 0xd1, 0xba, 0x71, 0x3f, 0xc0, 0xd9,
+	0xf4, 0x90, 0x4e, 0x09, 0x1a, 0xc0, 0x96, 0xdb, 0x15, 0x4f, 0x94, 0x90, 0x71, 0x9e, 0x33, 0xbf,
+	0x6d, 0x02, 0x37, 0xec, 0x6a, 0xc6, 0x3d, 0xca, 0x19, 0xfa, 0x00, 0x36, 0x29, 0x63, 0x25, 0xa7,
+	0xea, 0xcc, 0x96, 0x52, 0xf8, 0x60, 0x03, 0x2b, 0xb7, 0xa9, 0x63, 0xd1, 0x29, 0x46, 0x14, 0x4e,
+	0xb0, 0xc2, 0x55, 0xa7, 0xd6, 0x96, 0x85, 0x3b, 0xc4, 0x76, 0xea, 0xa3, 0xfe, 0xef, 0xdf, 0xf7,
+	0xbc, 0x6f, 0x7f, 0xfb, 0xe1, 0xc3, 0x9d, 0xea, 0x48, 0xcc, 0x97, 0x87, 0xc2, 0x8a, 0xac, 0xff,
+	0xd7, 0x2a, 0x34, 0xcc, 0xf0, 0xd0, 0x16, 0xd4, 0x64, 0xc9, 0x8d, 0xd2, 0xea, 0x91, 0xfe, 0x45,
+	0x07, 0x70, 0x0d, 0x27, 0x89, 0x24, 0x45, 0x61, 0x14, 0xd3, 0x1e, 0xfa, 0x2f, 0x9f, 0xed, 0x6f,
+	0xbb, 0xbe, 0xdc, 0xb5, 0xc8, 0xe7, 0x4a, 0x52, 0x9e, 0x46, 0x55, 0x20, 0xfa, 0x18, 0xea, 0x46,
+	0xb0, 0xb5, 0xab, 0x77, 0xd9, 0x24, 0xa2, 0x5d, 0x68, 0x55, 0x52, 0x30, 0xaa, 0x69, 0x47, 0x0b,
+	0x5b, 0x77, 0x2a, 0x21, 0x93, 0x0c, 0x4b, 0x92, 0xc4, 0xa9, 0x14, 0x65, 0x5e, 0x38, 0x99, 0x6c,
+	0x54, 0xee, 0xcf, 0x8c, 0x17, 0xdd, 0x82, 0x8e, 0x2d, 0x94, 0xe8, 0xd0, 0x19, 0xa1, 0xe9, 0x4c,
+	0x19, 0x81, 0xd4, 0xa2, 0xad, 0x25, 0xf0, 0xc0, 0xf8, 0x75, 0x5b, 0xbf, 0xc2, 0x34, 0x23, 0x49,
+	0x5c, 0x72, 0x45, 0xb3, 0xf8, 0x94, 0xf2, 0x44, 0x9c, 0x1a, 0x9d, 0xd4, 0xa3, 0x8e, 0x85, 0x1e,
+	0x6b, 0xe4, 0x0b, 0x03, 0xa0, 0x6d, 0x68, 0x08, 0x99, 0x10, 0xe9, 0xe6, 0x6e, 0x0d, 0xcd, 0xbb,
+	0x1a, 0x8c, 0x99, 0x73, 0x3b, 0x5a, 0xd8, 0xe8, 0x26, 0x34, 0xed, 0x32, 0x66, 0xb0, 0xad, 0xc8,
+	0x59, 0xfd, 0x6f, 0x3c, 0x68, 0x3d, 0xc2, 0x34, 0x3b, 0x26, 0x92, 0x5d, 0xd2, 0xff, 0x00, 0x1a,
+	0xe6, 0xa0, 0xfd, 0x67, 0xf7, 0x6d, 0x18, 0x7a, 0x0f, 0xde, 0x79, 0xad, 0x82, 0x9a, 0x59, 0x6a,
+	0xad, 0xfc, 0x07, 0xf7, 0x25, 0x93, 0xfa, 0x6b, 0x4c, 0xbe, 0xf6, 0xa0, 0x13, 0x59, 0x69, 0x98,
+	0x1b, 0x60, 0xa4, 0x25, 0x7a, 0x09, 0xa5, 0xbb, 0xd0, 0x30, 0xea, 0x75, 0x94, 0xae, 0x34, 0x5f,
+	0x9b, 0xa9, 0x29, 0xb8, 0x81, 0xd4, 0xcc, 0x40, 0x9c, 0xd5, 0xff, 0xd1, 0x83, 0xfa, 0xa1, 0x3e,
+	0xaf, 0x6f, 0xee, 0x7a, 0x13, 0x9a, 0xae, 0xa4, 0x55, 0xe3, 0x74, 0xd6, 0xb2, 0x41, 0xb5, 0xff,
+	0xd7, 0xa0, 0x4f, 0xa0, 0x89, 0x99, 0x28, 0x2b, 0x65, 0x5d, 0x8d, 0xbe, 0x4b, 0x45, 0x3d, 0x58,
+	0x2b, 0x32, 0x5c, 0xcc, 0x48, 0x62, 0xce, 0xb4, 0x15, 0x20, 0x38, 0xd7, 0x28, 0x67, 0xfd, 0x3f,
+	0x3d, 0x68, 0x2f, 0x6e, 0xb9, 0xb7, 0x30, 0xd6, 0x0d, 0x58, 0xa5, 0x89, 0x1b, 0xe6, 0x2a, 0x4d,
+	0xde, 0x4e, 0x15, 0x47, 0xb0, 0x39, 0x11, 0x2c, 0xcf, 0x88, 0x9e, 0xb6, 0x7d, 0x15, 0x1a, 0xe6,
+	0x55, 0xd8, 0x7d, 0xe3, 0x55, 0x38, 0xae, 0x9e, 0x28, 0xfb, 0x2c, 0x3c, 0xd5, 0xcf, 0xc2, 0xc6,
+	0x32, 0x59, 0xc3, 0xc3, 0xa3, 0xe7, 0xe7, 0x5d, 0xef, 0xc5, 0x79, 0xd7, 0xfb, 0xf5, 0xbc, 0xeb,
+	0x3d, 0xbd, 0xe8, 0xae, 0xbc, 0xb8, 0xe8, 0xae, 0xfc, 0x74, 0xd1, 0x5d, 0xf9, 0xf2, 0x4e, 0x4a,
+	0xd5, 0xac, 0x1c, 0x07, 0x13, 0xc1, 0x42, 0x77, 0x0d, 0xed, 0x73, 0xa2, 0x4e, 0x85, 0x3c, 0x09,
+	0x2f, 0xb9, 0x96, 0xd4, 0x59, 0x4e, 0x8a, 0x71, 0xd3, 0x6c, 0x7e, 0xe7, 0xef, 0x00, 0x00, 0x00,
+	0xff, 0xff, 0x0f, 0xa0, 0x12, 0xed, 0xcc, 0x07, 0x00, 0x00,
 }
 
 func (this *Params) Equal(that interface{}) bool {
@@ -458,6 +655,21 @@ func (this *Params) Equal(that interface{}) bool {
 	if this.MaxMaturePerBlock != that1.MaxMaturePerBlock {
 		return false
 	}
+	if !this.PriceFloor.Equal(that1.PriceFloor) {
+		return false
+	}
+	if this.PriceHalfLife != that1.PriceHalfLife {
+		return false
+	}
+	if this.PriceFactorPpm != that1.PriceFactorPpm {
+		return false
+	}
+	if this.ImmunityBlocks != that1.ImmunityBlocks {
+		return false
+	}
+	if this.MaxMetadataLength != that1.MaxMetadataLength {
+		return false
+	}
 	return true
 }
 func (m *Params) Marshal() (dAtA []byte, err error) {
@@ -480,6 +692,36 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.MaxMetadataLength != 0 {
+		i = encodeVarintRegistry(dAtA, i, uint64(m.MaxMetadataLength))
+		i--
+		dAtA[i] = 0x58
+	}
+	if m.ImmunityBlocks != 0 {
+		i = encodeVarintRegistry(dAtA, i, uint64(m.ImmunityBlocks))
+		i--
+		dAtA[i] = 0x50
+	}
+	if m.PriceFactorPpm != 0 {
+		i = encodeVarintRegistry(dAtA, i, uint64(m.PriceFactorPpm))
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.PriceHalfLife != 0 {
+		i = encodeVarintRegistry(dAtA, i, uint64(m.PriceHalfLife))
+		i--
+		dAtA[i] = 0x40
+	}
+	{
+		size := m.PriceFloor.Size()
+		i -= size
+		if _, err := m.PriceFloor.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintRegistry(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x3a
 	if m.MaxMaturePerBlock != 0 {
 		i = encodeVarintRegistry(dAtA, i, uint64(m.MaxMaturePerBlock))
 		i--
@@ -541,6 +783,23 @@ func (m *Miner) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Jailed {
+		i--
+		if m.Jailed {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x50
+	}
+	if len(m.Metadata) > 0 {
+		i -= len(m.Metadata)
+		copy(dAtA[i:], m.Metadata)
+		i = encodeVarintRegistry(dAtA, i, uint64(len(m.Metadata)))
+		i--
+		dAtA[i] = 0x4a
+	}
 	if m.Order != 0 {
 		i = encodeVarintRegistry(dAtA, i, uint64(m.Order))
 		i--
@@ -585,6 +844,99 @@ func (m *Miner) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0x12
 	}
+	if m.Run != 0 {
+		i = encodeVarintRegistry(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *JailTerm) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *JailTerm) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *JailTerm) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Jailed {
+		i--
+		if m.Jailed {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.UntilWindow != 0 {
+		i = encodeVarintRegistry(dAtA, i, uint64(m.UntilWindow))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintRegistry(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintRegistry(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *RegistrationPrice) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *RegistrationPrice) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *RegistrationPrice) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Height != 0 {
+		i = encodeVarintRegistry(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x18
+	}
+	{
+		size := m.Price.Size()
+		i -= size
+		if _, err := m.Price.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintRegistry(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
 	if m.Run != 0 {
 		i = encodeVarintRegistry(dAtA, i, uint64(m.Run))
 		i--
@@ -739,6 +1091,20 @@ func (m *Params) Size() (n int) {
 	if m.MaxMaturePerBlock != 0 {
 		n += 1 + sovRegistry(uint64(m.MaxMaturePerBlock))
 	}
+	l = m.PriceFloor.Size()
+	n += 1 + l + sovRegistry(uint64(l))
+	if m.PriceHalfLife != 0 {
+		n += 1 + sovRegistry(uint64(m.PriceHalfLife))
+	}
+	if m.PriceFactorPpm != 0 {
+		n += 1 + sovRegistry(uint64(m.PriceFactorPpm))
+	}
+	if m.ImmunityBlocks != 0 {
+		n += 1 + sovRegistry(uint64(m.ImmunityBlocks))
+	}
+	if m.MaxMetadataLength != 0 {
+		n += 1 + sovRegistry(uint64(m.MaxMetadataLength))
+	}
 	return n
 }
 
@@ -772,6 +1138,52 @@ func (m *Miner) Size() (n int) {
 	}
 	if m.Order != 0 {
 		n += 1 + sovRegistry(uint64(m.Order))
+	}
+	l = len(m.Metadata)
+	if l > 0 {
+		n += 1 + l + sovRegistry(uint64(l))
+	}
+	if m.Jailed {
+		n += 2
+	}
+	return n
+}
+
+func (m *JailTerm) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovRegistry(uint64(m.Run))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovRegistry(uint64(l))
+	}
+	if m.UntilWindow != 0 {
+		n += 1 + sovRegistry(uint64(m.UntilWindow))
+	}
+	if m.Jailed {
+		n += 2
+	}
+	return n
+}
+
+func (m *RegistrationPrice) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovRegistry(uint64(m.Run))
+	}
+	l = m.Price.Size()
+	n += 1 + l + sovRegistry(uint64(l))
+	if m.Height != 0 {
+		n += 1 + sovRegistry(uint64(m.Height))
 	}
 	return n
 }
@@ -997,6 +1409,116 @@ func (m *Params) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.MaxMaturePerBlock |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PriceFloor", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.PriceFloor.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PriceHalfLife", wireType)
+			}
+			m.PriceHalfLife = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PriceHalfLife |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field PriceFactorPpm", wireType)
+			}
+			m.PriceFactorPpm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.PriceFactorPpm |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ImmunityBlocks", wireType)
+			}
+			m.ImmunityBlocks = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ImmunityBlocks |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxMetadataLength", wireType)
+			}
+			m.MaxMetadataLength = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MaxMetadataLength |= uint32(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -1240,6 +1762,320 @@ func (m *Miner) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Order |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Metadata", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Metadata = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Jailed", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Jailed = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipRegistry(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *JailTerm) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowRegistry
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: JailTerm: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: JailTerm: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field UntilWindow", wireType)
+			}
+			m.UntilWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.UntilWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Jailed", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Jailed = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipRegistry(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *RegistrationPrice) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowRegistry
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: RegistrationPrice: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: RegistrationPrice: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Price", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthRegistry
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Price.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowRegistry
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

@@ -42,6 +42,9 @@ type MsgRegister struct {
 	Bond           cosmossdk_io_math.Int `protobuf:"bytes,3,opt,name=bond,proto3,customtype=cosmossdk.io/math.Int" json:"bond"`
 	Endpoint       string                `protobuf:"bytes,4,opt,name=endpoint,proto3" json:"endpoint,omitempty"`
 	DeclaredGroups uint32                `protobuf:"varint,5,opt,name=declared_groups,json=declaredGroups,proto3" json:"declared_groups,omitempty"`
+	// limit_price is the most, in agal, that the miner pays for its place; the price itself is burned.
+	LimitPrice cosmossdk_io_math.Int `protobuf:"bytes,6,opt,name=limit_price,json=limitPrice,proto3,customtype=cosmossdk.io/math.Int" json:"limit_price"`
+	Metadata   string                `protobuf:"bytes,7,opt,name=metadata,proto3" json:"metadata,omitempty"`
 }
 
 func (m *MsgRegister) Reset()         { *m = MsgRegister{} }
@@ -105,7 +108,18 @@ func (m *MsgRegister) GetDeclaredGroups() uint32 {
 	return 0
 }
 
+func (m *MsgRegister) GetMetadata() string {
+	if m != nil {
+		return m.Metadata
+	}
+	return ""
+}
+
 type MsgRegisterResponse struct {
+	// price is what was burned, in agal.
+	Price cosmossdk_io_math.Int `protobuf:"bytes,1,opt,name=price,proto3,customtype=cosmossdk.io/math.Int" json:"price"`
+	// evicted is the miner that left for this one, empty if there was a free place.
+	Evicted string `protobuf:"bytes,2,opt,name=evicted,proto3" json:"evicted,omitempty"`
 }
 
 func (m *MsgRegisterResponse) Reset()         { *m = MsgRegisterResponse{} }
@@ -140,6 +154,13 @@ func (m *MsgRegisterResponse) XXX_DiscardUnknown() {
 }
 
 var xxx_messageInfo_MsgRegisterResponse proto.InternalMessageInfo
+
+func (m *MsgRegisterResponse) GetEvicted() string {
+	if m != nil {
+		return m.Evicted
+	}
+	return ""
+}
 
 type MsgBond struct {
 	Miner  string                `protobuf:"bytes,1,opt,name=miner,proto3" json:"miner,omitempty"`
@@ -520,6 +541,190 @@ func (m *MsgDeclareGroupsResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgDeclareGroupsResponse proto.InternalMessageInfo
 
+type MsgUpdateMetadata struct {
+	Miner    string `protobuf:"bytes,1,opt,name=miner,proto3" json:"miner,omitempty"`
+	Run      uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	Metadata string `protobuf:"bytes,3,opt,name=metadata,proto3" json:"metadata,omitempty"`
+}
+
+func (m *MsgUpdateMetadata) Reset()         { *m = MsgUpdateMetadata{} }
+func (m *MsgUpdateMetadata) String() string { return proto.CompactTextString(m) }
+func (*MsgUpdateMetadata) ProtoMessage()    {}
+func (*MsgUpdateMetadata) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2cc949351a4bfa82, []int{10}
+}
+func (m *MsgUpdateMetadata) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgUpdateMetadata) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgUpdateMetadata.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgUpdateMetadata) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgUpdateMetadata.Merge(m, src)
+}
+func (m *MsgUpdateMetadata) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgUpdateMetadata) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgUpdateMetadata.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgUpdateMetadata proto.InternalMessageInfo
+
+func (m *MsgUpdateMetadata) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *MsgUpdateMetadata) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgUpdateMetadata) GetMetadata() string {
+	if m != nil {
+		return m.Metadata
+	}
+	return ""
+}
+
+type MsgUpdateMetadataResponse struct {
+}
+
+func (m *MsgUpdateMetadataResponse) Reset()         { *m = MsgUpdateMetadataResponse{} }
+func (m *MsgUpdateMetadataResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgUpdateMetadataResponse) ProtoMessage()    {}
+func (*MsgUpdateMetadataResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2cc949351a4bfa82, []int{11}
+}
+func (m *MsgUpdateMetadataResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgUpdateMetadataResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgUpdateMetadataResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgUpdateMetadataResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgUpdateMetadataResponse.Merge(m, src)
+}
+func (m *MsgUpdateMetadataResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgUpdateMetadataResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgUpdateMetadataResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgUpdateMetadataResponse proto.InternalMessageInfo
+
+type MsgUnjail struct {
+	Miner string `protobuf:"bytes,1,opt,name=miner,proto3" json:"miner,omitempty"`
+	Run   uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *MsgUnjail) Reset()         { *m = MsgUnjail{} }
+func (m *MsgUnjail) String() string { return proto.CompactTextString(m) }
+func (*MsgUnjail) ProtoMessage()    {}
+func (*MsgUnjail) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2cc949351a4bfa82, []int{12}
+}
+func (m *MsgUnjail) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgUnjail) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgUnjail.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgUnjail) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgUnjail.Merge(m, src)
+}
+func (m *MsgUnjail) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgUnjail) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgUnjail.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgUnjail proto.InternalMessageInfo
+
+func (m *MsgUnjail) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *MsgUnjail) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+type MsgUnjailResponse struct {
+}
+
+func (m *MsgUnjailResponse) Reset()         { *m = MsgUnjailResponse{} }
+func (m *MsgUnjailResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgUnjailResponse) ProtoMessage()    {}
+func (*MsgUnjailResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_2cc949351a4bfa82, []int{13}
+}
+func (m *MsgUnjailResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgUnjailResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgUnjailResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgUnjailResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgUnjailResponse.Merge(m, src)
+}
+func (m *MsgUnjailResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgUnjailResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgUnjailResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgUnjailResponse proto.InternalMessageInfo
+
 type MsgUpdateParams struct {
 	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
 	Params    Params `protobuf:"bytes,2,opt,name=params,proto3" json:"params"`
@@ -529,7 +734,7 @@ func (m *MsgUpdateParams) Reset()         { *m = MsgUpdateParams{} }
 func (m *MsgUpdateParams) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParams) ProtoMessage()    {}
 func (*MsgUpdateParams) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2cc949351a4bfa82, []int{10}
+	return fileDescriptor_2cc949351a4bfa82, []int{14}
 }
 func (m *MsgUpdateParams) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -579,7 +784,7 @@ func (m *MsgUpdateParamsResponse) Reset()         { *m = MsgUpdateParamsResponse
 func (m *MsgUpdateParamsResponse) String() string { return proto.CompactTextString(m) }
 func (*MsgUpdateParamsResponse) ProtoMessage()    {}
 func (*MsgUpdateParamsResponse) Descriptor() ([]byte, []int) {
-	return fileDescriptor_2cc949351a4bfa82, []int{11}
+	return fileDescriptor_2cc949351a4bfa82, []int{15}
 }
 func (m *MsgUpdateParamsResponse) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -619,6 +824,10 @@ func init() {
 	proto.RegisterType((*MsgUpdateEndpointResponse)(nil), "galahad.registry.v1.MsgUpdateEndpointResponse")
 	proto.RegisterType((*MsgDeclareGroups)(nil), "galahad.registry.v1.MsgDeclareGroups")
 	proto.RegisterType((*MsgDeclareGroupsResponse)(nil), "galahad.registry.v1.MsgDeclareGroupsResponse")
+	proto.RegisterType((*MsgUpdateMetadata)(nil), "galahad.registry.v1.MsgUpdateMetadata")
+	proto.RegisterType((*MsgUpdateMetadataResponse)(nil), "galahad.registry.v1.MsgUpdateMetadataResponse")
+	proto.RegisterType((*MsgUnjail)(nil), "galahad.registry.v1.MsgUnjail")
+	proto.RegisterType((*MsgUnjailResponse)(nil), "galahad.registry.v1.MsgUnjailResponse")
 	proto.RegisterType((*MsgUpdateParams)(nil), "galahad.registry.v1.MsgUpdateParams")
 	proto.RegisterType((*MsgUpdateParamsResponse)(nil), "galahad.registry.v1.MsgUpdateParamsResponse")
 }
@@ -626,57 +835,66 @@ func init() {
 func init() { proto.RegisterFile("galahad/registry/v1/tx.proto", fileDescriptor_2cc949351a4bfa82) }
 
 var fileDescriptor_2cc949351a4bfa82 = []byte{
-	// 790 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xcc, 0x54, 0xbf, 0x4f, 0xdb, 0x4c,
-	0x18, 0x8e, 0x49, 0xc8, 0x47, 0x8e, 0x8f, 0x5f, 0x06, 0x84, 0x31, 0x28, 0xc9, 0x67, 0xf1, 0x95,
-	0x14, 0x1a, 0xbb, 0x80, 0xda, 0x21, 0x43, 0xab, 0xa6, 0xad, 0x2a, 0x2a, 0x45, 0x42, 0xee, 0x8f,
-	0xa1, 0x0b, 0x72, 0xe2, 0xeb, 0xc5, 0x22, 0xbe, 0xb3, 0x7c, 0x17, 0x0a, 0x5b, 0xc5, 0xd8, 0x89,
-	0x3f, 0xa2, 0x43, 0xb7, 0x32, 0x20, 0x55, 0x1d, 0x2a, 0x75, 0x64, 0x44, 0x4c, 0x55, 0x07, 0x5a,
-	0xc1, 0xc0, 0xbf, 0x51, 0xd9, 0x67, 0x9b, 0x18, 0x1c, 0x40, 0xa5, 0x43, 0x17, 0xcb, 0x77, 0xef,
-	0xf3, 0x3e, 0xef, 0xfb, 0xdc, 0x3d, 0xef, 0x81, 0x69, 0x64, 0xb4, 0x8c, 0xa6, 0x61, 0x6a, 0x2e,
-	0x44, 0x16, 0x65, 0xee, 0xa6, 0xb6, 0xbe, 0xa0, 0xb1, 0x0d, 0xd5, 0x71, 0x09, 0x23, 0xe2, 0x68,
-	0x10, 0x55, 0xc3, 0xa8, 0xba, 0xbe, 0x20, 0x8f, 0x18, 0xb6, 0x85, 0x89, 0xe6, 0x7f, 0x39, 0x4e,
-	0x9e, 0x68, 0x10, 0x6a, 0x13, 0xaa, 0xd9, 0x14, 0x79, 0xf9, 0x36, 0x45, 0x41, 0x60, 0x92, 0x07,
-	0x56, 0xfd, 0x95, 0xc6, 0x17, 0x41, 0x48, 0x49, 0xaa, 0x1c, 0xd5, 0xe1, 0x98, 0x31, 0x44, 0x10,
-	0xe1, 0xb9, 0xde, 0x5f, 0xb0, 0x5b, 0x40, 0x84, 0xa0, 0x16, 0xd4, 0xfc, 0x55, 0xbd, 0xfd, 0x5a,
-	0x63, 0x96, 0x0d, 0x29, 0x33, 0x6c, 0x87, 0x03, 0x94, 0xad, 0x1e, 0xd0, 0x5f, 0xa3, 0x48, 0xf7,
-	0xc9, 0xa0, 0x2b, 0xaa, 0xa0, 0xd7, 0xb6, 0x30, 0x74, 0x25, 0xa1, 0x28, 0x94, 0x72, 0x55, 0xe9,
-	0x60, 0xb7, 0x3c, 0x16, 0xf4, 0xf2, 0xc0, 0x34, 0x5d, 0x48, 0xe9, 0x33, 0xe6, 0x5a, 0x18, 0xe9,
-	0x1c, 0x26, 0x0e, 0x83, 0xb4, 0xdb, 0xc6, 0x52, 0x4f, 0x51, 0x28, 0x65, 0x74, 0xef, 0x57, 0xbc,
-	0x0f, 0x32, 0x75, 0x82, 0x4d, 0x29, 0xed, 0x13, 0xcc, 0xef, 0x1d, 0x16, 0x52, 0xdf, 0x0f, 0x0b,
-	0xe3, 0x9c, 0x84, 0x9a, 0x6b, 0xaa, 0x45, 0x34, 0xdb, 0x60, 0x4d, 0x75, 0x19, 0xb3, 0x83, 0xdd,
-	0x32, 0x08, 0xd8, 0x97, 0x31, 0xd3, 0xfd, 0x44, 0x51, 0x06, 0x7d, 0x10, 0x9b, 0x0e, 0xb1, 0x30,
-	0x93, 0x32, 0x1e, 0x89, 0x1e, 0xad, 0xc5, 0x59, 0x30, 0x64, 0xc2, 0x46, 0xcb, 0x70, 0xa1, 0xb9,
-	0x8a, 0x5c, 0xd2, 0x76, 0xa8, 0xd4, 0x5b, 0x14, 0x4a, 0x03, 0xfa, 0x60, 0xb8, 0xfd, 0xc4, 0xdf,
-	0xad, 0xcc, 0x6f, 0x9d, 0xec, 0xcc, 0xf1, 0x1e, 0xdf, 0x9d, 0xec, 0xcc, 0x9d, 0xbf, 0xbb, 0x0e,
-	0xd1, 0xca, 0x38, 0x18, 0xed, 0x58, 0xea, 0x90, 0x3a, 0x04, 0x53, 0xa8, 0x7c, 0x16, 0xc0, 0x3f,
-	0x35, 0x8a, 0xaa, 0x5e, 0x53, 0xd7, 0x3f, 0x97, 0x87, 0x20, 0x6b, 0xd8, 0xa4, 0x8d, 0xd9, 0xef,
-	0x9c, 0x4c, 0x90, 0x5a, 0x99, 0x8d, 0xcb, 0x92, 0x92, 0x64, 0x79, 0xfd, 0x2a, 0x23, 0x60, 0x28,
-	0xf8, 0x8d, 0xe4, 0x7c, 0x11, 0x40, 0xae, 0x46, 0xd1, 0x0b, 0x5c, 0xff, 0x8b, 0x04, 0xdd, 0x8c,
-	0x0b, 0x92, 0x93, 0x04, 0xf1, 0x8e, 0x95, 0x3a, 0x18, 0x89, 0x16, 0xa1, 0x28, 0xb1, 0x06, 0x86,
-	0x1a, 0xc4, 0x76, 0x5a, 0x90, 0x59, 0x04, 0xaf, 0x7a, 0xee, 0xf6, 0x05, 0xf5, 0x2f, 0xca, 0x2a,
-	0xb7, 0xbe, 0x1a, 0x5a, 0x5f, 0x7d, 0x1e, 0x5a, 0xbf, 0xda, 0xe7, 0x75, 0xba, 0xfd, 0xa3, 0x20,
-	0xe8, 0x83, 0xa7, 0xc9, 0x5e, 0x58, 0x79, 0x2f, 0xf0, 0x22, 0x8e, 0x69, 0x30, 0xf8, 0x38, 0x74,
-	0xdd, 0xf5, 0xcf, 0xaa, 0xd3, 0xd3, 0xe9, 0xb8, 0xa7, 0x2b, 0x0b, 0xf1, 0x23, 0x50, 0x12, 0x8f,
-	0x20, 0xd6, 0x90, 0x32, 0x05, 0x26, 0xcf, 0x6d, 0x46, 0xf7, 0xfc, 0x51, 0x00, 0xc3, 0x35, 0x8a,
-	0x1e, 0xf1, 0x81, 0xe0, 0xf3, 0xf0, 0x07, 0x24, 0x24, 0x8c, 0x5e, 0x3a, 0x71, 0xf4, 0x6e, 0xc7,
-	0xf5, 0xfc, 0x97, 0xa4, 0x27, 0xd6, 0x9c, 0x22, 0x03, 0xe9, 0xec, 0x5e, 0xa4, 0xe6, 0xab, 0xe0,
-	0x3b, 0x99, 0x6b, 0x5d, 0x31, 0x5c, 0xc3, 0xa6, 0xe2, 0x5d, 0x90, 0x33, 0xda, 0xac, 0x49, 0x5c,
-	0x8b, 0x6d, 0x5e, 0x2a, 0xe8, 0x14, 0x2a, 0xde, 0x03, 0x59, 0xc7, 0x67, 0xf0, 0x75, 0xf5, 0x2f,
-	0x4e, 0xa9, 0x09, 0x8f, 0xb6, 0xca, 0x8b, 0x54, 0x73, 0x9e, 0x49, 0x3e, 0x9c, 0xec, 0xcc, 0x09,
-	0x7a, 0x90, 0x55, 0xb9, 0xe3, 0x29, 0x3b, 0xe5, 0x8b, 0xdd, 0xd6, 0x46, 0xc2, 0x7d, 0x71, 0x26,
-	0x65, 0x12, 0x4c, 0x9c, 0xd9, 0x0a, 0xd5, 0x2d, 0x7e, 0xca, 0x80, 0x74, 0x8d, 0x22, 0xf1, 0x25,
-	0xe8, 0x8b, 0x9e, 0xe0, 0x62, 0x62, 0x57, 0x1d, 0x0f, 0x94, 0x5c, 0xba, 0x0c, 0x11, 0x8d, 0xc7,
-	0x53, 0x90, 0xf1, 0x9f, 0xaf, 0xe9, 0x6e, 0x19, 0x5e, 0x54, 0x9e, 0xb9, 0x28, 0x1a, 0x71, 0xad,
-	0x80, 0x6c, 0xf0, 0x76, 0xe4, 0xbb, 0xe1, 0x79, 0x5c, 0xbe, 0x71, 0x71, 0x3c, 0x62, 0x6c, 0x82,
-	0xc1, 0x33, 0x93, 0xd6, 0x3d, 0x33, 0x86, 0x93, 0xd5, 0xab, 0xe1, 0xa2, 0x4a, 0x10, 0x0c, 0xc4,
-	0xe7, 0xe1, 0xff, 0x6e, 0x04, 0x31, 0x98, 0x5c, 0xbe, 0x12, 0x2c, 0x2a, 0x53, 0x07, 0xff, 0xc6,
-	0x8c, 0x3a, 0x73, 0x71, 0x9b, 0x1c, 0x25, 0xdf, 0xba, 0x0a, 0x2a, 0xac, 0x21, 0xf7, 0xbe, 0xf5,
-	0x3c, 0x59, 0xad, 0xed, 0x1d, 0xe5, 0x85, 0xfd, 0xa3, 0xbc, 0xf0, 0xf3, 0x28, 0x2f, 0x6c, 0x1f,
-	0xe7, 0x53, 0xfb, 0xc7, 0xf9, 0xd4, 0xb7, 0xe3, 0x7c, 0xea, 0xd5, 0x12, 0xb2, 0x58, 0xb3, 0x5d,
-	0x57, 0x1b, 0xc4, 0xd6, 0x02, 0xe2, 0x32, 0x86, 0xec, 0x0d, 0x71, 0xd7, 0xb4, 0x04, 0xb7, 0xb2,
-	0x4d, 0x07, 0xd2, 0x7a, 0xd6, 0x7f, 0x26, 0x97, 0x7e, 0x05, 0x00, 0x00, 0xff, 0xff, 0x1c, 0x35,
-	0x79, 0x31, 0xe5, 0x08, 0x00, 0x00,
+	// 933 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xcc, 0x55, 0xbf, 0x6f, 0x1c, 0x45,
+	0x14, 0xf6, 0xe4, 0x7c, 0x67, 0xfb, 0x99, 0xd8, 0xf1, 0x3a, 0x28, 0xeb, 0x4d, 0x74, 0x36, 0xab,
+	0x40, 0x8c, 0x83, 0x77, 0xb1, 0x23, 0x28, 0xae, 0x00, 0xe5, 0x00, 0xa1, 0x20, 0x56, 0xb2, 0x96,
+	0x1f, 0x05, 0x8d, 0x35, 0x77, 0x3b, 0xcc, 0x2d, 0xb9, 0xdd, 0x59, 0xed, 0xcc, 0x19, 0xbb, 0x43,
+	0x94, 0x88, 0x22, 0x7f, 0x04, 0x05, 0x1d, 0x2e, 0xd2, 0x50, 0x20, 0x51, 0xa6, 0x8c, 0x52, 0x21,
+	0x8a, 0x80, 0xec, 0xc2, 0x0d, 0x1d, 0xff, 0x00, 0x9a, 0x99, 0xdd, 0xf5, 0xed, 0x79, 0x7d, 0xbe,
+	0x60, 0x0a, 0x9a, 0xd3, 0xbe, 0x79, 0xdf, 0x7b, 0xf3, 0xbd, 0xf7, 0xee, 0x7b, 0x03, 0xb7, 0x28,
+	0xee, 0xe3, 0x1e, 0x0e, 0xdc, 0x94, 0xd0, 0x90, 0x8b, 0xf4, 0xc0, 0xdd, 0xdb, 0x72, 0xc5, 0xbe,
+	0x93, 0xa4, 0x4c, 0x30, 0x63, 0x39, 0xf3, 0x3a, 0xb9, 0xd7, 0xd9, 0xdb, 0xb2, 0x96, 0x70, 0x14,
+	0xc6, 0xcc, 0x55, 0xbf, 0x1a, 0x67, 0xdd, 0xe8, 0x32, 0x1e, 0x31, 0xee, 0x46, 0x9c, 0xca, 0xf8,
+	0x88, 0xd3, 0xcc, 0xb1, 0xa2, 0x1d, 0xbb, 0xca, 0x72, 0xb5, 0x91, 0xb9, 0xec, 0xaa, 0x9b, 0x8b,
+	0x7b, 0x34, 0xe6, 0x3a, 0x65, 0x94, 0xe9, 0x58, 0xf9, 0x95, 0x9d, 0xae, 0x52, 0xc6, 0x68, 0x9f,
+	0xb8, 0xca, 0xea, 0x0c, 0xbe, 0x74, 0x45, 0x18, 0x11, 0x2e, 0x70, 0x94, 0x68, 0x80, 0xfd, 0xd7,
+	0x15, 0x98, 0xf7, 0x38, 0xf5, 0x55, 0x32, 0x92, 0x1a, 0x0e, 0xd4, 0xa3, 0x30, 0x26, 0xa9, 0x89,
+	0xd6, 0xd0, 0xfa, 0x5c, 0xdb, 0x7c, 0xf6, 0x78, 0xf3, 0x7a, 0xc6, 0xe5, 0x7e, 0x10, 0xa4, 0x84,
+	0xf3, 0x4f, 0x44, 0x1a, 0xc6, 0xd4, 0xd7, 0x30, 0xe3, 0x1a, 0xd4, 0xd2, 0x41, 0x6c, 0x5e, 0x59,
+	0x43, 0xeb, 0xd3, 0xbe, 0xfc, 0x34, 0xde, 0x85, 0xe9, 0x0e, 0x8b, 0x03, 0xb3, 0xa6, 0x12, 0xdc,
+	0x7d, 0xf2, 0x7c, 0x75, 0xea, 0xf7, 0xe7, 0xab, 0x2f, 0xeb, 0x24, 0x3c, 0x78, 0xe8, 0x84, 0xcc,
+	0x8d, 0xb0, 0xe8, 0x39, 0x0f, 0x62, 0xf1, 0xec, 0xf1, 0x26, 0x64, 0xd9, 0x1f, 0xc4, 0xc2, 0x57,
+	0x81, 0x86, 0x05, 0xb3, 0x24, 0x0e, 0x12, 0x16, 0xc6, 0xc2, 0x9c, 0x96, 0x49, 0xfc, 0xc2, 0x36,
+	0xee, 0xc0, 0x62, 0x40, 0xba, 0x7d, 0x9c, 0x92, 0x60, 0x97, 0xa6, 0x6c, 0x90, 0x70, 0xb3, 0xbe,
+	0x86, 0xd6, 0xaf, 0xfa, 0x0b, 0xf9, 0xf1, 0x87, 0xea, 0xd4, 0xf8, 0x18, 0xe6, 0xfb, 0x61, 0x14,
+	0x8a, 0xdd, 0x24, 0x0d, 0xbb, 0xc4, 0x6c, 0xbc, 0x38, 0x19, 0x50, 0xf1, 0x3b, 0x32, 0x5c, 0x52,
+	0x8a, 0x88, 0xc0, 0x01, 0x16, 0xd8, 0x9c, 0xd1, 0x94, 0x72, 0xbb, 0x75, 0xf7, 0xdb, 0x93, 0xc3,
+	0x0d, 0xdd, 0x8d, 0xef, 0x4e, 0x0e, 0x37, 0xce, 0xfe, 0x4b, 0x86, 0xda, 0x6b, 0x7f, 0x8f, 0x60,
+	0x79, 0xc8, 0xf6, 0x09, 0x4f, 0x58, 0xcc, 0x89, 0x71, 0x1f, 0xea, 0x9a, 0x28, 0x7a, 0x71, 0xa2,
+	0x3a, 0xd2, 0xd8, 0x86, 0x19, 0xb2, 0x17, 0x76, 0x05, 0x09, 0xd4, 0x34, 0xc6, 0xcd, 0x2e, 0x07,
+	0xda, 0x3f, 0x23, 0x98, 0xf1, 0x38, 0x6d, 0xcb, 0xb6, 0x5f, 0x7e, 0xf2, 0xef, 0x41, 0x03, 0x47,
+	0x6c, 0x10, 0x8b, 0x7f, 0x33, 0xfb, 0x2c, 0xb4, 0x75, 0xa7, 0xdc, 0x4e, 0xb3, 0xaa, 0x9d, 0x92,
+	0xaf, 0xbd, 0x04, 0x8b, 0xd9, 0x67, 0xde, 0x45, 0xfb, 0x17, 0x04, 0x73, 0x1e, 0xa7, 0x9f, 0xc5,
+	0x9d, 0xff, 0x51, 0x41, 0xaf, 0x97, 0x0b, 0xb2, 0xaa, 0x0a, 0xd2, 0x8c, 0xed, 0x0e, 0x2c, 0x15,
+	0x46, 0xf1, 0xd7, 0xf0, 0x60, 0xb1, 0xcb, 0xa2, 0xa4, 0x4f, 0x44, 0xc8, 0xe2, 0x5d, 0xa9, 0x5f,
+	0x55, 0xd0, 0xfc, 0xb6, 0xe5, 0x68, 0x71, 0x3b, 0xb9, 0xb8, 0x9d, 0x4f, 0x73, 0x71, 0xb7, 0x67,
+	0x25, 0xd3, 0x47, 0x7f, 0xac, 0x22, 0x7f, 0xe1, 0x34, 0x58, 0xba, 0xed, 0x1f, 0x90, 0xbe, 0x24,
+	0x09, 0xb0, 0x20, 0x1f, 0xe4, 0xba, 0xba, 0x7c, 0xaf, 0x86, 0x55, 0x5b, 0x2b, 0xab, 0xb6, 0xb5,
+	0x55, 0x6e, 0x81, 0x5d, 0xd9, 0x82, 0x12, 0x21, 0xfb, 0x26, 0xac, 0x9c, 0x39, 0x2c, 0xe6, 0xfc,
+	0x13, 0x82, 0x6b, 0x1e, 0xa7, 0xef, 0x6b, 0xc9, 0x67, 0x8a, 0xbf, 0x7c, 0x09, 0x15, 0xcb, 0xa5,
+	0x56, 0xb5, 0x5c, 0x5a, 0x6f, 0x96, 0xeb, 0x79, 0xa5, 0xaa, 0x9e, 0x12, 0x39, 0xdb, 0x02, 0x73,
+	0xf4, 0xac, 0xa8, 0xa6, 0x34, 0x11, 0x2f, 0x5b, 0x2b, 0xff, 0xcd, 0x44, 0x8a, 0xa5, 0x55, 0x1b,
+	0x59, 0x5a, 0x93, 0x4f, 0x24, 0x27, 0x54, 0x9a, 0x48, 0x7e, 0x58, 0xd4, 0xb0, 0x9f, 0x09, 0xef,
+	0x2b, 0x1c, 0xf6, 0x2f, 0x4f, 0x7d, 0x42, 0xcd, 0xc8, 0xcb, 0xec, 0xe5, 0x4c, 0x33, 0xd2, 0x28,
+	0xe8, 0xfc, 0x8a, 0xd4, 0x72, 0xd0, 0x64, 0x77, 0x70, 0x8a, 0x23, 0x6e, 0xbc, 0x0d, 0x73, 0x78,
+	0x20, 0x7a, 0x2c, 0x0d, 0xc5, 0xc1, 0x85, 0xcc, 0x4e, 0xa1, 0xc6, 0x3b, 0xd0, 0x48, 0x54, 0x06,
+	0x45, 0x70, 0x7e, 0xfb, 0xa6, 0x53, 0xf1, 0xd2, 0x3b, 0xfa, 0x92, 0xf6, 0x9c, 0xd4, 0xdd, 0x8f,
+	0x27, 0x87, 0x1b, 0xc8, 0xcf, 0xa2, 0x5a, 0x6f, 0xc9, 0x5a, 0x4e, 0xf3, 0x95, 0xda, 0xbd, 0x5f,
+	0xd1, 0x70, 0x9d, 0xc9, 0x5e, 0x81, 0x1b, 0x23, 0x47, 0x79, 0x75, 0xdb, 0x7f, 0xd7, 0xa1, 0xe6,
+	0x71, 0x6a, 0x7c, 0x0e, 0xb3, 0xc5, 0xbb, 0xbd, 0x56, 0xc9, 0x6a, 0xe8, 0xa9, 0xb1, 0xd6, 0x2f,
+	0x42, 0x14, 0x1b, 0xe7, 0x23, 0x98, 0x56, 0x2f, 0xc2, 0xad, 0xf3, 0x22, 0xa4, 0xd7, 0xba, 0x3d,
+	0xce, 0x5b, 0xe4, 0xda, 0x81, 0x46, 0xb6, 0x8e, 0x9b, 0xe7, 0xe1, 0xb5, 0xdf, 0x7a, 0x6d, 0xbc,
+	0xbf, 0xc8, 0xd8, 0x83, 0x85, 0x91, 0xe5, 0x75, 0x7e, 0x64, 0x09, 0x67, 0x39, 0x93, 0xe1, 0x8a,
+	0x9b, 0x08, 0x5c, 0x2d, 0xaf, 0x98, 0x57, 0xcf, 0x4b, 0x50, 0x82, 0x59, 0x9b, 0x13, 0xc1, 0xce,
+	0x16, 0x54, 0x68, 0xff, 0x82, 0x82, 0x72, 0xdc, 0x45, 0x05, 0x8d, 0xaa, 0x54, 0x0f, 0x43, 0x49,
+	0x74, 0xcc, 0x30, 0xa4, 0x7f, 0xdc, 0x30, 0x86, 0x85, 0x66, 0x74, 0xe0, 0xa5, 0x92, 0xc8, 0x6e,
+	0x8f, 0x67, 0xa4, 0x51, 0xd6, 0x1b, 0x93, 0xa0, 0xf2, 0x3b, 0xac, 0xfa, 0x37, 0x52, 0x4f, 0x6d,
+	0xef, 0xc9, 0x51, 0x13, 0x3d, 0x3d, 0x6a, 0xa2, 0x3f, 0x8f, 0x9a, 0xe8, 0xd1, 0x71, 0x73, 0xea,
+	0xe9, 0x71, 0x73, 0xea, 0xb7, 0xe3, 0xe6, 0xd4, 0x17, 0xf7, 0x68, 0x28, 0x7a, 0x83, 0x8e, 0xd3,
+	0x65, 0x91, 0x9b, 0x25, 0xde, 0x8c, 0x89, 0xf8, 0x9a, 0xa5, 0x0f, 0xdd, 0x0a, 0xa5, 0x89, 0x83,
+	0x84, 0xf0, 0x4e, 0x43, 0xbd, 0x9a, 0xf7, 0xfe, 0x09, 0x00, 0x00, 0xff, 0xff, 0x46, 0x0b, 0xb4,
+	0x1f, 0xd6, 0x0b, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -701,6 +919,10 @@ type MsgClient interface {
 	UpdateEndpoint(ctx context.Context, in *MsgUpdateEndpoint, opts ...grpc.CallOption) (*MsgUpdateEndpointResponse, error)
 	// DeclareGroups changes how many groups a miner owes from the next freezing on.
 	DeclareGroups(ctx context.Context, in *MsgDeclareGroups, opts ...grpc.CallOption) (*MsgDeclareGroupsResponse, error)
+	// UpdateMetadata changes what a miner says of itself.
+	UpdateMetadata(ctx context.Context, in *MsgUpdateMetadata, opts ...grpc.CallOption) (*MsgUpdateMetadataResponse, error)
+	// Unjail ends a jail term that is over.
+	Unjail(ctx context.Context, in *MsgUnjail, opts ...grpc.CallOption) (*MsgUnjailResponse, error)
 	// UpdateParams changes the module's parameters by governance.
 	UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error)
 }
@@ -758,6 +980,24 @@ func (c *msgClient) DeclareGroups(ctx context.Context, in *MsgDeclareGroups, opt
 	return out, nil
 }
 
+func (c *msgClient) UpdateMetadata(ctx context.Context, in *MsgUpdateMetadata, opts ...grpc.CallOption) (*MsgUpdateMetadataResponse, error) {
+	out := new(MsgUpdateMetadataResponse)
+	err := c.cc.Invoke(ctx, "/galahad.registry.v1.Msg/UpdateMetadata", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) Unjail(ctx context.Context, in *MsgUnjail, opts ...grpc.CallOption) (*MsgUnjailResponse, error) {
+	out := new(MsgUnjailResponse)
+	err := c.cc.Invoke(ctx, "/galahad.registry.v1.Msg/Unjail", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error) {
 	out := new(MsgUpdateParamsResponse)
 	err := c.cc.Invoke(ctx, "/galahad.registry.v1.Msg/UpdateParams", in, out, opts...)
@@ -779,6 +1019,10 @@ type MsgServer interface {
 	UpdateEndpoint(context.Context, *MsgUpdateEndpoint) (*MsgUpdateEndpointResponse, error)
 	// DeclareGroups changes how many groups a miner owes from the next freezing on.
 	DeclareGroups(context.Context, *MsgDeclareGroups) (*MsgDeclareGroupsResponse, error)
+	// UpdateMetadata changes what a miner says of itself.
+	UpdateMetadata(context.Context, *MsgUpdateMetadata) (*MsgUpdateMetadataResponse, error)
+	// Unjail ends a jail term that is over.
+	Unjail(context.Context, *MsgUnjail) (*MsgUnjailResponse, error)
 	// UpdateParams changes the module's parameters by governance.
 	UpdateParams(context.Context, *MsgUpdateParams) (*MsgUpdateParamsResponse, error)
 }
@@ -801,6 +1045,12 @@ func (*UnimplementedMsgServer) UpdateEndpoint(ctx context.Context, req *MsgUpdat
 }
 func (*UnimplementedMsgServer) DeclareGroups(ctx context.Context, req *MsgDeclareGroups) (*MsgDeclareGroupsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method DeclareGroups not implemented")
+}
+func (*UnimplementedMsgServer) UpdateMetadata(ctx context.Context, req *MsgUpdateMetadata) (*MsgUpdateMetadataResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method UpdateMetadata not implemented")
+}
+func (*UnimplementedMsgServer) Unjail(ctx context.Context, req *MsgUnjail) (*MsgUnjailResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Unjail not implemented")
 }
 func (*UnimplementedMsgServer) UpdateParams(ctx context.Context, req *MsgUpdateParams) (*MsgUpdateParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method UpdateParams not implemented")
@@ -900,6 +1150,42 @@ func _Msg_DeclareGroups_Handler(srv interface{}, ctx context.Context, dec func(i
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_UpdateMetadata_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgUpdateMetadata)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).UpdateMetadata(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.registry.v1.Msg/UpdateMetadata",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).UpdateMetadata(ctx, req.(*MsgUpdateMetadata))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_Unjail_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgUnjail)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).Unjail(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.registry.v1.Msg/Unjail",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).Unjail(ctx, req.(*MsgUnjail))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _Msg_UpdateParams_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(MsgUpdateParams)
 	if err := dec(in); err != nil {
@@ -944,6 +1230,14 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 			Handler:    _Msg_DeclareGroups_Handler,
 		},
 		{
+			MethodName: "UpdateMetadata",
+			Handler:    _Msg_UpdateMetadata_Handler,
+		},
+		{
+			MethodName: "Unjail",
+			Handler:    _Msg_Unjail_Handler,
+		},
+		{
 			MethodName: "UpdateParams",
 			Handler:    _Msg_UpdateParams_Handler,
 		},
@@ -972,6 +1266,23 @@ func (m *MsgRegister) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Metadata) > 0 {
+		i -= len(m.Metadata)
+		copy(dAtA[i:], m.Metadata)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Metadata)))
+		i--
+		dAtA[i] = 0x3a
+	}
+	{
+		size := m.LimitPrice.Size()
+		i -= size
+		if _, err := m.LimitPrice.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x32
 	if m.DeclaredGroups != 0 {
 		i = encodeVarintTx(dAtA, i, uint64(m.DeclaredGroups))
 		i--
@@ -1029,6 +1340,23 @@ func (m *MsgRegisterResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Evicted) > 0 {
+		i -= len(m.Evicted)
+		copy(dAtA[i:], m.Evicted)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Evicted)))
+		i--
+		dAtA[i] = 0x12
+	}
+	{
+		size := m.Price.Size()
+		i -= size
+		if _, err := m.Price.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0xa
 	return len(dAtA) - i, nil
 }
 
@@ -1304,6 +1632,129 @@ func (m *MsgDeclareGroupsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error
 	return len(dAtA) - i, nil
 }
 
+func (m *MsgUpdateMetadata) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgUpdateMetadata) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgUpdateMetadata) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Metadata) > 0 {
+		i -= len(m.Metadata)
+		copy(dAtA[i:], m.Metadata)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Metadata)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgUpdateMetadataResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgUpdateMetadataResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgUpdateMetadataResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgUnjail) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgUnjail) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgUnjail) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgUnjailResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgUnjailResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgUnjailResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
 func (m *MsgUpdateParams) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1400,6 +1851,12 @@ func (m *MsgRegister) Size() (n int) {
 	if m.DeclaredGroups != 0 {
 		n += 1 + sovTx(uint64(m.DeclaredGroups))
 	}
+	l = m.LimitPrice.Size()
+	n += 1 + l + sovTx(uint64(l))
+	l = len(m.Metadata)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
 	return n
 }
 
@@ -1409,6 +1866,12 @@ func (m *MsgRegisterResponse) Size() (n int) {
 	}
 	var l int
 	_ = l
+	l = m.Price.Size()
+	n += 1 + l + sovTx(uint64(l))
+	l = len(m.Evicted)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
 	return n
 }
 
@@ -1517,6 +1980,60 @@ func (m *MsgDeclareGroups) Size() (n int) {
 }
 
 func (m *MsgDeclareGroupsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgUpdateMetadata) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	l = len(m.Metadata)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgUpdateMetadataResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgUnjail) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *MsgUnjailResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -1720,6 +2237,72 @@ func (m *MsgRegister) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LimitPrice", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.LimitPrice.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Metadata", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Metadata = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -1770,6 +2353,72 @@ func (m *MsgRegisterResponse) Unmarshal(dAtA []byte) error {
 			return fmt.Errorf("proto: MsgRegisterResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Price", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Price.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Evicted", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Evicted = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipTx(dAtA[iNdEx:])
@@ -2524,6 +3173,340 @@ func (m *MsgDeclareGroupsResponse) Unmarshal(dAtA []byte) error {
 		}
 		if fieldNum <= 0 {
 			return fmt.Errorf("proto: MsgDeclareGroupsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgUpdateMetadata) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgUpdateMetadata: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgUpdateMetadata: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Metadata", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Metadata = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgUpdateMetadataResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgUpdateMetadataResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgUpdateMetadataResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgUnjail) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgUnjail: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgUnjail: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgUnjailResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgUnjailResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgUnjailResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		default:

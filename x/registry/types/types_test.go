@@ -129,6 +129,7 @@ func TestErrorCodesStayWhatTheyAre(t *testing.T) {
 		10: types.ErrRunFull, 11: types.ErrInsufficientBond, 12: types.ErrInsufficientFreeBond, 13: types.ErrTooManyUnbondings,
 		14: types.ErrMinerBusy, 15: types.ErrJailed, 16: types.ErrLockShrinks, 17: types.ErrLockSlashed,
 		18: types.ErrInvalidRate, 19: types.ErrInvalidRequest, 20: types.ErrBrokenInvariant,
+		21: types.ErrPriceAboveLimit, 22: types.ErrInvalidMetadata, 23: types.ErrNotJailed,
 	} {
 		require.Equal(t, code, err.ABCICode(), err.Error())
 		require.Equal(t, types.ModuleName, err.Codespace())

@@ -87,6 +87,7 @@ func (s *suite) register(addr sdk.AccAddress, gal int64, groups uint32) {
 	s.T.Helper()
 	_, err := registrykeeper.NewMsgServer(s.registry).Register(s.Ctx, &registrytypes.MsgRegister{
 		Miner: addr.String(), Run: 1, Bond: params.GAL(gal), Endpoint: "http://127.0.0.1:9000", DeclaredGroups: groups,
+		LimitPrice: registrytypes.MaxPrice(),
 	})
 	require.NoError(s.T, err)
 }

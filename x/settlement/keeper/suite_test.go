@@ -58,7 +58,7 @@ func newSuite(t testing.TB, miners int, stakes ...int64) *suite {
 	}))
 	p, err := s.app.Registry.Params.Get(s.ctx)
 	require.NoError(t, err)
-	p.MaxMiners = 4096
+	p.MaxMiners, p.PriceFloor = 4096, sdkmath.ZeroInt()
 	require.NoError(t, s.app.Registry.Params.Set(s.ctx, p))
 	for i := range miners {
 		s.miners = append(s.miners, s.register(fmt.Sprintf("miner %d", i), 1000))
@@ -88,6 +88,7 @@ func (s *suite) register(name string, gal int64) sdk.AccAddress {
 	s.fund(addr, gal)
 	_, err := registrykeeper.NewMsgServer(s.app.Registry).Register(s.ctx, &registrytypes.MsgRegister{
 		Miner: addr.String(), Run: run, Bond: params.GAL(gal), Endpoint: "http://127.0.0.1:1", DeclaredGroups: 16,
+		LimitPrice: registrytypes.MaxPrice(),
 	})
 	require.NoError(s.t, err)
 	return addr
