@@ -158,6 +158,11 @@ func (e *Env) StateHash() [32]byte {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	return e.StateHashOf(names...)
+}
+
+// StateHashOf covers every key and value of the named stores.
+func (e *Env) StateHashOf(names ...string) [32]byte {
 	h := sha256.New()
 	put := func(b []byte) {
 		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(b))))

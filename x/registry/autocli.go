@@ -19,10 +19,16 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{
 					RpcMethod:      "Miner",
 					Use:            "miner RUN ADDRESS",
-					Short:          "Show a miner with its locked bond and unbonding entries",
+					Short:          "Show a miner with its locked bond, unbonding entries, and the way out of jail",
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}, {ProtoField: "address"}},
 				},
 				{RpcMethod: "Miners", Skip: true},
+				{
+					RpcMethod:      "Price",
+					Use:            "price RUN",
+					Short:          "Show what a place in a run costs now, and whose place it would be",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}},
+				},
 			},
 			EnhanceCustomCommand: true,
 		},
@@ -31,11 +37,12 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 			RpcCommandOptions: []*autocliv1.RpcCommandOptions{
 				{
 					RpcMethod: "Register",
-					Use:       "register RUN BOND ENDPOINT GROUPS",
-					Short:     "Join a run as a miner (BOND in agal)",
-					Example:   "galahadd tx registry register 1 32000000000000000000 http://127.0.0.1:9101 4 --from miner",
+					Use:       "register RUN BOND ENDPOINT GROUPS LIMIT_PRICE",
+					Short:     "Join a run as a miner (BOND and LIMIT_PRICE, the most to pay for the place, in agal)",
+					Example:   "galahadd tx registry register 1 32000000000000000000 http://127.0.0.1:9101 4 2000000000000000000 --from miner",
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{
 						{ProtoField: "run"}, {ProtoField: "bond"}, {ProtoField: "endpoint"}, {ProtoField: "declared_groups"},
+						{ProtoField: "limit_price"},
 					},
 				},
 				{
@@ -61,6 +68,18 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					Use:            "declare-groups RUN GROUPS",
 					Short:          "Change how many groups you owe, from the next window that freezes",
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}, {ProtoField: "declared_groups"}},
+				},
+				{
+					RpcMethod:      "UpdateMetadata",
+					Use:            "update-metadata RUN METADATA",
+					Short:          "Change what you say of yourself",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}, {ProtoField: "metadata"}},
+				},
+				{
+					RpcMethod:      "Unjail",
+					Use:            "unjail RUN",
+					Short:          "Take part again after a jail term that is over",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}},
 				},
 				{
 					RpcMethod:      "UpdateParams",

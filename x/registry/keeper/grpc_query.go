@@ -9,6 +9,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 
+	"github.com/galahad-network/galahad/x/internal/page"
 	"github.com/galahad-network/galahad/x/registry/types"
 )
 
@@ -27,7 +28,7 @@ func (q queryServer) Params(ctx context.Context, _ *types.QueryParamsRequest) (*
 }
 
 // Miner implements types.QueryServer. It answers for a miner that has left as long
-// as coins of it are unbonding, with an empty registration.
+// as coins of it are unbonding or a jail term waits for it, with an empty registration.
 func (q queryServer) Miner(ctx context.Context, req *types.QueryMinerRequest) (*types.QueryMinerResponse, error) {
 	if req == nil {
 		return nil, types.ErrInvalidRequest.Wrap("empty")
@@ -44,11 +45,25 @@ func (q queryServer) Miner(ctx context.Context, req *types.QueryMinerRequest) (*
 	if err != nil {
 		return nil, err
 	}
+	params, err := q.k.Params.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
 	if !ok {
-		if len(unbondings) == 0 {
+		term, jailed, err := q.k.jailTerm(ctx, req.Run, addr)
+		if err != nil {
+			return nil, err
+		}
+		if len(unbondings) == 0 && !jailed {
 			return nil, types.ErrNotRegistered.Wrapf("%s with run %d", req.Address, req.Run)
 		}
-		miner = types.Miner{Run: req.Run, Address: unbondings[0].Miner, Bond: sdkmath.ZeroInt()}
+		bech32, err := q.k.addresses.BytesToString(addr)
+		if err != nil {
+			return nil, types.ErrInvalidAddress.Wrap(err.Error())
+		}
+		miner = types.Miner{
+			Run: req.Run, Address: bech32, Bond: sdkmath.ZeroInt(), Jailed: term.Jailed, JailedUntilWindow: term.UntilWindow,
+		}
 	}
 	locks, err := q.k.MinerLocks(ctx, req.Run, addr)
 	if err != nil {
@@ -58,7 +73,22 @@ func (q queryServer) Miner(ctx context.Context, req *types.QueryMinerRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	return &types.QueryMinerResponse{Miner: miner, Locked: locked, Locks: locks, Unbondings: unbondings}, nil
+	run, err := q.k.challenge.GetRun(ctx, req.Run)
+	if err != nil {
+		return nil, err
+	}
+	score, err := q.k.score(ctx, req.Run, addr)
+	if err != nil {
+		return nil, err
+	}
+	res := &types.QueryMinerResponse{
+		Miner: miner, Locked: locked, Locks: locks, Unbondings: unbondings, Score: score,
+		Jail: types.DescribeJail(miner, ok, params.MinBond, run.NextWindow),
+	}
+	if ok {
+		res.ImmuneUntil = types.ImmuneUntil(miner.RegisteredHeight, params.ImmunityBlocks)
+	}
+	return res, nil
 }
 
 // Price implements types.QueryServer.
@@ -96,11 +126,11 @@ func (q queryServer) Miners(ctx context.Context, req *types.QueryMinersRequest) 
 	if req == nil {
 		return nil, types.ErrInvalidRequest.Wrap("empty")
 	}
-	miners, page, err := query.CollectionPaginate(ctx, q.k.Miners, req.Pagination,
+	miners, next, err := query.CollectionPaginate(ctx, q.k.Miners, page.Clamp(req.Pagination),
 		func(_ collections.Pair[uint64, sdk.AccAddress], m types.Miner) (types.Miner, error) { return m, nil },
 		query.WithCollectionPaginationPairPrefix[uint64, sdk.AccAddress](req.Run))
 	if err != nil {
 		return nil, err
 	}
-	return &types.QueryMinersResponse{Miners: miners, Pagination: page}, nil
+	return &types.QueryMinersResponse{Miners: miners, Pagination: next}, nil
 }

@@ -114,25 +114,20 @@ func length[K, V any](
 	return len(keys), err
 }
 
-// checkLocks: what a miner's locks can cost it is there to be taken.
+// checkLocks: what an account's locks can cost it is there to be taken, whether it is
+// still a miner or was evicted.
 func (k *Keeper) checkLocks(ctx context.Context) error {
-	return k.Miners.Walk(ctx, nil, func(key collections.Pair[uint64, sdk.AccAddress], m types.Miner) (bool, error) {
+	return k.LocksByMiner.Walk(ctx, nil, func(key collections.Triple[uint64, sdk.AccAddress, uint64]) (bool, error) {
 		locked, err := k.Locked(ctx, key.K1(), key.K2())
 		if err != nil {
 			return true, err
 		}
-		entries, err := k.MinerUnbondings(ctx, key.K1(), key.K2())
+		stake, err := k.stake(ctx, key.K1(), key.K2())
 		if err != nil {
 			return true, err
 		}
-		stake := m.Bond
-		for _, u := range entries {
-			if stake, err = stake.SafeAdd(u.Amount); err != nil {
-				return true, err
-			}
-		}
 		if locked.GT(stake) {
-			err = types.ErrBrokenInvariant.Wrapf("miner %s: %s locked of a stake of %s", m.Address, locked, stake)
+			err = types.ErrBrokenInvariant.Wrapf("miner %s: %s locked of a stake of %s", key.K2(), locked, stake)
 		}
 		return err != nil, err
 	})

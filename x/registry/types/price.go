@@ -32,10 +32,10 @@ func MaxPrice() sdkmath.Int {
 
 // DecayedPrice is price as it is blocks later: it halves every halfLife blocks, in
 // between by the same factor each block, and never falls below floor. The whole half-
-// lives shift; the rest of one, as a fraction of 32 bits, is a product of halves. All
-// steps round down, by less than 2^-57 of the price together, so that more blocks
-// never give a higher price. price is at most MaxPrice, and halfLife is positive: a
-// halfLife of 0 gives floor.
+// lives shift; the rest of one, cut to a fraction of 32 bits, is a product of halves.
+// Cutting and rounding leave the price within 2^-32 of the exponential, and the
+// products round by less than two fractions differ, so that more blocks never give a
+// higher price. price is at most MaxPrice; a halfLife of 0 gives floor.
 func DecayedPrice(price, floor sdkmath.Int, blocks, halfLife uint64) sdkmath.Int {
 	if halfLife == 0 || blocks/halfLife >= priceBits {
 		return floor

@@ -53,7 +53,7 @@ func MinersTable(run uint64, miners []types.Miner) *table.Table {
 	groups := uint64(0)
 	for _, m := range miners {
 		var jailed any // a dash
-		if m.JailedUntilWindow > 0 {
+		if m.Jailed {
 			jailed = fmt.Sprintf("window %d", m.JailedUntilWindow)
 		}
 		t.Row(table.Addr(m.Address), m.DeclaredGroups, m.Bond, m.RegisteredHeight, jailed, m.Endpoint)

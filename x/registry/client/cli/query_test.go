@@ -14,7 +14,7 @@ func TestMinersTable(t *testing.T) {
 	var b strings.Builder
 	require.NoError(t, MinersTable(1, []types.Miner{
 		{Address: "galahad1qqqqaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaawxyz", DeclaredGroups: 16, Bond: params.GAL(40), RegisteredHeight: 7, Endpoint: "http://a:1"},
-		{Address: "galahad1rrrraaaaaaaaaaaaaaaaaaaaaaaaaaaaaaawxyz", DeclaredGroups: 4, Bond: params.GAL(16), RegisteredHeight: 70, JailedUntilWindow: 12, Endpoint: "http://b:\x1b[2J"},
+		{Address: "galahad1rrrraaaaaaaaaaaaaaaaaaaaaaaaaaaaaaawxyz", DeclaredGroups: 4, Bond: params.GAL(16), RegisteredHeight: 70, Jailed: true, JailedUntilWindow: 12, Endpoint: "http://b:\x1b[2J"},
 	}).Write(&b))
 	require.Equal(t, `Miners of run 1
 
