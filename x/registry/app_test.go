@@ -154,7 +154,7 @@ func TestAudit_F48_ARegistrationIsNotFrozenRetroactively(t *testing.T) {
 	seen := map[string]bool{}
 	first := uint64(0)
 	for i := range 12 {
-		m := c.Fund(fmt.Sprintf("miner %d", i), 100_000)
+		m := c.Fund(fmt.Sprintf("miner %d", i), 5_000)
 		c.MustDeliver(m, register(m, 16))
 		height := c.Height()
 		open, err := c.App.Challenge.OpenWindows(c.Context(), 1)
