@@ -19,7 +19,6 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/chain/batches"
-	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/generate"
@@ -135,7 +134,7 @@ func TestAWindowIsAnsweredCommittedAndServedOnlyAfterCommit(t *testing.T) {
 	defer f.Close()
 	b, err := batches.Fetcher{HTTP: f}.Fetch(t.Context(), m.url, c.Root, batches.Limits(uint64(c.Groups), 4, c.Bytes))
 	require.NoError(t, err)
-	challenge, err := client.ChallengeOf(daemonchain.ID, r.chain.CurrentWindow(), address, declared)
+	challenge, err := r.chain.CurrentWindow().Challenge(daemonchain.ID, address, declared)
 	require.NoError(t, err)
 	res, _ := verify.Batch(challenge, r.chain.Policy.Tokenizer, c.Root, b.Leaves)
 	require.Equal(t, verify.OK, res.Code, res)
@@ -309,7 +308,7 @@ func TestABatchOfACheatIsNotCheckedAndAnHonestOneIs(t *testing.T) {
 	w, err := New(t.Context(), Options{Home: t.TempDir(), Config: r.config(), Chain: r.chain, Sender: r.sender, Policies: r.chain, Log: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	defer w.Close()
-	c, err := client.ChallengeOf(daemonchain.ID, r.chain.CurrentWindow(), address, declared)
+	c, err := r.chain.CurrentWindow().Challenge(daemonchain.ID, address, declared)
 	require.NoError(t, err)
 	rollouts, err := forger{}.Rollouts(t.Context(), generate.Input{Challenge: c, Groups: []uint64{0, 1, 2, 3}, Engine: r.chain.Policy.Engine, Tokenizer: r.chain.Policy.Tokenizer})
 	require.NoError(t, err)

@@ -12,7 +12,6 @@ import (
 
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/checkpoints"
-	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
@@ -116,7 +115,7 @@ func (m *Miner) begin(ctx context.Context, w challengetypes.Window, declared uin
 	if !bytes.Equal(policy.Digest, w.CheckpointDigest) {
 		return nil, fmt.Errorf("checkpoint %d is %x, window %d froze %x", w.CheckpointVersion, policy.Digest, w.Id, w.CheckpointDigest)
 	}
-	c, err := client.ChallengeOf(m.chain.ChainID(), w, m.sender.Address(), declared)
+	c, err := w.Challenge(m.chain.ChainID(), m.sender.Address(), declared)
 	if err != nil {
 		return nil, err
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/checkpoints"
-	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/derive"
@@ -220,7 +219,7 @@ func (j *job) examine(fetching, checking context.Context, s *subject) (verify.Re
 	case checking.Err() != nil:
 		return undecided("no time left for the checks")
 	}
-	challenge, err := client.ChallengeOf(j.v.chain.ChainID(), j.window, s.address, uint64(s.commitment.Groups))
+	challenge, err := j.window.Challenge(j.v.chain.ChainID(), s.address, uint64(s.commitment.Groups))
 	if err != nil {
 		return undecided(err.Error())
 	}
@@ -307,7 +306,7 @@ func (j *job) rank(s *subject) []byte {
 
 // replay runs checks 8 and 9 on the mandatory leaves.
 func (j *job) replay(ctx context.Context, s *subject, rollouts []batch.Rollout) (verify.Result, replay.Work, error) {
-	c, err := client.ChallengeOf(j.v.chain.ChainID(), j.audit, s.address, uint64(s.commitment.Groups))
+	c, err := j.audit.Challenge(j.v.chain.ChainID(), s.address, uint64(s.commitment.Groups))
 	if err != nil {
 		return verify.Result{}, replay.Work{}, err
 	}

@@ -120,7 +120,7 @@ func VerifyBatch(ctx context.Context, c Claim, policy *checkpoints.Policy, b bat
 	if err != nil {
 		return verify.Result{}, fmt.Errorf("miner %q: %w", c.Commitment.Miner, err)
 	}
-	challenge, err := client.ChallengeOf(c.ChainID, c.Window, miner, uint64(c.Commitment.Groups))
+	challenge, err := c.Window.Challenge(c.ChainID, miner, uint64(c.Commitment.Groups))
 	if err != nil {
 		return verify.Result{}, err
 	}

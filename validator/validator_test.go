@@ -21,7 +21,6 @@ import (
 
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/beacon"
-	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
@@ -66,7 +65,7 @@ func (r *rig) miner(i byte, lie func([]batch.Rollout), handler http.Handler) bat
 	address := minerAddress(i)
 	r.chain.FreezeMiner(address, 3)
 	w := r.chain.CurrentWindow()
-	c, err := client.ChallengeOf(daemonchain.ID, w, address, 3)
+	c, err := w.Challenge(daemonchain.ID, address, 3)
 	require.NoError(r.t, err)
 	rollouts, err := generate.Groups(r.t.Context(), r.chain.Policy.Engine, r.chain.Policy.Tokenizer, c, []uint64{0, 1, 2})
 	require.NoError(r.t, err)
@@ -259,7 +258,7 @@ func TestTheReplayAnswersToTheWindowsAuditSeed(t *testing.T) {
 	revealed, ok := r.chain.Revealed(sdk.ValAddress(grader))
 	require.True(t, ok)
 
-	c, err := client.ChallengeOf(daemonchain.ID, r.chain.CurrentWindow(), minerAddress(1), 3)
+	c, err := r.chain.CurrentWindow().Challenge(daemonchain.ID, minerAddress(1), 3)
 	require.NoError(t, err)
 	c.Audit = derive.Seed(r.chain.CurrentWindow().AuditSeed)
 	res, rollouts := verify.Batch(c, r.chain.Policy.Tokenizer, b.Root(), b.Leaves)

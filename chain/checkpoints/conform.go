@@ -47,7 +47,7 @@ func Conform(ctx context.Context, chain RunReader, policies Getter, id uint64) (
 	if err != nil {
 		return nil, err
 	}
-	mix, err := client.MixOf(run.Params.Mix)
+	mix, err := challengetypes.MixOf(run.Params.Mix)
 	if err != nil {
 		return nil, daemon.Permanent(err)
 	}

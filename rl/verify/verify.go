@@ -189,9 +189,15 @@ func Leaf(c Challenge, tok tokenizer.Tokenizer, index uint64, leaf []byte) (res 
 
 // check refuses a challenge that no batch could answer.
 func (c Challenge) check(tok tokenizer.Tokenizer) error {
-	switch {
-	case tok == nil:
+	if tok == nil {
 		return fmt.Errorf("challenge without a tokenizer")
+	}
+	return c.checkBounds()
+}
+
+// checkBounds is check but for the tokenizer.
+func (c Challenge) checkBounds() error {
+	switch {
 	case c.Groups == 0 || c.GroupSize == 0 || c.Groups > 1<<32 || c.GroupSize > 1<<20:
 		return fmt.Errorf("challenge of %d groups of %d", c.Groups, c.GroupSize)
 	case c.VocabSize < 1 || c.ContextLength < 1:
@@ -262,7 +268,7 @@ func (c Challenge) checkBinding(i uint64, r batch.Rollout) Result {
 
 func checkPrompt(a Assignment, i uint64, r batch.Rollout) Result {
 	if r.Env != a.Env.ID() {
-		return Result{Code: BadPrompt, Leaf: i, Detail: fmt.Sprintf("environment is %q, want %q", r.Env, a.Env.ID())}
+		return badEnvironment(i, r.Env, a.Env.ID())
 	}
 	if slices.Equal(r.Prompt, a.Prompt) {
 		return Result{Code: OK}
@@ -273,6 +279,10 @@ func checkPrompt(a Assignment, i uint64, r batch.Rollout) Result {
 	}
 	return Result{Code: BadPrompt, Leaf: i, Value: int64(at), Threshold: int64(len(a.Prompt)),
 		Detail: fmt.Sprintf("prompt differs from the assigned one at token %d", at)}
+}
+
+func badEnvironment(i uint64, got, want string) Result {
+	return Result{Code: BadPrompt, Leaf: i, Detail: fmt.Sprintf("environment is %q, want %q", got, want)}
 }
 
 func (c Challenge) checkTokens(limit int, i uint64, r batch.Rollout) Result {

@@ -68,7 +68,7 @@ func (ch *Chain) Window(ctx context.Context, run, window uint64) (learner.Window
 	if err != nil {
 		return learner.Window{}, err
 	}
-	challenge, err := client.ChallengeOf(ch.c.ChainID(), status.Window, nil, 0)
+	challenge, err := status.Window.Challenge(ch.c.ChainID(), nil, 0)
 	if err != nil {
 		return learner.Window{}, err
 	}

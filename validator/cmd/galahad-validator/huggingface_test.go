@@ -13,7 +13,6 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
-	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
@@ -115,7 +114,7 @@ func mine(t *testing.T, dir, digest string) (validator.Claim, []batch.Rollout) {
 		},
 		Commitment: rollouttypes.Commitment{Miner: miner.String(), Groups: 2},
 	}
-	challenge, err := client.ChallengeOf(claim.ChainID, claim.Window, miner, 2)
+	challenge, err := claim.Window.Challenge(claim.ChainID, miner, 2)
 	require.NoError(t, err)
 	rollouts, err := generate.Groups(t.Context(), engine.New(ck.Model, engine.Options{}), ck.Tokenizer, challenge, []uint64{0, 1})
 	require.NoError(t, err)

@@ -1,4 +1,4 @@
-package client
+package types_test
 
 import (
 	"bytes"
@@ -9,7 +9,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/rl/derive"
-	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/challenge/types"
 )
 
 // TestTheAuditIsDrawnFromTheWindowsSeed: a challenge without the audit seed would draw
@@ -17,19 +17,19 @@ import (
 func TestTheAuditIsDrawnFromTheWindowsSeed(t *testing.T) {
 	miner := sdk.AccAddress(bytes.Repeat([]byte{1}, 20))
 	opening := derive.OpeningSeed("c", []byte("opening"), 1, 3)
-	w := challengetypes.Window{Run: 1, Id: 3, OpeningSeed: opening[:], Params: challengetypes.RunParams{GroupSize: 1}}
-	c, err := ChallengeOf("c", w, miner, 1000)
+	w := types.Window{Run: 1, Id: 3, OpeningSeed: opening[:], Params: types.RunParams{GroupSize: 1}}
+	c, err := w.Challenge("c", miner, 1000)
 	require.NoError(t, err)
 	require.Zero(t, c.Audit, "not known before AUDIT")
 
 	audit := derive.AuditSeed("c", []byte("audit"), 1, 3)
 	w.AuditSeed = audit[:]
-	c, err = ChallengeOf("c", w, miner, 1000)
+	c, err = w.Challenge("c", miner, 1000)
 	require.NoError(t, err)
 	require.Equal(t, audit, c.Audit)
 	require.Equal(t, derive.AuditGroups("c", audit, miner, 1000, 100_000), c.Mandatory(100_000))
 
 	w.AuditSeed = audit[:31]
-	_, err = ChallengeOf("c", w, miner, 1000)
+	_, err = w.Challenge("c", miner, 1000)
 	require.Error(t, err)
 }

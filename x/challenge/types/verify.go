@@ -1,0 +1,54 @@
+package types
+
+import (
+	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/verify"
+)
+
+// Challenge is what a miner's batch of the window must answer to, from what the window
+// froze: the one rule of graders, miners and of evidence on chain. miner (raw address)
+// and groups are the batch's. The audit seed is zero until the window has one. Error:
+// ErrWrongStage while the opening seed is not known; ErrInvalidParams for a seed or a
+// digest of another length than 32 bytes.
+func (w Window) Challenge(chainID string, miner []byte, groups uint64) (verify.Challenge, error) {
+	if len(w.OpeningSeed) != len(derive.Seed{}) {
+		return verify.Challenge{}, ErrWrongStage.Wrapf("window %d of run %d has no opening seed yet", w.Id, w.Run)
+	}
+	var audit derive.Seed
+	if n := len(w.AuditSeed); n != 0 && n != len(audit) {
+		return verify.Challenge{}, ErrInvalidParams.Wrapf("window %d of run %d has an audit seed of %d bytes", w.Id, w.Run, n)
+	}
+	copy(audit[:], w.AuditSeed)
+	mix, err := MixOf(w.Params.Mix)
+	if err != nil {
+		return verify.Challenge{}, err
+	}
+	g := w.Params.Generation
+	ends := make([]int32, len(g.EndTokens))
+	for i, t := range g.EndTokens {
+		ends[i] = int32(t)
+	}
+	return verify.Challenge{
+		ChainID: chainID, Run: w.Run, Window: w.Id,
+		Opening: derive.Seed(w.OpeningSeed), Audit: audit, Checkpoint: w.CheckpointDigest,
+		Miner: miner, Groups: groups, GroupSize: uint64(w.Params.GroupSize), Mix: mix,
+		Generation: verify.Generation{
+			TemperatureBits: g.TemperatureBits, TopK: g.TopK, TopPMillionths: g.TopPPpm, MaxNew: g.MaxNew, EndTokens: ends,
+		},
+		VocabSize: int(w.Params.VocabSize), ContextLength: int(w.Params.ContextLength),
+	}, nil
+}
+
+// MixOf converts a run's mix of environments. Error: ErrInvalidParams for a digest of
+// another length than 32 bytes.
+func MixOf(entries []EnvironmentWeight) ([]env.MixEntry, error) {
+	mix := make([]env.MixEntry, len(entries))
+	for i, e := range entries {
+		if len(e.Digest) != len(mix[i].Digest) {
+			return nil, ErrInvalidParams.Wrapf("mix: digest of %q has %d bytes, want %d", e.Id, len(e.Digest), len(mix[i].Digest))
+		}
+		mix[i] = env.MixEntry{Env: e.Id, Digest: [32]byte(e.Digest), Weight: e.Weight}
+	}
+	return mix, nil
+}
