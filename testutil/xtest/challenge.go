@@ -18,6 +18,10 @@ type Challenge struct {
 	Windows map[[2]uint64]challengetypes.Window
 	Frozen  map[[2]uint64]map[string]uint32      // raw address -> declared groups
 	Graders map[[2]uint64]map[string]sdkmath.Int // raw operator address -> stake
+	// Tokenizers are the files that runs registered.
+	Tokenizers map[uint64][]byte
+	// Refunds are the types of the messages whose fee was paid back.
+	Refunds []string
 }
 
 // NewChallenge returns one without runs.
@@ -27,6 +31,8 @@ func NewChallenge() *Challenge {
 		Windows: map[[2]uint64]challengetypes.Window{},
 		Frozen:  map[[2]uint64]map[string]uint32{},
 		Graders: map[[2]uint64]map[string]sdkmath.Int{},
+
+		Tokenizers: map[uint64][]byte{},
 	}
 }
 

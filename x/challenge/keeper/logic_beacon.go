@@ -76,13 +76,13 @@ func (k *Keeper) startAudit(ctx context.Context, b types.Beacon, w types.Window)
 	})
 }
 
-// refundFee pays the fee of the gas used so far back to whoever paid it: the
+// RefundFee pays the fee of the gas used so far back to whoever paid it: the
 // fee's share gas used / gas limit, floored. Only a transaction whose single,
 // outermost message is msg gets it, or one fee could be paid back many times.
 // A refund that fails is logged and changes nothing else. Its own work, one
 // transfer, is not metered: it is part of beacon_gas, so that a simulation, which
 // pays no fee and so gets none back, names the same gas as the real thing.
-func (k *Keeper) refundFee(ctx context.Context, msg sdk.Msg) {
+func (k *Keeper) RefundFee(ctx context.Context, msg sdk.Msg) {
 	info, ok := types.GetFeeInfo(ctx)
 	if !ok || !info.Refundable(msg) || info.GasLimit == 0 {
 		return

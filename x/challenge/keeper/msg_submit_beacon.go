@@ -58,6 +58,6 @@ func (s msgServer) SubmitBeacon(goCtx context.Context, msg *types.MsgSubmitBeaco
 	if err != nil {
 		return nil, err
 	}
-	k.refundFee(ctx, msg)
+	k.RefundFee(ctx, msg)
 	return &types.MsgSubmitBeaconResponse{Randomness: b.Randomness}, nil
 }

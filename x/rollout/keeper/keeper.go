@@ -113,6 +113,16 @@ func (k *Keeper) account(bech32 string) (sdk.AccAddress, error) {
 	return addr, nil
 }
 
+// canonical is an account address in the one spelling that is stored: bech32 may come
+// in upper case, too.
+func (k *Keeper) canonical(bech32 string) (string, error) {
+	addr, err := k.account(bech32)
+	if err != nil {
+		return "", err
+	}
+	return k.addresses.BytesToString(addr)
+}
+
 // coins is an amount of the deposits' coin. The amount must not be negative.
 func (k *Keeper) coins(amount sdkmath.Int) sdk.Coins {
 	return sdk.Coins{{Denom: k.denom, Amount: amount}}

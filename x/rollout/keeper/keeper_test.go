@@ -61,6 +61,7 @@ func newSuite(t *testing.T) *suite {
 			return
 		}
 		require.NoError(t, registry.CheckInvariants(e.Ctx))
+		require.NoError(t, k.CheckInvariants(e.Ctx))
 		s.requireExportImport()
 	})
 	return s
@@ -158,7 +159,7 @@ func TestCommitmentMayBeReplacedAndGrow(t *testing.T) {
 	require.Len(t, all, 1)
 }
 
-func TestAttackLateOrEarlyCommit(t *testing.T) {
+func TestAudit_F40_LateOrEarlyCommit(t *testing.T) {
 	s := newSuite(t)
 	for _, height := range []int64{1, 9, 20, 21, 1 << 40} {
 		s.at(height)
@@ -206,7 +207,7 @@ func TestAttackMoreGroupsThanDeclared(t *testing.T) {
 
 // A message made for one window or run says nothing in another: its checkpoint and
 // its signer's place there are checked again.
-func TestAttackReplayInAnotherWindowOrRun(t *testing.T) {
+func TestAudit_F37_ReplayedCommitment(t *testing.T) {
 	s := newSuite(t)
 	require.NoError(t, s.send(s.commit(s.alice, 1)))
 	s.Challenge.AddWindow(1, 6, 10) // opens for a newer checkpoint
@@ -251,7 +252,7 @@ func TestAttackJailedMiner(t *testing.T) {
 	require.NoError(t, s.send(s.commit(s.bob, 1)))
 }
 
-func TestAttackOversizedCommit(t *testing.T) {
+func TestAudit_B14_CommitLengthCaps(t *testing.T) {
 	s := newSuite(t)
 	for _, size := range []uint64{0, 1<<20 + 1, 1<<64 - 1} {
 		msg := s.commit(s.alice, 1)
@@ -277,7 +278,7 @@ func TestAttackOversizedCommit(t *testing.T) {
 	}
 }
 
-func TestCommitRefusesBadAddressesAndUnknownWindows(t *testing.T) {
+func TestAudit_E28_CommitFields(t *testing.T) {
 	s := newSuite(t)
 	for _, miner := range []string{"", "galahad1", "cosmos1xxxx", sdk.ValAddress(s.alice).String(), s.alice.String() + "q"} {
 		msg := s.commit(s.alice, 1)
@@ -301,7 +302,7 @@ func TestCommitNeedsFreeBondForAllItsWindows(t *testing.T) {
 	require.NoError(t, s.send(s.commit(s.alice, 5)))
 }
 
-func TestBondTooLargeToMultiplyIsAnErrorNotAPanic(t *testing.T) {
+func TestAudit_D21_BondTooLargeToMultiply(t *testing.T) {
 	s := newSuite(t)
 	w := s.Challenge.Windows[[2]uint64{1, 5}]
 	w.BondPerGroup = params.GAL(1 << 62).Mul(params.GAL(1 << 62)).MulRaw(1 << 10)
@@ -309,7 +310,7 @@ func TestBondTooLargeToMultiplyIsAnErrorNotAPanic(t *testing.T) {
 	s.refuse(types.ErrOverflow, s.commit(s.alice, 8))
 }
 
-func TestGasIsFlatPlusTheGrowth(t *testing.T) {
+func TestAudit_C17_CommitGasGrowsWithItsGroups(t *testing.T) {
 	s := newSuite(t)
 	gas := func(per types.Params, groups uint32) uint64 {
 		require.NoError(t, s.k.Params.Set(s.Ctx, per))
@@ -332,7 +333,7 @@ func TestGasIsFlatPlusTheGrowth(t *testing.T) {
 	within(50_000+5*1000, gas(dear, 8)-gas(cheap, 8))
 }
 
-func TestRefusedCommitStillPaysTheFlatGas(t *testing.T) {
+func TestAudit_C16_RefusedCommitPaysTheFlatGas(t *testing.T) {
 	s := newSuite(t)
 	ctx := s.Ctx.WithGasMeter(storetypes.NewInfiniteGasMeter())
 	_, err := s.msgs.CommitRollouts(ctx, &types.MsgCommitRollouts{})

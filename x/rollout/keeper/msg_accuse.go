@@ -27,11 +27,16 @@ func (s msgServer) Accuse(ctx context.Context, msg *types.MsgAccuse) (*types.Msg
 	if stage := s.challenge.Stage(ctx, window); stage != challengetypes.StageClosed {
 		return nil, types.ErrNotClosed.Wrapf("window %d of run %d is in %s", msg.Window, msg.Run, stage.Short())
 	}
-	if err := s.checkAccused(ctx, msg, window, miner); err != nil {
+	commitment, err := s.checkAccused(ctx, msg, window, miner)
+	if err != nil {
 		return nil, err
 	}
 	a, err := s.newAccusation(ctx, msg)
 	if err != nil {
+		return nil, err
+	}
+	a.Miner = commitment.Miner
+	if a.Accuser, err = s.addresses.BytesToString(accuser); err != nil {
 		return nil, err
 	}
 	if err := s.bank.SendCoinsFromAccountToModule(ctx, accuser, types.ModuleName, s.coins(a.Deposit)); err != nil {
@@ -46,35 +51,35 @@ func (s msgServer) Accuse(ctx context.Context, msg *types.MsgAccuse) (*types.Msg
 	})
 }
 
-// checkAccused refuses a leaf that the miner did not commit, that nobody can be
+// checkAccused returns the commitment that is accused. It refuses a leaf that the miner did not commit, that nobody can be
 // slashed for, or that needs no judge any more.
-func (s msgServer) checkAccused(ctx context.Context, msg *types.MsgAccuse, window challengetypes.Window, miner sdk.AccAddress) error {
+func (s msgServer) checkAccused(ctx context.Context, msg *types.MsgAccuse, window challengetypes.Window, miner sdk.AccAddress) (types.Commitment, error) {
 	c, err := s.lockedCommitment(ctx, msg.Run, msg.Window, miner)
 	if err != nil {
-		return err
+		return c, err
 	}
 	// At most 2^32 groups of 2^32: the product fits.
 	if leaves := uint64(c.Groups) * uint64(window.Params.GroupSize); msg.Leaf >= leaves {
-		return types.ErrInvalidLeaf.Wrapf("leaf %d of %d", msg.Leaf, leaves)
+		return c, types.ErrInvalidLeaf.Wrapf("leaf %d of %d", msg.Leaf, leaves)
 	}
 	proven, err := s.EvidenceByMiner.Has(ctx, minerKey(msg.Run, msg.Window, miner))
 	if err != nil {
-		return err
+		return c, err
 	}
 	if proven {
-		return types.ErrAlreadyProven.Wrapf("%s in window %d of run %d", c.Miner, msg.Window, msg.Run)
+		return c, types.ErrAlreadyProven.Wrapf("%s in window %d of run %d", c.Miner, msg.Window, msg.Run)
 	}
 	before, ok, err := s.newestAccusation(ctx, msg.Run, msg.Window, miner, msg.Leaf)
 	if err != nil {
-		return err
+		return c, err
 	}
 	if ok && before.Status != types.AccusationReturned {
-		return types.ErrAlreadyAccused.Wrapf("by accusation %d, which is %s", before.Id, before.Status.Short())
+		return c, types.ErrAlreadyAccused.Wrapf("by accusation %d, which is %s", before.Id, before.Status.Short())
 	}
-	return nil
+	return c, nil
 }
 
-// newAccusation numbers an accusation and finds who judges it.
+// newAccusation numbers an accusation and finds who judges it. It has no addresses yet.
 func (s msgServer) newAccusation(ctx context.Context, msg *types.MsgAccuse) (types.Accusation, error) {
 	params, err := s.Params.Get(ctx)
 	if err != nil {
@@ -99,7 +104,7 @@ func (s msgServer) newAccusation(ctx context.Context, msg *types.MsgAccuse) (typ
 		return types.Accusation{}, err
 	}
 	return types.Accusation{
-		Id: id, Run: msg.Run, Window: msg.Window, Miner: msg.Miner, Leaf: msg.Leaf, Accuser: msg.Accuser,
+		Id: id, Run: msg.Run, Window: msg.Window, Leaf: msg.Leaf,
 		Deposit: params.AccuseDeposit, JudgeWindow: judge, Status: types.AccusationPending,
 		Height: sdk.UnwrapSDKContext(ctx).BlockHeight(),
 	}, nil

@@ -10,7 +10,8 @@ import (
 // WithdrawAccusation gives a deposit back whose judge window will never open: the run
 // was closed before. A run that is paused may go on, so its accusations wait.
 func (s msgServer) WithdrawAccusation(ctx context.Context, msg *types.MsgWithdrawAccusation) (*types.MsgWithdrawAccusationResponse, error) {
-	if _, err := s.account(msg.Accuser); err != nil {
+	accuser, err := s.canonical(msg.Accuser)
+	if err != nil {
 		return nil, err
 	}
 	a, ok, err := s.GetAccusation(ctx, msg.Run, msg.Id)
@@ -20,7 +21,7 @@ func (s msgServer) WithdrawAccusation(ctx context.Context, msg *types.MsgWithdra
 	if !ok {
 		return nil, types.ErrAccusationNotFound.Wrapf("%d of run %d", msg.Id, msg.Run)
 	}
-	if a.Accuser != msg.Accuser {
+	if a.Accuser != accuser {
 		return nil, types.ErrNotAccuser.Wrapf("of accusation %d", msg.Id)
 	}
 	run, err := s.challenge.GetRun(ctx, msg.Run)

@@ -20,6 +20,10 @@ type ChallengeKeeper interface {
 	Stage(ctx context.Context, w challengetypes.Window) challengetypes.Stage
 	// FrozenMiner returns a miner of a window as it was when the window froze.
 	FrozenMiner(ctx context.Context, run, window uint64, miner sdk.AccAddress) (challengetypes.FrozenMiner, bool, error)
+	// Tokenizer is the tokenizer file that a run registered; ok is false if it registered none.
+	Tokenizer(ctx context.Context, run uint64) (file []byte, ok bool, err error)
+	// RefundFee pays the fee of the gas used so far back, if msg is the transaction's only, outermost message.
+	RefundFee(ctx context.Context, msg sdk.Msg)
 	// GetRun returns a run, or an error if there is none.
 	GetRun(ctx context.Context, run uint64) (challengetypes.Run, error)
 	// OpenWindows lists the windows of a run that are neither CLOSED nor VOID, oldest first.
