@@ -215,11 +215,13 @@ func (c *benchChain) verdicts(window uint64) (commits, reveals []testapp.Tx) {
 	c.b.Helper()
 	var miners []settlementtypes.CommittedMiner
 	var results []verify.Result
+	var works [][]byte
 	for _, m := range c.miners {
 		miners = append(miners, settlementtypes.CommittedMiner{Address: m.Address, Groups: 4, Declared: 4})
 		results = append(results, verify.Result{Code: verify.OK})
+		works = append(works, benchDigest(2))
 	}
-	v, err := settlementtypes.NewVerdicts(miners, results, benchDigest(2), benchConformance)
+	v, err := settlementtypes.NewVerdicts(miners, results, works, nil, benchConformance)
 	require.NoError(c.b, err)
 	for i, g := range c.Validators {
 		salt := benchDigest(uint64(i))

@@ -165,6 +165,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 		params.BaseDenom, authtypes.FeeCollectorName, authority)
 	k.Challenge.SetSources(k.Registry, k.Policy, k.Settlement)
 	k.Challenge.SetHooks(k.Settlement)
+	k.Rollout.SetHooks(k.Settlement)
 
 	k.Staking.SetHooks(stakingtypes.NewMultiStakingHooks(k.Distribution.Hooks(), k.Slashing.Hooks()))
 	return k

@@ -327,25 +327,21 @@ func (j *job) replay(ctx context.Context, s *subject, rollouts []batch.Rollout) 
 func (j *job) verdicts() (settlementtypes.Verdicts, error) {
 	miners := make([]settlementtypes.CommittedMiner, len(j.subjects))
 	results := make([]verify.Result, len(j.subjects))
-	var works []replay.Work
+	works := make([][]byte, len(j.subjects))
 	for i, s := range j.subjects {
 		miners[i] = settlementtypes.CommittedMiner{Address: s.address, Groups: s.commitment.Groups, Declared: s.declared}
 		results[i] = s.result
-		if len(s.work.Leaves) > 0 {
-			works = append(works, s.work)
+		if s.result.Code == verify.OK {
+			works[i] = replay.WorkRoot([]replay.Work{s.work})
 		}
 	}
-	var work []byte
-	if len(works) > 0 {
-		work = replay.WorkRoot(works)
-	}
-	out, err := settlementtypes.NewVerdicts(miners, results, work, j.v.conformance)
+	out, err := settlementtypes.NewVerdicts(miners, results, works, nil, j.v.conformance)
 	if err != nil {
 		return out, err
 	}
 	settlementtypes.SortMiners(miners)
 	// The chain checks the same at the reveal, when it would be too late.
-	return out, out.Check(miners, j.window.Params.GroupSize, j.window.Params.ConformanceDigest)
+	return out, out.Check(miners, nil, j.window.Params.GroupSize, j.window.Params.ConformanceDigest)
 }
 
 // report logs each verdict.

@@ -191,7 +191,7 @@ func TestHonestIsOKAndEachCheatIsNamedWithItsLeaf(t *testing.T) {
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(4).Code)
 	revealed, _ := r.chain.Revealed(sdk.ValAddress(grader))
 	require.Equal(t, []uint32{65535, 0, 0, 0}, revealed.Weights)
-	require.Len(t, revealed.Work, 32)
+	require.Len(t, revealed.Verdicts[0].Work, 32)
 }
 
 // laggard is a node that falls three blocks behind when it is first asked for the
@@ -265,7 +265,7 @@ func TestTheReplayAnswersToTheWindowsAuditSeed(t *testing.T) {
 	require.Equal(t, verify.OK, res.Code)
 	_, work, err := replay.Check(t.Context(), r.chain.Policy.Engine, c, rollouts, c.Mandatory(derive.Million))
 	require.NoError(t, err)
-	require.Equal(t, replay.WorkRoot([]replay.Work{work}), revealed.Work)
+	require.Equal(t, replay.WorkRoot([]replay.Work{work}), revealed.Verdicts[0].Work)
 }
 
 // TestACrashAroundEachTransactionPostsOneHashAndRevealsIt crashes before and after

@@ -307,7 +307,7 @@ func (c *Chain) reveal(m *settlementtypes.MsgRevealVerdicts, stage challengetype
 		miners = append(miners, settlementtypes.CommittedMiner{Address: a, Groups: k.Groups, Declared: declared})
 	}
 	settlementtypes.SortMiners(miners)
-	if err := m.Verdicts.Check(miners, c.window.Params.GroupSize, c.window.Params.ConformanceDigest); err != nil {
+	if err := m.Verdicts.Check(miners, nil, c.window.Params.GroupSize, c.window.Params.ConformanceDigest); err != nil {
 		return err
 	}
 	grader, err := sdk.AccAddressFromBech32(m.Grader)

@@ -158,12 +158,14 @@ func (n *network) verdicts(w challengetypes.Window) types.Verdicts {
 	require.NoError(n.t, err)
 	var miners []types.CommittedMiner
 	var results []verify.Result
+	var works [][]byte
 	for _, c := range commitments {
 		i := slices.IndexFunc(n.miners, func(m *testapp.Account) bool { return m.String() == c.Miner })
 		miners = append(miners, types.CommittedMiner{Address: n.miners[i].Address, Groups: c.Groups, Declared: 4})
 		results = append(results, n.verdict(w.Id, i))
+		works = append(works, root)
 	}
-	v, err := types.NewVerdicts(miners, results, root, conformance)
+	v, err := types.NewVerdicts(miners, results, works, nil, conformance)
 	require.NoError(n.t, err)
 	return v
 }
@@ -249,7 +251,7 @@ func TestWindowsFromRegistrationToClaim(t *testing.T) {
 }
 
 // Two claims in one transaction pay once.
-func TestAttackDoubleClaimInOneTransaction(t *testing.T) {
+func TestAudit_F45_DoubleClaimInOneTransaction(t *testing.T) {
 	n := newNetwork(t, 1, func(*types.Params) {})
 	for n.settled() < 3 {
 		n.step()

@@ -71,7 +71,7 @@ func Split(minted Amount, r Rates) (Parts, error) {
 	return p, nil
 }
 
-// MeanWindows is the memory of MeanPay, in windows.
+// MeanWindows is the memory of MeanPay and MeanScore, in windows.
 const MeanWindows = 8
 
 // MeanPay moves the trailing mean of the pay per group by a window in which paid agal
@@ -94,6 +94,12 @@ func MeanPay(mean, paid Amount, groups uint64) (Amount, error) {
 		return Amount{}, err
 	}
 	return *sum.Rsh(&sum, 3), nil
+}
+
+// MeanScore moves the trailing mean of a miner's incentives by a window:
+// floor((7*mean + incentive)/8), in the unit of both, below 2^60.
+func MeanScore(mean, incentive uint64) uint64 {
+	return ((MeanWindows-1)*min(mean, 1<<60) + min(incentive, 1<<60)) / MeanWindows
 }
 
 // BondPerGroup is what a committed group locks: multiple times the mean pay per group,

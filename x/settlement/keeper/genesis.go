@@ -17,7 +17,7 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 	if err := k.Params.Set(ctx, g.Params); err != nil {
 		return err
 	}
-	for _, load := range []func(context.Context, types.GenesisState) error{k.loadGraders, k.loadMiners, k.loadWindows} {
+	for _, load := range []func(context.Context, types.GenesisState) error{k.loadGraders, k.loadMiners, k.loadPenalties, k.loadWindows} {
 		if err := load(ctx, g); err != nil {
 			return err
 		}
@@ -66,6 +66,15 @@ func (k *Keeper) loadGraders(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 	}
+	for _, r := range g.BondRows {
+		addr, err := k.operator(r.Grader)
+		if err != nil {
+			return err
+		}
+		if err := k.BondRows.Set(ctx, collections.Join(r.Run, addr), r); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -84,7 +93,7 @@ func (k *Keeper) loadMiners(ctx context.Context, g types.GenesisState) error {
 		if err != nil {
 			return err
 		}
-		if err := k.Credits.Set(ctx, collections.Join3(c.Run, addr, c.Window), c); err != nil {
+		if err := k.setCredit(ctx, addr, c); err != nil {
 			return err
 		}
 	}
@@ -94,6 +103,37 @@ func (k *Keeper) loadMiners(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 		if err := k.MinerDuties.Set(ctx, collections.Join(d.Run, addr), d); err != nil {
+			return err
+		}
+	}
+	for _, m := range g.MinerScores {
+		addr, err := k.account(m.Miner)
+		if err != nil {
+			return err
+		}
+		if err := k.MinerScores.Set(ctx, collections.Join(m.Run, addr), m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (k *Keeper) loadPenalties(ctx context.Context, g types.GenesisState) error {
+	for _, m := range g.SlashMarkers {
+		addr, err := k.account(m.Miner)
+		if err != nil {
+			return err
+		}
+		if err := k.SlashMarkers.Set(ctx, collections.Join(m.Run, addr), m); err != nil {
+			return err
+		}
+	}
+	for _, r := range g.SlashRecords {
+		addr, err := k.account(r.Miner)
+		if err != nil {
+			return err
+		}
+		if err := k.SlashRecords.Set(ctx, keyOfSlash(r, addr), r); err != nil {
 			return err
 		}
 	}
@@ -113,6 +153,21 @@ func (k *Keeper) loadWindows(ctx context.Context, g types.GenesisState) error {
 	}
 	for _, t := range g.Totals {
 		if err := k.Totals.Set(ctx, t.Run, t); err != nil {
+			return err
+		}
+	}
+	for _, p := range g.TallyPages {
+		if err := k.TallyPages.Set(ctx, collections.Join3(p.Run, p.Window, p.Page), p); err != nil {
+			return err
+		}
+	}
+	for _, c := range g.BondColumns {
+		if err := k.BondColumns.Set(ctx, c.Run, c); err != nil {
+			return err
+		}
+	}
+	for _, r := range g.Rosters {
+		if err := k.Rosters.Set(ctx, collections.Join(r.Run, r.Window), r); err != nil {
 			return err
 		}
 	}
@@ -151,6 +206,27 @@ func (k *Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error)
 		return nil, err
 	}
 	if g.GraderDuties, err = values(k.GraderDuties.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	if g.TallyPages, err = values(k.TallyPages.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	if g.BondColumns, err = values(k.BondColumns.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	if g.BondRows, err = values(k.BondRows.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	if g.MinerScores, err = values(k.MinerScores.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	if g.SlashMarkers, err = values(k.SlashMarkers.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	if g.SlashRecords, err = values(k.SlashRecords.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	if g.Rosters, err = values(k.Rosters.Iterate(ctx, nil)); err != nil {
 		return nil, err
 	}
 	g.Totals, err = values(k.Totals.Iterate(ctx, nil))

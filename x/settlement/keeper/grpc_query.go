@@ -263,7 +263,7 @@ func (q queryServer) Credits(ctx context.Context, req *types.QueryCreditsRequest
 	}
 	for i, c := range res.Credits {
 		to := &res.Locked
-		if c.Unlocked(totals.SettledWindows, params.RewardLockWindows) && i < int(params.MaxClaim) {
+		if c.Unlocked(totals, params.RewardLockWindows) && i < int(params.MaxClaim) {
 			to = &res.Claimable
 		}
 		if *to, err = types.Sum(*to, c.Amount); err != nil {

@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 
+	"cosmossdk.io/collections"
 	sdkmath "cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -13,7 +14,7 @@ import (
 // CheckInvariants walks the whole state and returns an ErrBrokenInvariant that names
 // the first rule it breaks. It is for tests and operators, not for blocks.
 func (k *Keeper) CheckInvariants(ctx context.Context) error {
-	for _, check := range []func(context.Context) error{k.checkBalance, k.checkResults} {
+	for _, check := range []func(context.Context) error{k.checkBalance, k.checkResults, k.checkTotals, k.checkIndexes} {
 		if err := check(ctx); err != nil {
 			return err
 		}
@@ -57,31 +58,101 @@ func (k *Keeper) checkBalance(ctx context.Context) error {
 	return nil
 }
 
-// checkResults: every window's parts add up, its rows add up to its parts, and a run's
-// total is the sum over its windows.
+// checkResults: every window's parts add up, and its rows add up to its parts.
 func (k *Keeper) checkResults(ctx context.Context) error {
-	minted := map[uint64]sdkmath.Int{}
-	if err := k.WindowResults.Walk(ctx, nil, func(key windowKey, r types.WindowResult) (bool, error) {
+	return k.WindowResults.Walk(ctx, nil, func(key windowKey, r types.WindowResult) (bool, error) {
 		if err := r.Balanced(); err != nil {
 			return true, types.ErrBrokenInvariant.Wrap(err.Error())
 		}
-		if err := k.checkRows(ctx, r); err != nil {
+		return false, k.checkRows(ctx, r)
+	})
+}
+
+// checkTotals: what a run minted is what it paid, what it owes and what went to the
+// community pool, window by window and in credits.
+func (k *Keeper) checkTotals(ctx context.Context) error {
+	booked, owed := map[uint64]sdkmath.Int{}, map[uint64]sdkmath.Int{}
+	add := func(to map[uint64]sdkmath.Int, run uint64, amount sdkmath.Int) (err error) {
+		if _, ok := to[run]; !ok {
+			to[run] = sdkmath.ZeroInt()
+		}
+		to[run], err = types.Sum(to[run], amount)
+		return err
+	}
+	if err := k.Totals.Walk(ctx, nil, func(run uint64, t types.RunTotals) (bool, error) {
+		if err := t.Balanced(); err != nil {
+			return true, types.ErrBrokenInvariant.Wrap(err.Error())
+		}
+		gone, err := types.Sum(t.Claimed, t.Voided, t.Expired)
+		if err != nil {
+			return true, types.ErrBrokenInvariant.Wrap(err.Error())
+		}
+		if err := add(owed, run, gone); err != nil {
 			return true, err
 		}
-		if _, ok := minted[r.Run]; !ok {
-			minted[r.Run] = sdkmath.ZeroInt()
-		}
-		var err error
-		minted[r.Run], err = types.Sum(minted[r.Run], r.Minted)
-		return false, err
+		return false, add(booked, run, t.Miners)
 	}); err != nil {
 		return err
 	}
-	return k.Totals.Walk(ctx, nil, func(run uint64, t types.RunTotals) (bool, error) {
-		if sum, ok := minted[run]; ok && !sum.Equal(t.Minted) {
-			return true, types.ErrBrokenInvariant.Wrapf("run %d minted %s, its windows %s", run, t.Minted, sum)
+	if err := k.Cursors.Walk(ctx, nil, func(_ windowKey, c types.Cursor) (bool, error) {
+		return false, add(booked, c.Run, c.Paid)
+	}); err != nil {
+		return err
+	}
+	if err := k.Credits.Walk(ctx, nil, func(_ creditKey, c types.Credit) (bool, error) {
+		return false, add(owed, c.Run, c.Amount)
+	}); err != nil {
+		return err
+	}
+	runs, err := k.challenge.RunIDs(ctx)
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		if add(booked, run, sdkmath.ZeroInt()) != nil || add(owed, run, sdkmath.ZeroInt()) != nil || !booked[run].Equal(owed[run]) {
+			return types.ErrBrokenInvariant.Wrapf("run %d booked credits of %s; claimed, void, expired and open are %s", run, booked[run], owed[run])
 		}
+	}
+	return nil
+}
+
+// checkIndexes: nothing is left without what it belongs to.
+func (k *Keeper) checkIndexes(ctx context.Context) error {
+	credits := 0
+	if err := k.Credits.Walk(ctx, nil, func(key creditKey, _ types.Credit) (bool, error) {
+		credits++
+		has, err := k.CreditIndex.Has(ctx, collections.Join3(key.K1(), key.K3(), key.K2()))
+		if err == nil && !has {
+			err = types.ErrBrokenInvariant.Wrapf("credit of window %d of run %d is not in the index", key.K3(), key.K1())
+		}
+		return err != nil, err
+	}); err != nil {
+		return err
+	}
+	if err := k.CreditIndex.Walk(ctx, nil, func(minerKey) (bool, error) {
+		credits--
 		return false, nil
+	}); err != nil {
+		return err
+	}
+	if credits != 0 {
+		return types.ErrBrokenInvariant.Wrapf("the index of credits has %d more than there are", -credits)
+	}
+	if err := k.TallyPages.Walk(ctx, nil, func(key pageKey, _ types.TallyPage) (bool, error) {
+		has, err := k.Cursors.Has(ctx, collections.Join(key.K1(), key.K2()))
+		if err == nil && !has {
+			err = types.ErrBrokenInvariant.Wrapf("page of window %d of run %d, which is not in settlement", key.K2(), key.K1())
+		}
+		return err != nil, err
+	}); err != nil {
+		return err
+	}
+	return k.BondRows.Walk(ctx, nil, func(key collections.Pair[uint64, sdk.ValAddress], row types.BondRow) (bool, error) {
+		columns, _, err := orZero(k.BondColumns.Get(ctx, key.K1()))
+		if err == nil && len(row.Bonds) != 2*len(columns.Columns) {
+			err = types.ErrBrokenInvariant.Wrapf("bonds of %s: %d bytes on %d columns", row.Grader, len(row.Bonds), len(columns.Columns))
+		}
+		return err != nil, err
 	})
 }
 

@@ -1,6 +1,9 @@
 // Package keeper holds settlement's state and rules: msg_*.go are the messages,
-// endblock.go starts settlement, logic_freeze.go tallies and mints, logic_miner.go
-// settles one miner, logic_close.go ends a window, logic_void.go ends one without pay.
+// endblock.go starts settlement, logic_freeze.go tallies and mints, logic_bonds.go
+// weighs, logic_pay.go pays all but the miners, logic_miner.go settles one miner,
+// logic_credits.go books its pay and takes it back, logic_punish.go is for cheats,
+// logic_close.go ends a window, logic_void.go ends one without pay, logic_idle.go lets
+// go of a run that stopped, logic_prune.go forgets.
 package keeper
 
 import (
@@ -27,6 +30,8 @@ type (
 	graderKey = collections.Triple[uint64, uint64, sdk.ValAddress]
 	minerKey  = collections.Triple[uint64, uint64, sdk.AccAddress]
 	creditKey = collections.Triple[uint64, sdk.AccAddress, uint64]
+	pageKey   = collections.Triple[uint64, uint64, uint64]
+	slashKey  = collections.Quad[uint64, uint64, sdk.AccAddress, uint64]
 )
 
 // Keeper owns verdicts, results, credits and a run's totals. Its module account holds
@@ -50,24 +55,37 @@ type Keeper struct {
 	Schema collections.Schema
 	// Params are the module's parameters.
 	Params collections.Item[types.Params]
-	// Commits and Reveals are keyed by (run, window, grader); they are pruned when the
-	// window's bonds are released.
+	// Commits and Reveals are keyed by (run, window, grader), Rosters by (run, window);
+	// they are pruned when the window's bonds are released.
 	Commits collections.Map[graderKey, types.VerdictCommit]
 	Reveals collections.Map[graderKey, types.VerdictReveal]
+	Rosters collections.Map[windowKey, types.Roster]
 	// MinerResults, GraderResults and WindowResults are the ledger of settled windows.
 	// Rows of a window in settlement are there before its WindowResult is.
 	MinerResults  collections.Map[minerKey, types.MinerResult]
 	GraderResults collections.Map[graderKey, types.GraderResult]
 	WindowResults collections.Map[windowKey, types.WindowResult]
-	// Credits are keyed by (run, miner, window): a miner's claim is one seek.
-	Credits collections.Map[creditKey, types.Credit]
-	// Cursors are the windows in settlement, keyed by (run, window).
-	Cursors collections.Map[windowKey, types.Cursor]
+	// Credits are keyed by (run, miner, window): a miner's claim is one seek. CreditIndex
+	// has the same ones by (run, window, miner), for those that expire.
+	Credits     collections.Map[creditKey, types.Credit]
+	CreditIndex collections.KeySet[minerKey]
+	// Cursors are the windows in settlement, keyed by (run, window), TallyPages their
+	// frozen rows, keyed by (run, window, page).
+	Cursors    collections.Map[windowKey, types.Cursor]
+	TallyPages collections.Map[pageKey, types.TallyPage]
 	// MinerDuties and GraderDuties remember missed windows, keyed by (run, address).
 	MinerDuties  collections.Map[collections.Pair[uint64, sdk.AccAddress], types.MinerDuty]
 	GraderDuties collections.Map[collections.Pair[uint64, sdk.ValAddress], types.GraderDuty]
 	// Totals are keyed by run.
 	Totals collections.Map[uint64, types.RunTotals]
+	// BondColumns are keyed by run, BondRows by (run, grader).
+	BondColumns collections.Map[uint64, types.BondColumns]
+	BondRows    collections.Map[collections.Pair[uint64, sdk.ValAddress], types.BondRow]
+	// MinerScores and SlashMarkers are keyed by (run, miner).
+	MinerScores  collections.Map[collections.Pair[uint64, sdk.AccAddress], types.MinerScore]
+	SlashMarkers collections.Map[collections.Pair[uint64, sdk.AccAddress], types.SlashMarker]
+	// SlashRecords are keyed by (run, window, miner, source).
+	SlashRecords collections.Map[slashKey, types.SlashRecord]
 }
 
 // NewKeeper returns the keeper. denom is the coin that is minted, feeCollector the
@@ -124,6 +142,21 @@ func NewKeeper(
 		GraderDuties: collections.NewMap(sb, types.GraderDutiesKey, "grader_duties",
 			collections.PairKeyCodec(number, sdk.ValAddressKey), codec.CollValue[types.GraderDuty](cdc)),
 		Totals: collections.NewMap(sb, types.TotalsKey, "totals", number, codec.CollValue[types.RunTotals](cdc)),
+		TallyPages: collections.NewMap(sb, types.TallyPagesKey, "tally_pages",
+			collections.TripleKeyCodec(number, number, number), codec.CollValue[types.TallyPage](cdc)),
+		BondColumns: collections.NewMap(sb, types.BondColumnsKey, "bond_columns", number, codec.CollValue[types.BondColumns](cdc)),
+		BondRows: collections.NewMap(sb, types.BondRowsKey, "bond_rows",
+			collections.PairKeyCodec(number, sdk.ValAddressKey), codec.CollValue[types.BondRow](cdc)),
+		MinerScores: collections.NewMap(sb, types.MinerScoresKey, "miner_scores",
+			collections.PairKeyCodec(number, sdk.AccAddressKey), codec.CollValue[types.MinerScore](cdc)),
+		SlashMarkers: collections.NewMap(sb, types.SlashMarkersKey, "slash_markers",
+			collections.PairKeyCodec(number, sdk.AccAddressKey), codec.CollValue[types.SlashMarker](cdc)),
+		SlashRecords: collections.NewMap(sb, types.SlashRecordsKey, "slash_records",
+			collections.QuadKeyCodec(number, number, sdk.AccAddressKey, number), codec.CollValue[types.SlashRecord](cdc)),
+		Rosters: collections.NewMap(sb, types.RostersKey, "rosters",
+			collections.PairKeyCodec(number, number), codec.CollValue[types.Roster](cdc)),
+		CreditIndex: collections.NewKeySet(sb, types.CreditIndexKey, "credit_index",
+			collections.TripleKeyCodec(number, number, sdk.AccAddressKey)),
 	}
 	schema, err := sb.Build()
 	if err != nil {
@@ -161,6 +194,15 @@ func (k *Keeper) operator(bech32 string) (sdk.ValAddress, error) {
 // coins is amount in the chain's coin; none if it is zero.
 func (k *Keeper) coins(amount sdkmath.Int) sdk.Coins {
 	return sdk.NewCoins(sdk.NewCoin(k.denom, amount))
+}
+
+// orZero is what a Get returned, or the zero value if there was nothing.
+func orZero[T any](v T, err error) (T, bool, error) {
+	if errors.Is(err, collections.ErrNotFound) {
+		var none T
+		return none, false, nil
+	}
+	return v, err == nil, err
 }
 
 func (k *Keeper) emit(ctx context.Context, event proto.Message) error {

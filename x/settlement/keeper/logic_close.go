@@ -93,7 +93,7 @@ func (k *Keeper) record(ctx context.Context, result types.WindowResult) error {
 	if err != nil {
 		return err
 	}
-	if totals.Minted, err = types.Sum(totals.Minted, result.Minted); err != nil {
+	if err := totals.Add(result); err != nil {
 		return err
 	}
 	if err := k.Totals.Set(ctx, result.Run, totals); err != nil {
@@ -114,6 +114,7 @@ func (k *Keeper) settled(ctx context.Context, params types.Params, run uint64) e
 	if err != nil {
 		return err
 	}
+	before := totals.SettledWindows
 	// Windows become VOID out of order, so one settled window can complete a row of
 	// them; there are never more than max_open_windows.
 	for {
@@ -123,25 +124,36 @@ func (k *Keeper) settled(ctx context.Context, params types.Params, run uint64) e
 		}
 		totals.SettledWindows++
 	}
-	for n := 0; n < maxReleasePerBlock; n++ {
-		window := totals.ReleasedWindows
-		if totals.SettledWindows <= window || totals.SettledWindows-window-1 < uint64(params.EvidenceWindows) {
-			break
-		}
-		// A window that cannot be released must not keep all later bonds locked.
-		k.try(ctx, "releasing bonds", func(ctx context.Context) error { return k.registry.ReleaseWindow(ctx, run, window) })
-		k.try(ctx, "pruning verdicts", func(ctx context.Context) error { return k.prune(ctx, run, window) })
-		totals.ReleasedWindows++
+	if totals.SettledWindows > before {
+		totals.SettledHeight = sdk.UnwrapSDKContext(ctx).BlockHeight()
 	}
+	// A window answers for evidence_windows more.
+	k.release(ctx, &totals, totals.SettledWindows-min(totals.SettledWindows, uint64(params.EvidenceWindows)))
 	return k.Totals.Set(ctx, run, totals)
 }
 
-// prune drops the hashes and reveals of a window; its results stay.
-func (k *Keeper) prune(ctx context.Context, run, window uint64) error {
+// release releases the bonds and drops the verdicts of the windows before end, at most
+// maxReleasePerBlock of them.
+func (k *Keeper) release(ctx context.Context, totals *types.RunTotals, end uint64) {
+	run := totals.Run
+	for n := 0; n < maxReleasePerBlock && totals.ReleasedWindows < end; n++ {
+		window := totals.ReleasedWindows
+		// A window that cannot be released must not keep all later bonds locked.
+		k.try(ctx, "releasing bonds", func(ctx context.Context) error { return k.registry.ReleaseWindow(ctx, run, window) })
+		k.try(ctx, "dropping verdicts", func(ctx context.Context) error { return k.dropVerdicts(ctx, run, window) })
+		totals.ReleasedWindows++
+	}
+}
+
+// dropVerdicts drops the hashes and reveals of a window; its results stay.
+func (k *Keeper) dropVerdicts(ctx context.Context, run, window uint64) error {
 	if err := k.Commits.Clear(ctx, ofWindow[sdk.ValAddress](run, window)); err != nil {
 		return err
 	}
-	return k.Reveals.Clear(ctx, ofWindow[sdk.ValAddress](run, window))
+	if err := k.Reveals.Clear(ctx, ofWindow[sdk.ValAddress](run, window)); err != nil {
+		return err
+	}
+	return k.Rosters.Remove(ctx, collections.Join(run, window))
 }
 
 // BondPerGroup is what a group committed from now on locks: bond_multiple times the

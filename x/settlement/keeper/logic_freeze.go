@@ -3,7 +3,7 @@ package keeper
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"slices"
 
 	"cosmossdk.io/collections"
 	sdkmath "cosmossdk.io/math"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/galahad-network/galahad/rl/verify"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
 	"github.com/galahad-network/galahad/x/settlement/consensus"
 	"github.com/galahad-network/galahad/x/settlement/types"
 )
@@ -29,23 +30,31 @@ type sheet struct {
 	// commits and reveals belong to graders; nil where there is none.
 	commits []bool
 	reveals []*consensus.Reveal
-	// miners are the committed ones.
+	// miners are the committed ones, frozen all that the window froze.
 	miners []types.CommittedMiner
+	frozen []frozenMiner
+	// proofs are, for each of miners, the evidence that was accepted before SETTLING.
+	proofs      []*types.SlashRecord
+	accusations []rollouttypes.Accusation
 }
 
-// freeze fixes everything that a window's settlement depends on: the consensus, the
-// rows of all miners, the graders' pay, and the emission, which it mints. The cursor is
-// for the caller to store; nil says that the window is VOID.
-func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetypes.Window, miners []frozenMiner) (*types.Cursor, error) {
-	s, err := k.sheet(ctx, w, miners)
-	if err != nil {
-		return nil, err
-	}
-	in := consensus.Input{Stakes: s.stakes, Reveals: s.reveals}
+func (s *sheet) input() consensus.Input {
+	in := consensus.Input{Stakes: s.stakes, Reveals: s.reveals, Accusations: len(s.accusations), Scores: make([]uint64, 0, len(s.miners))}
 	for _, m := range s.miners {
 		in.Scores = append(in.Scores, m.Score())
 	}
-	tally, err := consensus.Tally(in)
+	return in
+}
+
+// freeze fixes everything that a window's settlement depends on: the consensus, the
+// rows of all miners, the graders' pay and bonds, and the emission, which it mints. The
+// cursor is for the caller to store; nil says that the window is VOID.
+func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetypes.Window) (*types.Cursor, error) {
+	s, err := k.sheet(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	tally, err := consensus.Tally(s.input())
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +62,13 @@ func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetyp
 		_, err := k.challenge.VoidWindow(ctx, w.Run, w.Id, voidQuorum)
 		return nil, err
 	}
-
+	k.judge(ctx, params, w, s, tally)
+	payout, err := k.weigh(ctx, params, w, s, tally)
+	if err != nil {
+		return nil, err
+	}
 	cursor := types.Cursor{
-		Run: w.Run, Window: w.Id, MinersPool: sdkmath.ZeroInt(), Paid: sdkmath.ZeroInt(),
+		Run: w.Run, Window: w.Id, Miners: uint32(len(s.frozen)), Paid: sdkmath.ZeroInt(),
 		Result: types.NewWindowResult(w.Run, w.Id), EmissionEnd: w.EmissionEnd,
 	}
 	// A window that nothing follows yet owns the blocks up to here; close mints for
@@ -64,8 +77,8 @@ func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetyp
 		cursor.EmissionEnd = sdk.UnwrapSDKContext(ctx).BlockHeight() + 1
 	}
 	cursor.Result.RevealedStake = types.FromAmount(tally.Revealed)
-	cursor.Result.Work = tally.Work
-	if err := k.freezeMiners(ctx, w, miners, s, tally, &cursor); err != nil {
+	cursor.Result.EligibleStake = types.FromAmount(tally.Eligible)
+	if err := k.freezeMiners(ctx, w, s, tally, payout, &cursor); err != nil {
 		return nil, err
 	}
 	minted, err := k.mint(ctx, params, w, w.EmissionStart, cursor.EmissionEnd)
@@ -77,8 +90,9 @@ func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetyp
 		return nil, err
 	}
 	cursor.Result.Minted = types.FromAmount(minted)
-	cursor.MinersPool = types.FromAmount(parts.Miners)
-	if cursor.Result.Graders, err = k.payGraders(ctx, params, w, s, tally, parts.Graders); err != nil {
+	cursor.Result.MinersPart = types.FromAmount(parts.Miners)
+	cursor.Result.GradersPart = types.FromAmount(parts.Graders)
+	if cursor.Result.Graders, err = k.payGraders(ctx, params, w, s, tally, payout, parts.Graders); err != nil {
 		return nil, err
 	}
 	if cursor.Result.Learner, err = k.payLearner(ctx, w, parts.Learner); err != nil {
@@ -89,13 +103,24 @@ func (k *Keeper) freeze(ctx context.Context, params types.Params, w challengetyp
 }
 
 // sheet reads a window.
-func (k *Keeper) sheet(ctx context.Context, w challengetypes.Window, miners []frozenMiner) (*sheet, error) {
+func (k *Keeper) sheet(ctx context.Context, w challengetypes.Window) (*sheet, error) {
 	s := &sheet{}
 	graders, err := k.challenge.FrozenGraders(ctx, w.Run, w.Id)
 	if err != nil {
 		return nil, err
 	}
-	if s.miners, err = k.committed(ctx, w, miners); err != nil {
+	if s.frozen, err = k.frozenMiners(ctx, w); err != nil {
+		return nil, err
+	}
+	roster, _, err := k.roster(ctx, w, s.frozen)
+	if err != nil {
+		return nil, err
+	}
+	s.miners = committedMiners(roster)
+	if s.accusations, err = k.rollout.Accusations(ctx, w.Run, w.Id); err != nil {
+		return nil, err
+	}
+	if s.proofs, err = k.proofs(ctx, w, s.miners); err != nil {
 		return nil, err
 	}
 	for _, g := range graders {
@@ -112,7 +137,7 @@ func (k *Keeper) sheet(ctx context.Context, w challengetypes.Window, miners []fr
 		if err != nil {
 			return nil, err
 		}
-		reveal, err := k.reveal(ctx, key, len(s.miners))
+		reveal, err := k.reveal(ctx, key, len(s.miners), len(s.accusations))
 		if err != nil {
 			return nil, err
 		}
@@ -126,24 +151,87 @@ func (k *Keeper) sheet(ctx context.Context, w challengetypes.Window, miners []fr
 
 // reveal reads what a grader opened; nil if it opened nothing. It was checked when it
 // was accepted; one that does not fit the window any more counts as none.
-func (k *Keeper) reveal(ctx context.Context, key graderKey, miners int) (*consensus.Reveal, error) {
-	has, err := k.Reveals.Has(ctx, key)
-	if err != nil || !has {
+func (k *Keeper) reveal(ctx context.Context, key graderKey, miners, accusations int) (*consensus.Reveal, error) {
+	stored, ok, err := orZero(k.Reveals.Get(ctx, key))
+	if err != nil || !ok {
 		return nil, err
 	}
-	stored, err := k.Reveals.Get(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	if len(stored.Verdicts.Verdicts) != miners {
+	if len(stored.Verdicts.Verdicts) != miners || len(stored.Verdicts.Accusations) != accusations {
 		k.logger(ctx).Error("settlement: reveal does not fit its window", "grader", stored.Grader)
 		return nil, nil
 	}
-	r := &consensus.Reveal{Work: stored.Verdicts.Work, Verdicts: make([]consensus.Verdict, 0, miners)}
+	r := &consensus.Reveal{Verdicts: make([]consensus.Verdict, 0, miners)}
 	for _, v := range stored.Verdicts.Verdicts {
-		r.Verdicts = append(r.Verdicts, consensus.Verdict{Code: v.VerifyCode(), Leaf: v.Leaf})
+		r.Verdicts = append(r.Verdicts, consensus.Verdict{Code: v.VerifyCode(), Leaf: v.Leaf, Work: v.Work})
+	}
+	for _, a := range stored.Verdicts.Accusations {
+		r.Accused = append(r.Accused, verify.Code(uint32(a.Code)))
 	}
 	return r, nil
+}
+
+// proofs finds the evidence that was accepted before the window's SETTLING began.
+// What comes later, even before the block that freezes it, hits the miner alone: so it
+// does not matter how long the window waited for the one before.
+func (k *Keeper) proofs(ctx context.Context, w challengetypes.Window, miners []types.CommittedMiner) ([]*types.SlashRecord, error) {
+	proofs := make([]*types.SlashRecord, len(miners))
+	records, err := values(k.SlashRecords.Iterate(ctx, slashesOfWindow(w.Run, w.Id)))
+	if err != nil {
+		return nil, err
+	}
+	for i := range records {
+		r := &records[i]
+		if r.Source != types.SlashSource_SLASH_SOURCE_PROOF || r.Height >= w.RevealEnd {
+			continue
+		}
+		addr, err := k.account(r.Miner)
+		if err != nil {
+			return nil, err
+		}
+		if m, ok := slices.BinarySearchFunc(miners, addr, func(m types.CommittedMiner, addr sdk.AccAddress) int {
+			return bytes.Compare(m.Address, addr)
+		}); ok {
+			proofs[m] = r
+		}
+	}
+	return proofs, nil
+}
+
+// judge decides the accusations of rollouts of earlier windows. One that cannot be
+// resolved stays, and is judged by the next window.
+func (k *Keeper) judge(ctx context.Context, params types.Params, w challengetypes.Window, s *sheet, tally consensus.Output) {
+	for i, a := range s.accusations {
+		code := tally.Confirmed[i]
+		k.try(ctx, "an accusation", func(ctx context.Context) error {
+			addr, err := k.account(a.Miner)
+			if err != nil {
+				return err
+			}
+			if code.Hard() {
+				if err := k.confirm(ctx, params, a, addr, code); err != nil {
+					return err
+				}
+			}
+			return k.rollout.ResolveAccusation(ctx, a, code.Hard())
+		})
+	}
+	if len(s.accusations) > 0 {
+		k.try(ctx, "deferring accusations", func(ctx context.Context) error { return k.rollout.DeferAccusations(ctx, w.Run, w.Id) })
+	}
+}
+
+// confirm makes a confirmed accusation a hard failure of its own window.
+func (k *Keeper) confirm(ctx context.Context, params types.Params, a rollouttypes.Accusation, addr sdk.AccAddress, code verify.Code) error {
+	own, err := k.challenge.GetWindow(ctx, a.Run, a.Window)
+	if err != nil {
+		return err
+	}
+	costs, err := k.costsBond(ctx, params, own, a.Miner, addr, code)
+	if err != nil || !costs {
+		return err
+	}
+	_, err = k.AfterHardFailure(ctx, a.Run, a.Window, addr, code, a.Leaf)
+	return err
 }
 
 // frozenMiner is a frozen miner with its address parsed; nil if that is none.
@@ -153,8 +241,8 @@ type frozenMiner struct {
 	declared uint32
 }
 
-// miners are the frozen miners of a window, in the order of the cursor.
-func (k *Keeper) miners(ctx context.Context, w challengetypes.Window) ([]frozenMiner, error) {
+// frozenMiners are the frozen miners of a window, in the order of the cursor.
+func (k *Keeper) frozenMiners(ctx context.Context, w challengetypes.Window) ([]frozenMiner, error) {
 	frozen, err := k.challenge.FrozenMiners(ctx, w.Run, w.Id)
 	if err != nil {
 		return nil, err
@@ -163,7 +251,7 @@ func (k *Keeper) miners(ctx context.Context, w challengetypes.Window) ([]frozenM
 	for _, m := range frozen {
 		addr, err := k.account(m.Address)
 		if err != nil {
-			k.logger(ctx).Error("settlement: frozen miner skipped", "run", w.Run, "window", w.Id, "err", err)
+			k.logger(ctx).Error("settlement: frozen miner has no address", "run", w.Run, "window", w.Id, "err", err)
 			addr = nil
 		}
 		miners = append(miners, frozenMiner{addr, m.Address, m.DeclaredGroups})
@@ -171,105 +259,102 @@ func (k *Keeper) miners(ctx context.Context, w challengetypes.Window) ([]frozenM
 	return miners, nil
 }
 
-// committed are those miners with a commitment in the window, ascending by raw address.
-func (k *Keeper) committed(ctx context.Context, w challengetypes.Window, frozen []frozenMiner) ([]types.CommittedMiner, error) {
+// roster is whom a window's verdicts are on: the frozen miners with a commitment. It is
+// read if a reveal stored it, and else made, from frozen if the caller has them.
+func (k *Keeper) roster(ctx context.Context, w challengetypes.Window, frozen []frozenMiner) (roster types.Roster, stored bool, err error) {
+	roster, stored, err = orZero(k.Rosters.Get(ctx, collections.Join(w.Run, w.Id)))
+	if err != nil || stored {
+		return roster, stored, err
+	}
+	if frozen == nil {
+		if frozen, err = k.frozenMiners(ctx, w); err != nil {
+			return roster, false, err
+		}
+	}
+	roster = types.Roster{Run: w.Run, Window: w.Id}
 	commitments, err := k.rollout.Commitments(ctx, w.Run, w.Id)
 	if err != nil {
-		return nil, err
+		return roster, false, err
 	}
-	at := make(map[string]frozenMiner, len(frozen))
+	groups := make(map[string]uint32, len(commitments))
+	for _, c := range commitments { // x/rollout takes commitments of frozen miners only
+		groups[c.Miner] = c.Groups
+	}
 	for _, m := range frozen {
-		at[m.text] = m
-	}
-	miners := make([]types.CommittedMiner, 0, len(commitments))
-	for _, c := range commitments {
-		m, ok := at[c.Miner]
-		if !ok || m.addr == nil { // x/rollout takes commitments of frozen miners only
-			k.logger(ctx).Error("settlement: commitment skipped", "run", w.Run, "window", w.Id, "miner", c.Miner)
-			continue
+		if g, ok := groups[m.text]; ok && m.addr != nil {
+			roster.Miners = append(roster.Miners, types.RosterMiner{Address: m.addr, Miner: m.text, Groups: g, DeclaredGroups: m.declared})
 		}
-		miners = append(miners, types.CommittedMiner{Address: m.addr, Groups: c.Groups, Declared: m.declared})
 	}
-	types.SortMiners(miners)
-	return miners, nil
+	return roster, false, nil
 }
 
-// freezeMiners writes a row for every frozen miner, with everything but its pay and
-// penalties, and the sum of the weights into the cursor.
+func committedMiners(roster types.Roster) []types.CommittedMiner {
+	miners := make([]types.CommittedMiner, 0, len(roster.Miners))
+	for _, m := range roster.Miners {
+		miners = append(miners, types.CommittedMiner{Address: m.Address, Text: m.Miner, Groups: m.Groups, Declared: m.DeclaredGroups})
+	}
+	return miners
+}
+
+// pageSize is the number of rows on a page: a block reads at most one more page than it
+// settles.
+const pageSize = 64
+
+// freezeMiners writes the tally's row of every frozen miner and counts the ok groups.
 func (k *Keeper) freezeMiners(
-	ctx context.Context, w challengetypes.Window, frozen []frozenMiner, s *sheet, tally consensus.Output, cursor *types.Cursor,
+	ctx context.Context, w challengetypes.Window, s *sheet, tally consensus.Output, payout scores, cursor *types.Cursor,
 ) error {
+	page := types.TallyPage{Run: w.Run, Window: w.Id}
 	at := 0 // both lists ascend, so one pass joins them
-	for _, m := range frozen {
-		addr := m.addr
-		if addr == nil {
-			continue
-		}
-		row := types.MinerResult{
-			Run: w.Run, Window: w.Id, Miner: m.text, DeclaredGroups: m.declared,
-			Code: types.VerdictCode_VERDICT_CODE_UNAVAILABLE, Paid: sdkmath.ZeroInt(), Slashed: sdkmath.ZeroInt(),
-			Reason: fmt.Sprintf("declared %d groups and committed none", m.declared),
-		}
-		for at < len(s.miners) && bytes.Compare(s.miners[at].Address, addr) < 0 {
-			at++
-		}
-		if at < len(s.miners) && bytes.Equal(s.miners[at].Address, addr) {
-			if err := describe(&row, s.miners[at], tally.Miners[at], tally.Eligible); err != nil {
+	for i, m := range s.frozen {
+		row := types.TallyRow{Miner: m.text, DeclaredGroups: m.declared, Code: types.VerdictCode_VERDICT_CODE_UNAVAILABLE}
+		if m.addr != nil {
+			for at < len(s.miners) && bytes.Compare(s.miners[at].Address, m.addr) < 0 {
+				at++
+			}
+			if at < len(s.miners) && bytes.Equal(s.miners[at].Address, m.addr) {
+				if err := describe(&row, s.miners[at], tally.Miners[at], tally.Eligible, s.proofs[at]); err != nil {
+					return err
+				}
+			}
+			miner, _, err := k.registry.GetMiner(ctx, w.Run, m.addr)
+			if err != nil {
 				return err
 			}
+			if miner.JailedUntilWindow > w.Id {
+				row.JailedUntil = miner.JailedUntilWindow
+			}
+			row.Weight, row.Incentive = payout.miner(i)
 		}
-		jailed, until, err := k.jailed(ctx, w, addr)
-		if err != nil {
-			return err
-		}
-		if jailed {
-			row.Jailed, row.Weight = true, 0
-			row.Reason = fmt.Sprintf("jailed until window %d; %s", until, row.Reason)
-		}
-		cursor.TotalWeight += uint64(row.Weight)
-		if row.Code == types.VerdictCode_VERDICT_CODE_OK && !jailed {
+		if row.Code == types.VerdictCode_VERDICT_CODE_OK && row.JailedUntil == 0 {
 			cursor.Result.OkGroups += uint64(row.Groups)
 		}
-		if err := k.MinerResults.Set(ctx, collections.Join3(w.Run, w.Id, addr), row); err != nil {
+		page.Rows = append(page.Rows, row)
+		if len(page.Rows) < pageSize && i < len(s.frozen)-1 {
+			continue
+		}
+		if err := k.TallyPages.Set(ctx, collections.Join3(w.Run, w.Id, page.Page), page); err != nil {
 			return err
 		}
+		page.Page, page.Rows = page.Page+1, page.Rows[:0]
 	}
 	return nil
 }
 
-// jailed reports whether a miner is jailed over window w, and until which one.
-func (k *Keeper) jailed(ctx context.Context, w challengetypes.Window, addr sdk.AccAddress) (bool, uint64, error) {
-	miner, ok, err := k.registry.GetMiner(ctx, w.Run, addr)
-	return ok && miner.JailedUntilWindow > w.Id, miner.JailedUntilWindow, err
-}
-
-// describe fills a committed miner's row from its outcome.
-func describe(row *types.MinerResult, m types.CommittedMiner, outcome consensus.MinerOutcome, eligible consensus.Amount) error {
+// describe fills a committed miner's row from its outcome, or from the evidence against
+// it, which goes before any verdict.
+func describe(row *types.TallyRow, m types.CommittedMiner, outcome consensus.MinerOutcome, eligible consensus.Amount, proof *types.SlashRecord) error {
 	agreeing, err := consensus.Share(consensus.NewAmount(consensus.Million), outcome.Agreeing, eligible)
 	if err != nil {
 		return err
 	}
 	row.Groups = m.Groups
-	row.Code = types.VerdictCode(uint32(outcome.Code))
-	row.Leaf = outcome.Leaf
-	row.Weight = outcome.Weight
-	row.Slashable = outcome.Slashable
+	row.Code, row.Leaf = types.VerdictCode(uint32(outcome.Code)), outcome.Leaf
 	row.AgreeingPpm = uint32(agreeing.Uint64()) // at most 1e6
-	switch {
-	case outcome.Code == verify.OK && outcome.Weight == 0:
-		row.Reason = fmt.Sprintf("ok, but %d of %d declared groups score 0", m.Groups, m.Declared)
-	case outcome.Code == verify.OK:
-		row.Reason = fmt.Sprintf("ok with %d of %d declared groups", m.Groups, m.Declared)
-	case outcome.Code == verify.Unavailable:
-		row.Reason = "the committed batch could not be had"
-	case outcome.Code == verify.Undecided && outcome.Agreeing.IsZero():
-		row.Reason = "no verdict has more than half of the eligible stake"
-	case outcome.Code == verify.Undecided:
-		row.Reason = "the graders could not decide"
-	case outcome.Slashable:
-		row.Reason = fmt.Sprintf("%s at leaf %d, by more than two thirds: slashed, jailed, locked credits void", outcome.Code, outcome.Leaf)
-	default:
-		row.Reason = fmt.Sprintf("%s at leaf %d, not by more than two thirds: no pay, no slash", outcome.Code, outcome.Leaf)
+	row.Slashable = outcome.Slashable
+	if proof != nil {
+		row.Code, row.Leaf, row.Evidence = proof.Code, proof.Leaf, true
+		row.AgreeingPpm, row.Slashable = 0, false // it has been punished
 	}
 	return nil
 }

@@ -11,9 +11,11 @@ import (
 	distrtypes "github.com/cosmos/cosmos-sdk/x/distribution/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
+	"github.com/galahad-network/galahad/rl/verify"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	"github.com/galahad-network/galahad/x/settlement/consensus"
 	"github.com/galahad-network/galahad/x/settlement/types"
+	"github.com/galahad-network/galahad/x/settlement/yuma"
 )
 
 // mint mints the run's share of the emission of blocks [start, end) to the module
@@ -49,11 +51,10 @@ func (k *Keeper) mint(ctx context.Context, params types.Params, w challengetypes
 	return amount, k.bank.MintCoins(ctx, types.ModuleName, k.coins(types.FromAmount(amount)))
 }
 
-// payGraders divides part over the graders whose reveal counts, by stake, writes the
-// row and the duty of every grader, and returns what was paid. The dividend of a
-// validator that is gone stays unpaid.
+// payGraders divides part over the graders by their dividends, writes the row and the
+// duty of every grader, and returns what was paid.
 func (k *Keeper) payGraders(
-	ctx context.Context, params types.Params, w challengetypes.Window, s *sheet, tally consensus.Output, part consensus.Amount,
+	ctx context.Context, params types.Params, w challengetypes.Window, s *sheet, tally consensus.Output, payout scores, part consensus.Amount,
 ) (sdkmath.Int, error) {
 	total := sdkmath.ZeroInt()
 	for i, addr := range s.graders {
@@ -63,32 +64,19 @@ func (k *Keeper) payGraders(
 		}
 		row := types.GraderResult{
 			Run: w.Run, Window: w.Id, Grader: operator, Stake: types.FromAmount(s.stakes[i]),
-			Committed: s.commits[i], Paid: sdkmath.ZeroInt(),
+			Committed: s.commits[i], Revealed: tally.Graders[i].Counts(), Paid: sdkmath.ZeroInt(), Withheld: sdkmath.ZeroInt(),
 		}
-		standing := tally.Graders[i]
-		switch standing {
-		case consensus.Counted:
-			row.Revealed = true
-			if err := k.payGrader(ctx, &row, addr, s.stakes[i], tally.Revealed, part); err != nil {
+		if row.Revealed {
+			if err := k.payGrader(ctx, &row, addr, s.deduction(i, tally), payout, i, part); err != nil {
 				return total, err
-			}
-			if total, err = total.SafeAdd(row.Paid); err != nil {
-				return total, err
-			}
-		case consensus.WrongWork:
-			row.Reason = "work root is not the majority's"
-		case consensus.Excused:
-			row.Reason = "could fetch other batches than the majority"
-		default:
-			row.Reason = "nothing revealed"
-			if !row.Committed {
-				row.Reason = "nothing committed"
 			}
 		}
-		if standing == consensus.Absent || standing == consensus.WrongWork {
-			if err := k.missReveal(ctx, params, w, operator, addr); err != nil {
-				return total, err
-			}
+		if total, err = total.SafeAdd(row.Paid); err != nil {
+			return total, err
+		}
+		row.Reason = graderReason(row, tally.Graders[i])
+		if err := k.countDuty(ctx, params, w, operator, addr, row.Revealed); err != nil {
+			return total, err
 		}
 		if err := k.GraderResults.Set(ctx, collections.Join3(w.Run, w.Id, addr), row); err != nil {
 			return total, err
@@ -97,38 +85,94 @@ func (k *Keeper) payGraders(
 	return total, nil
 }
 
+// deduction says why a grader whose reveal counts is not paid, if so: it passed a miner
+// against which there was evidence before SETTLING, which it had to find, as all leaves
+// undergo the checks without the model; or it judged too little.
+func (s *sheet) deduction(grader int, tally consensus.Output) types.Deduction {
+	for m, proof := range s.proofs {
+		if proof != nil && s.reveals[grader].Verdicts[m].Code == verify.OK {
+			return types.Deduction_DEDUCTION_EVIDENCE
+		}
+	}
+	if tally.Graders[grader] == consensus.Idle {
+		return types.Deduction_DEDUCTION_IDLE
+	}
+	return types.Deduction_DEDUCTION_UNSPECIFIED
+}
+
+func graderReason(row types.GraderResult, standing consensus.Standing) string {
+	switch {
+	case standing == consensus.WrongWork:
+		return "the work root of a miner is not the majority's"
+	case standing == consensus.Absent && row.Committed:
+		return "nothing revealed"
+	case standing == consensus.Absent:
+		return "nothing committed"
+	}
+	switch row.Deduction {
+	case types.Deduction_DEDUCTION_EVIDENCE:
+		return "it passed a miner that evidence had convicted: its dividend went to the community pool"
+	case types.Deduction_DEDUCTION_IDLE:
+		return "it abstained on more than half of the work: its dividend went to the community pool"
+	case types.Deduction_DEDUCTION_GONE:
+		return "the validator is gone: its dividend went to the community pool"
+	case types.Deduction_DEDUCTION_FAILED:
+		return "the payment failed: its dividend went to the community pool"
+	default:
+		return ""
+	}
+}
+
+// one is the whole that incentives and dividends are parts of.
+var one = consensus.NewAmount(uint64(yuma.One))
+
+// shareOf is floor(amount * x), x being a part of one.
+func shareOf(amount uint64, x yuma.Fixed) (uint64, error) {
+	share, err := consensus.Share(consensus.NewAmount(amount), consensus.NewAmount(uint64(x)), one)
+	return share.Uint64(), err
+}
+
 // payGrader allocates a grader's dividend through x/distribution, so that its
 // delegators get theirs.
-func (k *Keeper) payGrader(ctx context.Context, row *types.GraderResult, addr sdk.ValAddress, stake, active, part consensus.Amount) error {
-	ppb, err := consensus.Share(consensus.NewAmount(billion), stake, active)
+func (k *Keeper) payGrader(
+	ctx context.Context, row *types.GraderResult, addr sdk.ValAddress, deduction types.Deduction, payout scores, place int, part consensus.Amount,
+) error {
+	dividend := payout.dividend(place)
+	var err error
+	if row.DividendPpb, err = shareOf(billion, dividend); err != nil {
+		return err
+	}
+	// Clipped weights add up to at most one, less what each of them was rounded down.
+	trust, err := shareOf(consensus.Million, min(payout.trust(place), yuma.One))
 	if err != nil {
 		return err
 	}
-	row.DividendPpb = ppb.Uint64()
-	share, err := consensus.Share(part, stake, active)
-	if err != nil {
+	row.TrustPpm = uint32(trust)
+	share, err := consensus.Share(part, consensus.NewAmount(uint64(dividend)), one)
+	if err != nil || share.IsZero() {
 		return err
-	}
-	if share.IsZero() {
-		return nil
 	}
 	amount := types.FromAmount(share)
-	paid := k.try(ctx, "a dividend", func(ctx context.Context) error {
-		validator, err := k.staking.GetValidator(ctx, addr)
-		if errors.Is(err, stakingtypes.ErrNoValidatorFound) {
-			row.Reason = "the validator is gone: its dividend went to the community pool"
+	if deduction == types.Deduction_DEDUCTION_UNSPECIFIED {
+		deduction = types.Deduction_DEDUCTION_FAILED
+		if k.try(ctx, "a dividend", func(ctx context.Context) error {
+			validator, err := k.staking.GetValidator(ctx, addr)
+			if errors.Is(err, stakingtypes.ErrNoValidatorFound) {
+				deduction = types.Deduction_DEDUCTION_GONE
+			}
+			if err != nil {
+				return err
+			}
+			if err := k.bank.SendCoinsFromModuleToModule(ctx, types.ModuleName, distrtypes.ModuleName, k.coins(amount)); err != nil {
+				return err
+			}
+			return k.distribution.AllocateTokensToValidator(ctx, validator, sdk.NewDecCoinsFromCoins(k.coins(amount)...))
+		}) {
+			row.Paid = amount
+			return nil
 		}
-		if err != nil {
-			return err
-		}
-		if err := k.bank.SendCoinsFromModuleToModule(ctx, types.ModuleName, distrtypes.ModuleName, k.coins(amount)); err != nil {
-			return err
-		}
-		return k.distribution.AllocateTokensToValidator(ctx, validator, sdk.NewDecCoinsFromCoins(k.coins(amount)...))
-	})
-	if paid {
-		row.Paid = amount
 	}
+	row.Withheld, row.Deduction = amount, deduction
 	return nil
 }
 

@@ -46,7 +46,12 @@ func (k *Keeper) AfterWindowVoid(ctx context.Context, w challengetypes.Window) e
 			return err
 		}
 	}
-	return k.settled(ctx, params, w.Run)
+	if err := k.settled(ctx, params, w.Run); err != nil {
+		return err
+	}
+	// Whoever was to judge them judged nothing that counts.
+	k.try(ctx, "deferring accusations", func(ctx context.Context) error { return k.rollout.DeferAccusations(ctx, w.Run, w.Id) })
+	return nil
 }
 
 // voidUnsettled mints the whole emission to the community pool.
@@ -66,25 +71,29 @@ func (k *Keeper) voidUnsettled(ctx context.Context, params types.Params, w chall
 	return k.record(ctx, result)
 }
 
-// revoke takes back the credits that a window in settlement granted.
+// revoke takes back the credits that a window in settlement granted. What was void
+// already is in the community pool, and stays booked.
 func (k *Keeper) revoke(ctx context.Context, w challengetypes.Window, cursor *types.Cursor) error {
 	rows, err := values(k.MinerResults.Iterate(ctx, ofWindow[sdk.AccAddress](w.Run, w.Id)))
 	if err != nil {
 		return err
 	}
+	cursor.Paid = sdkmath.ZeroInt()
 	for _, row := range rows {
 		addr, err := k.account(row.Miner)
 		if err != nil {
 			return err
 		}
-		if err := k.Credits.Remove(ctx, collections.Join3(w.Run, addr, w.Id)); err != nil {
+		if err := k.removeCredit(ctx, w.Run, w.Id, addr); err != nil {
 			return err
 		}
-		row.Paid, row.IncentivePpb, row.Reason = sdkmath.ZeroInt(), 0, "the window is VOID"
+		row.Paid, row.IncentivePpb, row.Reason = row.Voided, 0, "the window is VOID"
+		if cursor.Paid, err = types.Sum(cursor.Paid, row.Paid); err != nil {
+			return err
+		}
 		if err := k.MinerResults.Set(ctx, collections.Join3(w.Run, w.Id, addr), row); err != nil {
 			return err
 		}
 	}
-	cursor.Paid = sdkmath.ZeroInt()
-	return nil
+	return k.TallyPages.Clear(ctx, collections.NewSuperPrefixedTripleRange[uint64, uint64, uint64](w.Run, w.Id))
 }

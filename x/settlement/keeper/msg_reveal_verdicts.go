@@ -23,7 +23,7 @@ func (s msgServer) RevealVerdicts(ctx context.Context, msg *types.MsgRevealVerdi
 	if err != nil {
 		return nil, err
 	}
-	if err := s.chargeVerdicts(ctx, uint64(len(msg.Verdicts.Verdicts))); err != nil {
+	if err := s.chargeVerdicts(ctx, max(uint64(len(msg.Verdicts.Verdicts)), uint64(d.window.Miners))); err != nil {
 		return nil, err
 	}
 	commit, err := s.Commits.Get(ctx, d.key)
@@ -38,16 +38,23 @@ func (s msgServer) RevealVerdicts(ctx context.Context, msg *types.MsgRevealVerdi
 	} else if has {
 		return nil, types.ErrAlreadyRevealed.Wrapf("window %d of run %d", msg.Window, msg.Run)
 	}
-	frozen, err := s.miners(ctx, d.window)
+	// Reading and making the roster costs no gas beyond verdict_gas: what a reveal costs
+	// must not depend on which of them is the first.
+	free := sdk.UnwrapSDKContext(ctx).WithGasMeter(storetypes.NewInfiniteGasMeter())
+	roster, stored, err := s.roster(free, d.window, nil)
 	if err != nil {
 		return nil, err
 	}
-	miners, err := s.committed(ctx, d.window, frozen)
+	accusations, err := s.rollout.Accusations(ctx, msg.Run, msg.Window)
 	if err != nil {
 		return nil, err
+	}
+	ids := make([]uint64, 0, len(accusations))
+	for _, a := range accusations {
+		ids = append(ids, a.Id)
 	}
 	params := d.window.Params
-	if err := msg.Verdicts.Check(miners, params.GroupSize, params.ConformanceDigest); err != nil {
+	if err := msg.Verdicts.Check(committedMiners(roster), ids, params.GroupSize, params.ConformanceDigest); err != nil {
 		return nil, err
 	}
 	hash, err := msg.Verdicts.Hash(sdk.UnwrapSDKContext(ctx).ChainID(), msg.Run, msg.Window, d.grader, msg.Salt)
@@ -56,6 +63,11 @@ func (s msgServer) RevealVerdicts(ctx context.Context, msg *types.MsgRevealVerdi
 	}
 	if !bytes.Equal(hash, commit.Hash) {
 		return nil, types.ErrHashMismatch.Wrapf("the reveal hashes to %X, committed is %X", hash, commit.Hash)
+	}
+	if !stored {
+		if err := s.Rosters.Set(free, collections.Join(msg.Run, msg.Window), roster); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.Reveals.Set(ctx, d.key, types.VerdictReveal{
 		Run: msg.Run, Window: msg.Window, Grader: d.operator, Verdicts: msg.Verdicts,
@@ -67,14 +79,14 @@ func (s msgServer) RevealVerdicts(ctx context.Context, msg *types.MsgRevealVerdi
 	})
 }
 
-// chargeVerdicts charges verdict_gas for each verdict, before anything is checked.
+// chargeVerdicts charges verdict_gas for each of n verdicts, before anything is checked.
 func (s msgServer) chargeVerdicts(ctx context.Context, n uint64) error {
 	params, err := s.Params.Get(ctx)
 	if err != nil {
 		return err
 	}
-	// n is bounded by the size of a transaction and verdict_gas by MaxVerdictGas, so
-	// the product is far from 2^64.
+	// n is bounded by the size of a transaction and of a window, verdict_gas by
+	// MaxVerdictGas, so the product is far from 2^64.
 	sdk.UnwrapSDKContext(ctx).GasMeter().ConsumeGas(storetypes.Gas(n*params.VerdictGas), "verdicts")
 	return nil
 }

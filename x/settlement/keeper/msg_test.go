@@ -32,7 +32,7 @@ func (s *suite) refuseCommit(want error, change func(m *types.MsgCommitVerdicts)
 	})
 }
 
-func TestCommitVerdictsRefusals(t *testing.T) {
+func TestAudit_E28_CommitVerdictsRefusals(t *testing.T) {
 	s := newSuite(t, 1, 60, 40)
 	s.open(0)
 	s.commit(0, s.miners[0], 16)
@@ -54,7 +54,7 @@ func TestCommitVerdictsRefusals(t *testing.T) {
 
 // A grader that sees the hash of another in the mempool and posts it first can neither
 // open it nor keep its owner from posting and opening it.
-func TestAttackCopiedHashHurtsTheCopierOnly(t *testing.T) {
+func TestAudit_F41_ACopiedHashHurtsTheCopierOnly(t *testing.T) {
 	s := newSuite(t, 1, 60, 40)
 	s.open(0)
 	s.commit(0, s.miners[0], 16)
@@ -74,7 +74,7 @@ func TestAttackCopiedHashHurtsTheCopierOnly(t *testing.T) {
 	s.reveal(0, 0, v)
 }
 
-func TestTheFirstHashStays(t *testing.T) {
+func TestAudit_E34_TheFirstHashStays(t *testing.T) {
 	s := newSuite(t, 1, 60, 40)
 	s.open(0)
 	s.commit(0, s.miners[0], 16)
@@ -83,7 +83,7 @@ func TestTheFirstHashStays(t *testing.T) {
 	s.refuseCommit(types.ErrAlreadyCommitted, func(m *types.MsgCommitVerdicts) { m.Hash = s.export().Commits[0].Hash })
 }
 
-func TestRevealVerdictsRefusals(t *testing.T) {
+func TestAudit_E32_RevealVerdictsRefusals(t *testing.T) {
 	s := newSuite(t, 3, 60, 40)
 	s.open(0)
 	s.commit(0, s.miners[0], 16)
@@ -115,8 +115,10 @@ func TestRevealVerdictsRefusals(t *testing.T) {
 		{"weight for a failure", types.ErrWrongWeights, func(v *types.Verdicts) { v.Verdicts[1] = types.Verdict{Miner: v.Verdicts[1].Miner, Code: 9} }},
 		{"no weights", types.ErrWrongWeights, func(v *types.Verdicts) { v.Weights = nil }},
 		{"too many weights", types.ErrWrongWeights, func(v *types.Verdicts) { v.Weights = append(v.Weights, 0) }},
-		{"no work", types.ErrInvalidWork, func(v *types.Verdicts) { v.Work = nil }},
-		{"short work", types.ErrInvalidWork, func(v *types.Verdicts) { v.Work = v.Work[:31] }},
+		{"no work", types.ErrInvalidWork, func(v *types.Verdicts) { v.Verdicts[0].Work = nil }},
+		{"short work", types.ErrInvalidWork, func(v *types.Verdicts) { v.Verdicts[0].Work = v.Verdicts[0].Work[:31] }},
+		{"work without ok", types.ErrInvalidWork, func(v *types.Verdicts) { v.Verdicts[0].Code = types.VerdictCode_VERDICT_CODE_UNAVAILABLE }},
+		{"accusation of nobody", types.ErrWrongAccusations, func(v *types.Verdicts) { v.Accusations = []types.AccusationVerdict{{Id: 1, Code: 1}} }},
 		{"other engine", types.ErrWrongConformance, func(v *types.Verdicts) { v.ConformanceDigest = bytes.Repeat([]byte{3}, 32) }},
 		{"no conformance", types.ErrWrongConformance, func(v *types.Verdicts) { v.ConformanceDigest = nil }},
 	} {
@@ -170,7 +172,7 @@ func TestAttackRevealOfSomethingElseIsRefused(t *testing.T) {
 }
 
 // A commitment of verdicts is bound to its chain, run and window.
-func TestAttackReplayOfVerdictsInAnotherWindow(t *testing.T) {
+func TestAudit_F37_ReplayOfVerdictsInAnotherWindow(t *testing.T) {
 	s := newSuite(t, 1, 100)
 	for w := range uint64(2) {
 		s.open(w)
@@ -187,7 +189,7 @@ func TestAttackReplayOfVerdictsInAnotherWindow(t *testing.T) {
 	})
 }
 
-func TestRevealChargesGasForEachVerdictBeforeItChecks(t *testing.T) {
+func TestAudit_C17_RevealChargesGasForEachVerdictBeforeItChecks(t *testing.T) {
 	s := newSuite(t, 1, 100)
 	s.open(0)
 	s.commit(0, s.miners[0], 16)
@@ -205,7 +207,7 @@ func TestRevealChargesGasForEachVerdictBeforeItChecks(t *testing.T) {
 	require.Equal(t, 1000*p.VerdictGas, used(1002)-used(2))
 }
 
-func TestClaimBeforeTheUnlockAndTwice(t *testing.T) {
+func TestAudit_F45_ClaimBeforeTheUnlockAndTwice(t *testing.T) {
 	s := newSuite(t, 2, 100)
 	s.params(func(p *types.Params) { p.RewardLockWindows, p.EvidenceWindows = 2, 2 })
 	refuse := func(who sdk.AccAddress) {
@@ -263,7 +265,7 @@ func TestClaimTakesTheOldestUpToItsBound(t *testing.T) {
 
 // A miner that did not claim for years must still be able to: what it has left costs
 // no gas.
-func TestManyUnclaimedCreditsDoNotMakeAClaimDear(t *testing.T) {
+func TestAudit_B10_ManyUnclaimedCreditsDoNotMakeAClaimDear(t *testing.T) {
 	s := newSuite(t, 1, 100)
 	s.params(func(p *types.Params) { p.MaxClaim = 2 })
 	s.open(0)
@@ -278,6 +280,7 @@ func TestManyUnclaimedCreditsDoNotMakeAClaimDear(t *testing.T) {
 		// The coins of window 0's credit pay for many small ones.
 		require.NoError(t, b.k.Credits.Remove(b.ctx, collections.Join3(uint64(run), b.miners[0], uint64(0))))
 		for w := range credits {
+			require.NoError(t, b.k.CreditIndex.Set(b.ctx, collections.Join3(uint64(run), w+1, b.miners[0])))
 			require.NoError(t, b.k.Credits.Set(b.ctx, collections.Join3(uint64(run), b.miners[0], w+1), types.Credit{
 				Run: run, Window: w + 1, Miner: b.miners[0].String(), Amount: sdkmath.OneInt(),
 			}))
@@ -294,7 +297,7 @@ func TestManyUnclaimedCreditsDoNotMakeAClaimDear(t *testing.T) {
 	require.InDelta(t, spent(10, claim), spent(1000, claim), 1000)
 }
 
-func TestUpdateParamsIsForTheAuthority(t *testing.T) {
+func TestAudit_E29_UpdateParamsIsForTheAuthority(t *testing.T) {
 	s := newSuite(t, 0, 100)
 	p := types.DefaultParams()
 	p.MaxClaim = 7

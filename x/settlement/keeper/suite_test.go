@@ -43,6 +43,8 @@ type suite struct {
 	graders []testapp.Validator
 	stakes  []int64
 	miners  []sdk.AccAddress // ascending by raw address
+	// accused is what graders say of every accusation.
+	accused types.VerdictCode
 }
 
 // newSuite has one grader a stake (in GAL) and miners that declare 16 groups.
@@ -51,7 +53,7 @@ func newSuite(t testing.TB, miners int, stakes ...int64) *suite {
 	// The windows are not such as blocks make, so the suite does the checks that a
 	// chain's teardown would do itself.
 	c := testapp.New(t, testapp.WithoutReplica(), testapp.WithoutTeardown(), testapp.WithValidators(stakes...))
-	s := &suite{t: t, app: c.App, k: c.App.Settlement, ctx: c.Context().WithBlockHeight(1), graders: c.Validators, stakes: stakes}
+	s := &suite{t: t, app: c.App, k: c.App.Settlement, ctx: c.Context().WithBlockHeight(1), graders: c.Validators, stakes: stakes, accused: 1}
 	require.NoError(t, s.app.Challenge.Runs.Set(s.ctx, run, challengetypes.Run{
 		Id: run, Owner: s.learner().String(), Learner: s.learner().String(), Name: "test",
 		Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE, Params: s.runParams(),
@@ -176,6 +178,7 @@ func (s *suite) verdicts(window uint64, o opinion, root []byte) types.Verdicts {
 	s.t.Helper()
 	var committed []types.CommittedMiner
 	var results []verify.Result
+	var works [][]byte
 	for i, m := range s.miners {
 		c, ok, err := s.app.Rollout.Commitment(s.ctx, run, window, m)
 		require.NoError(s.t, err)
@@ -188,8 +191,15 @@ func (s *suite) verdicts(window uint64, o opinion, root []byte) types.Verdicts {
 			r = o(i)
 		}
 		results = append(results, r)
+		works = append(works, root)
 	}
-	v, err := types.NewVerdicts(committed, results, root, bytes.Repeat([]byte{2}, 32))
+	accusations, err := s.app.Rollout.Accusations(s.ctx, run, window)
+	require.NoError(s.t, err)
+	var words []types.AccusationVerdict
+	for _, a := range accusations {
+		words = append(words, types.AccusationVerdict{Id: a.Id, Code: s.accused})
+	}
+	v, err := types.NewVerdicts(committed, results, works, words, bytes.Repeat([]byte{2}, 32))
 	require.NoError(s.t, err)
 	return v
 }
@@ -379,6 +389,14 @@ func (s *suite) quiet(window uint64) {
 // milli is an amount in thousandths of GAL.
 func milli(n int64) sdkmath.Int { return params.OneGAL().MulRaw(n).QuoRaw(1000) }
 
+// near is for amounts that are shares in units of 2^-32: they are rounded down, by less
+// than a hundred-millionth of a GAL.
+func (s *suite) near(want, got sdkmath.Int, why ...any) {
+	s.t.Helper()
+	diff := want.Sub(got)
+	require.True(s.t, diff.Abs().LTE(sdkmath.NewInt(10_000_000_000)), "want %s, got %s %v", want, got, why)
+}
+
 // with is the keeper over the same store with other neighbours.
 func (s *suite) with(change func(n *neighbours)) {
 	n := &neighbours{
@@ -391,6 +409,7 @@ func (s *suite) with(change func(n *neighbours)) {
 		n.bank, n.staking, n.distribution, s.app.Challenge, n.registry, n.rollout,
 		params.BaseDenom, authtypes.FeeCollectorName, app.Authority())
 	s.app.Challenge.SetHooks(s.k)
+	s.app.Rollout.SetHooks(s.k)
 }
 
 type neighbours struct {

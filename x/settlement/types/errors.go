@@ -30,7 +30,7 @@ var (
 	ErrInvalidVerdict = errorsmod.Register(ModuleName, 13, "invalid verdict")
 	// ErrWrongWeights is for weights that are not those of the verdicts.
 	ErrWrongWeights = errorsmod.Register(ModuleName, 14, "weights are not those of the verdicts")
-	// ErrInvalidWork is for a work root that is not 32 bytes, or missing though a batch is ok.
+	// ErrInvalidWork is for a verdict ok whose work root is not 32 bytes, and for any other verdict with one.
 	ErrInvalidWork = errorsmod.Register(ModuleName, 15, "invalid work root")
 	// ErrWrongConformance is for a conformance digest that is not the run's.
 	ErrWrongConformance = errorsmod.Register(ModuleName, 16, "wrong conformance digest")
@@ -48,4 +48,6 @@ var (
 	ErrBrokenInvariant = errorsmod.Register(ModuleName, 22, "broken invariant")
 	// ErrInternal is for a step of settlement that stopped; the step's state is dropped.
 	ErrInternal = errorsmod.Register(ModuleName, 23, "settlement step failed")
+	// ErrWrongAccusations is for verdicts that are not on exactly the accusations which the window judges, ascending by id.
+	ErrWrongAccusations = errorsmod.Register(ModuleName, 24, "verdicts are not on the judged accusations")
 )

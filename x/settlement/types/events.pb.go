@@ -150,6 +150,7 @@ type EventMinerSettled struct {
 	Weight  uint32 `protobuf:"varint,5,opt,name=weight,proto3" json:"weight,omitempty"`
 	Paid    string `protobuf:"bytes,6,opt,name=paid,proto3" json:"paid,omitempty"`
 	Slashed string `protobuf:"bytes,7,opt,name=slashed,proto3" json:"slashed,omitempty"`
+	Voided  string `protobuf:"bytes,8,opt,name=voided,proto3" json:"voided,omitempty"`
 }
 
 func (m *EventMinerSettled) Reset()         { *m = EventMinerSettled{} }
@@ -230,6 +231,13 @@ func (m *EventMinerSettled) GetPaid() string {
 func (m *EventMinerSettled) GetSlashed() string {
 	if m != nil {
 		return m.Slashed
+	}
+	return ""
+}
+
+func (m *EventMinerSettled) GetVoided() string {
+	if m != nil {
+		return m.Voided
 	}
 	return ""
 }
@@ -522,6 +530,212 @@ func (m *EventGraderSuspended) GetUntilWindow() uint64 {
 	return 0
 }
 
+type EventCreditsExpired struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Amount  string `protobuf:"bytes,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	Credits uint32 `protobuf:"varint,3,opt,name=credits,proto3" json:"credits,omitempty"`
+}
+
+func (m *EventCreditsExpired) Reset()         { *m = EventCreditsExpired{} }
+func (m *EventCreditsExpired) String() string { return proto.CompactTextString(m) }
+func (*EventCreditsExpired) ProtoMessage()    {}
+func (*EventCreditsExpired) Descriptor() ([]byte, []int) {
+	return fileDescriptor_79c4560a698ddab6, []int{7}
+}
+func (m *EventCreditsExpired) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventCreditsExpired) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventCreditsExpired.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventCreditsExpired) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventCreditsExpired.Merge(m, src)
+}
+func (m *EventCreditsExpired) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventCreditsExpired) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventCreditsExpired.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventCreditsExpired proto.InternalMessageInfo
+
+func (m *EventCreditsExpired) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventCreditsExpired) GetAmount() string {
+	if m != nil {
+		return m.Amount
+	}
+	return ""
+}
+
+func (m *EventCreditsExpired) GetCredits() uint32 {
+	if m != nil {
+		return m.Credits
+	}
+	return 0
+}
+
+// EventHardFailure is a hard failure that evidence proved or graders confirmed.
+type EventHardFailure struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miner  string `protobuf:"bytes,3,opt,name=miner,proto3" json:"miner,omitempty"`
+	Code   string `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	Leaf   uint64 `protobuf:"varint,5,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	Burned string `protobuf:"bytes,6,opt,name=burned,proto3" json:"burned,omitempty"`
+	Voided string `protobuf:"bytes,7,opt,name=voided,proto3" json:"voided,omitempty"`
+}
+
+func (m *EventHardFailure) Reset()         { *m = EventHardFailure{} }
+func (m *EventHardFailure) String() string { return proto.CompactTextString(m) }
+func (*EventHardFailure) ProtoMessage()    {}
+func (*EventHardFailure) Descriptor() ([]byte, []int) {
+	return fileDescriptor_79c4560a698ddab6, []int{8}
+}
+func (m *EventHardFailure) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventHardFailure) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventHardFailure.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventHardFailure) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventHardFailure.Merge(m, src)
+}
+func (m *EventHardFailure) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventHardFailure) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventHardFailure.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventHardFailure proto.InternalMessageInfo
+
+func (m *EventHardFailure) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventHardFailure) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *EventHardFailure) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *EventHardFailure) GetCode() string {
+	if m != nil {
+		return m.Code
+	}
+	return ""
+}
+
+func (m *EventHardFailure) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+func (m *EventHardFailure) GetBurned() string {
+	if m != nil {
+		return m.Burned
+	}
+	return ""
+}
+
+func (m *EventHardFailure) GetVoided() string {
+	if m != nil {
+		return m.Voided
+	}
+	return ""
+}
+
+// EventRunIdle is a run whose bonds and credits were released because it lay idle.
+type EventRunIdle struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Windows uint64 `protobuf:"varint,2,opt,name=windows,proto3" json:"windows,omitempty"`
+}
+
+func (m *EventRunIdle) Reset()         { *m = EventRunIdle{} }
+func (m *EventRunIdle) String() string { return proto.CompactTextString(m) }
+func (*EventRunIdle) ProtoMessage()    {}
+func (*EventRunIdle) Descriptor() ([]byte, []int) {
+	return fileDescriptor_79c4560a698ddab6, []int{9}
+}
+func (m *EventRunIdle) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventRunIdle) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventRunIdle.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventRunIdle) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventRunIdle.Merge(m, src)
+}
+func (m *EventRunIdle) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventRunIdle) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventRunIdle.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventRunIdle proto.InternalMessageInfo
+
+func (m *EventRunIdle) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventRunIdle) GetWindows() uint64 {
+	if m != nil {
+		return m.Windows
+	}
+	return 0
+}
+
 func init() {
 	proto.RegisterType((*EventVerdictsCommitted)(nil), "galahad.settlement.v1.EventVerdictsCommitted")
 	proto.RegisterType((*EventVerdictsRevealed)(nil), "galahad.settlement.v1.EventVerdictsRevealed")
@@ -530,6 +744,9 @@ func init() {
 	proto.RegisterType((*EventClaimed)(nil), "galahad.settlement.v1.EventClaimed")
 	proto.RegisterType((*EventCreditsVoided)(nil), "galahad.settlement.v1.EventCreditsVoided")
 	proto.RegisterType((*EventGraderSuspended)(nil), "galahad.settlement.v1.EventGraderSuspended")
+	proto.RegisterType((*EventCreditsExpired)(nil), "galahad.settlement.v1.EventCreditsExpired")
+	proto.RegisterType((*EventHardFailure)(nil), "galahad.settlement.v1.EventHardFailure")
+	proto.RegisterType((*EventRunIdle)(nil), "galahad.settlement.v1.EventRunIdle")
 }
 
 func init() {
@@ -537,37 +754,43 @@ func init() {
 }
 
 var fileDescriptor_79c4560a698ddab6 = []byte{
-	// 470 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x53, 0xc1, 0x6e, 0x13, 0x31,
-	0x10, 0x8d, 0x93, 0x74, 0xdb, 0x98, 0x22, 0xc1, 0xaa, 0x8d, 0x7c, 0x5a, 0x85, 0x3d, 0xe5, 0x42,
-	0x56, 0x15, 0xe2, 0x07, 0x88, 0x10, 0x27, 0x40, 0xda, 0xa2, 0x22, 0x7a, 0x41, 0x6e, 0x3c, 0x4a,
-	0x2c, 0xbc, 0x76, 0x64, 0x7b, 0x37, 0xf0, 0x17, 0xfc, 0x08, 0xff, 0xc1, 0xb1, 0x47, 0x8e, 0x28,
-	0xb9, 0xf1, 0x15, 0xc8, 0xb3, 0x5e, 0x08, 0x12, 0x3d, 0x54, 0xca, 0x6d, 0xde, 0xdb, 0xf1, 0xdb,
-	0x79, 0xcf, 0x1e, 0x9a, 0x2f, 0xb9, 0xe2, 0x2b, 0x2e, 0x0a, 0x07, 0xde, 0x2b, 0xa8, 0x40, 0xfb,
-	0xa2, 0xb9, 0x28, 0xa0, 0x01, 0xed, 0xdd, 0x6c, 0x6d, 0x8d, 0x37, 0xe9, 0x79, 0xec, 0x99, 0xfd,
-	0xed, 0x99, 0x35, 0x17, 0xf9, 0x35, 0x1d, 0xbf, 0x0c, 0x6d, 0x57, 0x60, 0x85, 0x5c, 0x78, 0x37,
-	0x37, 0x55, 0x25, 0xbd, 0x07, 0x91, 0x3e, 0xa2, 0x03, 0x5b, 0x6b, 0x46, 0x26, 0x64, 0x3a, 0x2c,
-	0x43, 0x99, 0x8e, 0x69, 0xb2, 0x91, 0x5a, 0x98, 0x0d, 0xeb, 0x23, 0x19, 0x51, 0xe0, 0x97, 0x96,
-	0x0b, 0xb0, 0x6c, 0x30, 0x21, 0xd3, 0x51, 0x19, 0x51, 0xfe, 0x81, 0x9e, 0xff, 0xa3, 0x5d, 0x42,
-	0x03, 0x5c, 0x1d, 0x44, 0xfa, 0x1b, 0xa1, 0x8f, 0x51, 0xfb, 0xb5, 0xd4, 0x60, 0x2f, 0xd1, 0xd2,
-	0x7d, 0x74, 0xcf, 0xe8, 0x51, 0x15, 0x4e, 0x46, 0xd9, 0x16, 0xa4, 0x29, 0x1d, 0x2e, 0x8c, 0x00,
-	0x36, 0x44, 0x12, 0x6b, 0x54, 0x00, 0xb9, 0x5c, 0x79, 0x76, 0x34, 0x21, 0xd3, 0x87, 0x65, 0x44,
-	0xa1, 0x77, 0xcd, 0xa5, 0x60, 0x49, 0xdb, 0x1b, 0xea, 0x94, 0xd1, 0x63, 0xa7, 0xb8, 0x5b, 0x81,
-	0x60, 0xc7, 0x48, 0x77, 0x30, 0xff, 0x45, 0x68, 0x8a, 0xf3, 0xbe, 0xc7, 0xff, 0xdf, 0x7f, 0xe0,
-	0x31, 0x4d, 0x2a, 0xa9, 0x3d, 0x88, 0x2e, 0x88, 0x16, 0x45, 0x1e, 0xac, 0x8b, 0x43, 0x47, 0x14,
-	0x46, 0x69, 0xa3, 0x72, 0x38, 0xf7, 0xa8, 0xec, 0x60, 0xf8, 0xa2, 0x80, 0xdb, 0x60, 0xbe, 0x9d,
-	0xbd, 0x83, 0x69, 0x46, 0x69, 0xc3, 0x95, 0x14, 0xdc, 0x1b, 0xeb, 0xa2, 0x83, 0x3d, 0x06, 0x2d,
-	0x1b, 0xa3, 0xd8, 0x49, 0xb4, 0x6c, 0x8c, 0x0a, 0x5c, 0x63, 0xa4, 0x60, 0xa3, 0x09, 0x99, 0x9e,
-	0x94, 0x58, 0xe7, 0x6f, 0xe8, 0x29, 0x7a, 0x9d, 0x2b, 0x2e, 0xab, 0xff, 0xba, 0xfc, 0x13, 0x7f,
-	0x7f, 0x3f, 0xfe, 0x31, 0x4d, 0x78, 0x65, 0x6a, 0xed, 0x3b, 0x8f, 0x2d, 0xca, 0xdf, 0xc5, 0xec,
-	0xe6, 0x16, 0x84, 0xf4, 0xee, 0xca, 0x48, 0x71, 0x00, 0xd5, 0x05, 0x3d, 0x43, 0xd5, 0x57, 0x98,
-	0xcb, 0x65, 0xed, 0xd6, 0xa0, 0xc5, 0x5d, 0x77, 0x12, 0x1f, 0x61, 0x7f, 0xff, 0x11, 0xa6, 0x4f,
-	0xe8, 0x69, 0xad, 0xbd, 0x54, 0x1f, 0xe3, 0x8d, 0x0d, 0xf0, 0xc8, 0x03, 0xe4, 0xda, 0x7b, 0x7e,
-	0xf1, 0xf6, 0xfb, 0x36, 0x23, 0xb7, 0xdb, 0x8c, 0xfc, 0xdc, 0x66, 0xe4, 0xeb, 0x2e, 0xeb, 0xdd,
-	0xee, 0xb2, 0xde, 0x8f, 0x5d, 0xd6, 0xbb, 0x7e, 0xbe, 0x94, 0x7e, 0x55, 0xdf, 0xcc, 0x16, 0xa6,
-	0x2a, 0xe2, 0x6a, 0x3e, 0xd5, 0xe0, 0x37, 0xc6, 0x7e, 0xea, 0x70, 0xf1, 0x79, 0x7f, 0xa1, 0xfd,
-	0x97, 0x35, 0xb8, 0x9b, 0x04, 0xb7, 0xf9, 0xd9, 0xef, 0x00, 0x00, 0x00, 0xff, 0xff, 0x05, 0xf2,
-	0xb7, 0x86, 0xf3, 0x03, 0x00, 0x00,
+	// 571 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xb4, 0x54, 0xcf, 0x6e, 0x13, 0x3f,
+	0x10, 0xee, 0xa6, 0x69, 0xd2, 0xf8, 0xd7, 0x4a, 0xfd, 0x2d, 0x6d, 0xb4, 0xa7, 0x55, 0xd8, 0x53,
+	0x2e, 0x24, 0xaa, 0x10, 0x17, 0x8e, 0x44, 0xe5, 0xcf, 0x01, 0x90, 0xb6, 0xa8, 0xa8, 0xbd, 0x20,
+	0x27, 0x1e, 0x12, 0x0b, 0xaf, 0x1d, 0xd9, 0xde, 0x4d, 0x79, 0x0b, 0x9e, 0x83, 0xf7, 0x40, 0xe2,
+	0xd8, 0x23, 0x47, 0x94, 0xdc, 0x78, 0x0a, 0xe4, 0xb1, 0x17, 0xb6, 0x52, 0x7b, 0xa8, 0x80, 0xdb,
+	0x7c, 0xb3, 0xe3, 0x6f, 0xbf, 0x6f, 0x66, 0x6c, 0x92, 0xcd, 0xa9, 0xa0, 0x0b, 0xca, 0xc6, 0x06,
+	0xac, 0x15, 0x50, 0x80, 0xb4, 0xe3, 0xea, 0x78, 0x0c, 0x15, 0x48, 0x6b, 0x46, 0x4b, 0xad, 0xac,
+	0x8a, 0x8f, 0x42, 0xcd, 0xe8, 0x77, 0xcd, 0xa8, 0x3a, 0xce, 0x2e, 0x48, 0xff, 0xc4, 0x95, 0x9d,
+	0x81, 0x66, 0x7c, 0x66, 0xcd, 0x44, 0x15, 0x05, 0xb7, 0x16, 0x58, 0x7c, 0x40, 0xb6, 0x75, 0x29,
+	0x93, 0x68, 0x10, 0x0d, 0xdb, 0xb9, 0x0b, 0xe3, 0x3e, 0xe9, 0xac, 0xb8, 0x64, 0x6a, 0x95, 0xb4,
+	0x30, 0x19, 0x90, 0xcb, 0xcf, 0x35, 0x65, 0xa0, 0x93, 0xed, 0x41, 0x34, 0xec, 0xe5, 0x01, 0x65,
+	0xe7, 0xe4, 0xe8, 0x1a, 0x77, 0x0e, 0x15, 0x50, 0xf1, 0x57, 0xa8, 0xbf, 0x44, 0xe4, 0x7f, 0xe4,
+	0x7e, 0xc9, 0x25, 0xe8, 0x53, 0xb4, 0x74, 0x17, 0xde, 0x43, 0xb2, 0x53, 0xb8, 0x93, 0x81, 0xd6,
+	0x83, 0x38, 0x26, 0xed, 0x99, 0x62, 0x90, 0xb4, 0x31, 0x89, 0x31, 0x32, 0x00, 0x9f, 0x2f, 0x6c,
+	0xb2, 0x33, 0x88, 0x86, 0xfb, 0x79, 0x40, 0xae, 0x76, 0x49, 0x39, 0x4b, 0x3a, 0xbe, 0xd6, 0xc5,
+	0x71, 0x42, 0xba, 0x46, 0x50, 0xb3, 0x00, 0x96, 0x74, 0x31, 0x5d, 0x43, 0xc7, 0x52, 0x29, 0xce,
+	0x80, 0x25, 0xbb, 0xde, 0x87, 0x47, 0xd9, 0x8f, 0x88, 0xc4, 0xe8, 0xe3, 0x2d, 0xea, 0xba, 0xbb,
+	0x91, 0x3e, 0xe9, 0x14, 0x5c, 0x5a, 0x60, 0x75, 0x83, 0x3c, 0x0a, 0x79, 0xd0, 0x26, 0x98, 0x09,
+	0xc8, 0x49, 0xf4, 0x2d, 0x34, 0xe8, 0xa7, 0x97, 0xd7, 0xd0, 0x7d, 0x11, 0x40, 0xb5, 0x6b, 0x8a,
+	0xf7, 0x54, 0xc3, 0x38, 0x25, 0xa4, 0xa2, 0x82, 0x33, 0x6a, 0x95, 0x36, 0xc1, 0x59, 0x23, 0x83,
+	0xad, 0x50, 0x4a, 0x04, 0x6b, 0x18, 0xbb, 0x9c, 0xb3, 0x98, 0xf4, 0x06, 0xd1, 0x70, 0x37, 0xc7,
+	0x38, 0x7b, 0x45, 0xf6, 0xd0, 0xeb, 0x44, 0x50, 0x5e, 0xdc, 0xe8, 0xf2, 0xd7, 0x58, 0x5a, 0xcd,
+	0xb1, 0xf4, 0x49, 0x87, 0x16, 0xaa, 0x94, 0xb6, 0xf6, 0xe8, 0x51, 0xf6, 0x26, 0xf4, 0x6e, 0xa2,
+	0x81, 0x71, 0x6b, 0xce, 0xb0, 0xa5, 0x7f, 0xcc, 0x3a, 0x23, 0x87, 0xc8, 0xfa, 0x0c, 0xfb, 0x72,
+	0x5a, 0x9a, 0x25, 0x48, 0x76, 0xdb, 0x4c, 0xc2, 0x72, 0xb6, 0x9a, 0xcb, 0x19, 0xdf, 0x27, 0x7b,
+	0xa5, 0xb4, 0x5c, 0xbc, 0x0b, 0x13, 0xdb, 0xc6, 0x23, 0xff, 0x61, 0xce, 0xcf, 0x39, 0x3b, 0x27,
+	0xf7, 0x9a, 0xd2, 0x4f, 0x2e, 0x97, 0x5c, 0xdf, 0xf6, 0x8f, 0xa0, 0xb2, 0xd5, 0x54, 0xe9, 0xa6,
+	0x35, 0xf3, 0x67, 0x91, 0x7e, 0x3f, 0xaf, 0x61, 0xf6, 0x39, 0x22, 0x07, 0xc8, 0xfd, 0x9c, 0x6a,
+	0xf6, 0x94, 0x72, 0x51, 0x6a, 0xf8, 0x27, 0x37, 0x23, 0x26, 0x6d, 0x01, 0xf4, 0x3d, 0xee, 0x51,
+	0x3b, 0xc7, 0xd8, 0xb1, 0x4e, 0x4b, 0x2d, 0xa1, 0xbe, 0x17, 0x01, 0x35, 0xf6, 0xbf, 0x7b, 0x6d,
+	0xff, 0x1f, 0x87, 0x95, 0xc8, 0x4b, 0xf9, 0x82, 0x89, 0x9b, 0x74, 0x26, 0xa4, 0xeb, 0x95, 0x99,
+	0x20, 0xb4, 0x86, 0x4f, 0x5e, 0x7f, 0x5d, 0xa7, 0xd1, 0xd5, 0x3a, 0x8d, 0xbe, 0xaf, 0xd3, 0xe8,
+	0xd3, 0x26, 0xdd, 0xba, 0xda, 0xa4, 0x5b, 0xdf, 0x36, 0xe9, 0xd6, 0xc5, 0xa3, 0x39, 0xb7, 0x8b,
+	0x72, 0x3a, 0x9a, 0xa9, 0x62, 0x1c, 0x9e, 0xbd, 0x07, 0x12, 0xec, 0x4a, 0xe9, 0x0f, 0x35, 0x1e,
+	0x5f, 0x36, 0x1f, 0x4b, 0xfb, 0x71, 0x09, 0x66, 0xda, 0xc1, 0x97, 0xf2, 0xe1, 0xcf, 0x00, 0x00,
+	0x00, 0xff, 0xff, 0x5a, 0xf4, 0x8e, 0xaf, 0x4f, 0x05, 0x00, 0x00,
 }
 
 func (m *EventVerdictsCommitted) Marshal() (dAtA []byte, err error) {
@@ -670,6 +893,13 @@ func (m *EventMinerSettled) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Voided) > 0 {
+		i -= len(m.Voided)
+		copy(dAtA[i:], m.Voided)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Voided)))
+		i--
+		dAtA[i] = 0x42
+	}
 	if len(m.Slashed) > 0 {
 		i -= len(m.Slashed)
 		copy(dAtA[i:], m.Slashed)
@@ -925,6 +1155,145 @@ func (m *EventGraderSuspended) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *EventCreditsExpired) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventCreditsExpired) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventCreditsExpired) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Credits != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Credits))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Amount) > 0 {
+		i -= len(m.Amount)
+		copy(dAtA[i:], m.Amount)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Amount)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventHardFailure) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventHardFailure) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventHardFailure) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Voided) > 0 {
+		i -= len(m.Voided)
+		copy(dAtA[i:], m.Voided)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Voided)))
+		i--
+		dAtA[i] = 0x3a
+	}
+	if len(m.Burned) > 0 {
+		i -= len(m.Burned)
+		copy(dAtA[i:], m.Burned)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Burned)))
+		i--
+		dAtA[i] = 0x32
+	}
+	if m.Leaf != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x28
+	}
+	if len(m.Code) > 0 {
+		i -= len(m.Code)
+		copy(dAtA[i:], m.Code)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Code)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Window != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventRunIdle) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventRunIdle) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventRunIdle) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Windows != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Windows))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintEvents(dAtA []byte, offset int, v uint64) int {
 	offset -= sovEvents(v)
 	base := offset
@@ -1002,6 +1371,10 @@ func (m *EventMinerSettled) Size() (n int) {
 		n += 1 + l + sovEvents(uint64(l))
 	}
 	l = len(m.Slashed)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Voided)
 	if l > 0 {
 		n += 1 + l + sovEvents(uint64(l))
 	}
@@ -1105,6 +1478,74 @@ func (m *EventGraderSuspended) Size() (n int) {
 	}
 	if m.UntilWindow != 0 {
 		n += 1 + sovEvents(uint64(m.UntilWindow))
+	}
+	return n
+}
+
+func (m *EventCreditsExpired) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Amount)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Credits != 0 {
+		n += 1 + sovEvents(uint64(m.Credits))
+	}
+	return n
+}
+
+func (m *EventHardFailure) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovEvents(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Code)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovEvents(uint64(m.Leaf))
+	}
+	l = len(m.Burned)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Voided)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventRunIdle) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Windows != 0 {
+		n += 1 + sovEvents(uint64(m.Windows))
 	}
 	return n
 }
@@ -1568,6 +2009,38 @@ func (m *EventMinerSettled) Unmarshal(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			m.Slashed = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Voided", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Voided = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
@@ -2251,6 +2724,449 @@ func (m *EventGraderSuspended) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.UntilWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventCreditsExpired) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventCreditsExpired: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventCreditsExpired: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Amount = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Credits", wireType)
+			}
+			m.Credits = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Credits |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventHardFailure) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventHardFailure: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventHardFailure: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Code = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Burned", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Burned = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Voided", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Voided = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventRunIdle) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventRunIdle: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventRunIdle: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Windows", wireType)
+			}
+			m.Windows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Windows |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

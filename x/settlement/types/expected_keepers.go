@@ -62,6 +62,12 @@ type ChallengeKeeper interface {
 type RolloutKeeper interface {
 	// Commitments of a window, ascending by raw address.
 	Commitments(ctx context.Context, run, window uint64) ([]rollouttypes.Commitment, error)
+	// Accusations that are judged in a window, ascending by id.
+	Accusations(ctx context.Context, run, judgeWindow uint64) ([]rollouttypes.Accusation, error)
+	// ResolveAccusation gives the deposit back if the accusation was confirmed, and burns it else.
+	ResolveAccusation(ctx context.Context, a rollouttypes.Accusation, confirmed bool) error
+	// DeferAccusations moves what a window did not judge to a later one.
+	DeferAccusations(ctx context.Context, run, window uint64) error
 }
 
 // RegistryKeeper is what settlement needs of x/registry.

@@ -23,7 +23,7 @@ func (g GenesisState) Validate() error {
 	}
 	for _, check := range []func() error{
 		g.validateVerdicts, g.validateMinerResults, g.validateGraderResults, g.validateWindows, g.validateCredits,
-		g.validateDuties,
+		g.validateDuties, g.validateBonds, g.validatePenalties, g.validateFrozen,
 	} {
 		if err := check(); err != nil {
 			return ErrInvalidGenesis.Wrap(err.Error())
@@ -106,7 +106,7 @@ func (g GenesisState) validateMinerResults() error {
 			err = order.next(genesisKey(r.Run, r.Window, addr))
 		}
 		if err == nil {
-			err = notNegative(r.Paid, r.Slashed)
+			err = notNegative(r.Paid, r.Slashed, r.Withheld, r.Voided)
 		}
 		if err != nil {
 			return fmt.Errorf("miner_results[%d]: %w", i, err)
@@ -123,7 +123,7 @@ func (g GenesisState) validateGraderResults() error {
 			err = order.next(genesisKey(r.Run, r.Window, addr))
 		}
 		if err == nil {
-			err = notNegative(r.Stake, r.Paid)
+			err = notNegative(r.Stake, r.Paid, r.Withheld)
 		}
 		if err != nil {
 			return fmt.Errorf("grader_results[%d]: %w", i, err)
@@ -157,10 +157,10 @@ func (g GenesisState) validateWindows() error {
 	for i, t := range g.Totals {
 		err := order.next(genesisKey(t.Run))
 		if err == nil {
-			err = notNegative(t.Minted, t.MeanPayPerGroup)
+			err = t.Balanced()
 		}
-		if err == nil && t.ReleasedWindows > t.SettledWindows {
-			err = fmt.Errorf("%d windows released, %d settled", t.ReleasedWindows, t.SettledWindows)
+		if err == nil && max(t.ReleasedWindows, t.UnlockedWindows) > t.SettledWindows {
+			err = fmt.Errorf("%d windows released, %d unlocked, %d settled", t.ReleasedWindows, t.UnlockedWindows, t.SettledWindows)
 		}
 		if err != nil {
 			return fmt.Errorf("totals[%d]: %w", i, err)
@@ -199,6 +199,9 @@ func (g GenesisState) validateDuties() error {
 		if err == nil {
 			err = ascendingWindows(d.Missed)
 		}
+		if err == nil {
+			err = ascendingWindows(d.Failed)
+		}
 		if err != nil {
 			return fmt.Errorf("miner_duties[%d]: %w", i, err)
 		}
@@ -214,6 +217,110 @@ func (g GenesisState) validateDuties() error {
 		}
 		if err != nil {
 			return fmt.Errorf("grader_duties[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (g GenesisState) validateBonds() error {
+	var order ascending
+	columns := make(map[uint64]int, len(g.BondColumns))
+	for i, c := range g.BondColumns {
+		err := order.next(genesisKey(c.Run))
+		var miners ascending
+		for _, m := range c.Columns {
+			if err == nil {
+				err = miners.next(m.Miner)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("bond_columns[%d]: %w", i, err)
+		}
+		columns[c.Run] = len(c.Columns)
+	}
+	order = ascending{}
+	for i, r := range g.BondRows {
+		addr, err := operator(r.Grader)
+		if err == nil {
+			err = order.next(genesisKey(r.Run, addr))
+		}
+		if err == nil && len(r.Bonds) != 2*columns[r.Run] {
+			err = fmt.Errorf("%d bytes on %d columns", len(r.Bonds), columns[r.Run])
+		}
+		if err != nil {
+			return fmt.Errorf("bond_rows[%d]: %w", i, err)
+		}
+	}
+	order = ascending{}
+	for i, s := range g.MinerScores {
+		addr, err := account(s.Miner)
+		if err == nil {
+			err = order.next(genesisKey(s.Run, addr))
+		}
+		if err != nil {
+			return fmt.Errorf("miner_scores[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+func (g GenesisState) validatePenalties() error {
+	var order ascending
+	for i, m := range g.SlashMarkers {
+		addr, err := account(m.Miner)
+		if err == nil {
+			err = order.next(genesisKey(m.Run, addr))
+		}
+		if err == nil && m.FromWindow > m.ToWindow {
+			err = fmt.Errorf("windows [%d, %d)", m.FromWindow, m.ToWindow)
+		}
+		if err != nil {
+			return fmt.Errorf("slash_markers[%d]: %w", i, err)
+		}
+	}
+	order = ascending{}
+	for i, r := range g.SlashRecords {
+		addr, err := account(r.Miner)
+		if err == nil {
+			err = order.next(genesisKey(r.Run, r.Window, addr, uint64(r.Source)))
+		}
+		if err == nil {
+			err = notNegative(r.Burned, r.Voided)
+		}
+		if err != nil {
+			return fmt.Errorf("slash_records[%d]: %w", i, err)
+		}
+	}
+	return nil
+}
+
+// validateFrozen checks what windows in settlement or before it have frozen.
+func (g GenesisState) validateFrozen() error {
+	var order ascending
+	settling := make(map[string]bool, len(g.Cursors))
+	for _, c := range g.Cursors {
+		settling[string(genesisKey(c.Run, c.Window))] = true
+	}
+	for i, p := range g.TallyPages {
+		err := order.next(genesisKey(p.Run, p.Window, p.Page))
+		if err == nil && !settling[string(genesisKey(p.Run, p.Window))] {
+			err = fmt.Errorf("window %d of run %d is not in settlement", p.Window, p.Run)
+		}
+		if err != nil {
+			return fmt.Errorf("tally_pages[%d]: %w", i, err)
+		}
+	}
+	order = ascending{}
+	for i, r := range g.Rosters {
+		err := order.next(genesisKey(r.Run, r.Window))
+		var miners ascending
+		for _, m := range r.Miners {
+			if err == nil {
+				err = miners.next(m.Address)
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("rosters[%d]: %w", i, err)
 		}
 	}
 	return nil

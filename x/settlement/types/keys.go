@@ -23,4 +23,12 @@ var (
 	MinerDutiesKey   = collections.NewPrefix(8)  // (run, miner) -> MinerDuty
 	GraderDutiesKey  = collections.NewPrefix(9)  // (run, grader) -> GraderDuty
 	TotalsKey        = collections.NewPrefix(10) // run -> RunTotals
+	TallyPagesKey    = collections.NewPrefix(11) // (run, window, page) -> TallyPage
+	BondColumnsKey   = collections.NewPrefix(12) // run -> BondColumns
+	BondRowsKey      = collections.NewPrefix(13) // (run, grader) -> BondRow
+	MinerScoresKey   = collections.NewPrefix(14) // (run, miner) -> MinerScore
+	SlashMarkersKey  = collections.NewPrefix(15) // (run, miner) -> SlashMarker
+	SlashRecordsKey  = collections.NewPrefix(16) // (run, window, miner, source) -> SlashRecord
+	RostersKey       = collections.NewPrefix(17) // (run, window) -> Roster
+	CreditIndexKey   = collections.NewPrefix(18) // (run, window, miner): the credits by window
 )

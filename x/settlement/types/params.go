@@ -4,6 +4,7 @@ import (
 	sdkmath "cosmossdk.io/math"
 
 	"github.com/galahad-network/galahad/x/settlement/consensus"
+	"github.com/galahad-network/galahad/x/settlement/yuma"
 )
 
 // Bounds of the parameters. They keep amounts far from 256 bits and every loop over
@@ -21,6 +22,12 @@ const (
 	MaxVerdictGas = 1_000_000
 	// MaxClaim bounds max_claim.
 	MaxClaim = 1000
+	// MaxMemoryWindows bounds bond_memory_windows.
+	MaxMemoryWindows = 1000
+	// MaxExpiryWindows bounds credit_expiry_windows.
+	MaxExpiryWindows = 10_000_000
+	// MaxIdleBlocks bounds idle_release_blocks.
+	MaxIdleBlocks = 1 << 40
 	// maxAmountBits bounds initial_block_reward and max_supply.
 	maxAmountBits = 128
 )
@@ -28,6 +35,7 @@ const (
 // DefaultParams are those of protocol version 1.
 func DefaultParams() Params {
 	gal := sdkmath.NewIntWithDecimal(1, 18)
+	score := yuma.DefaultParams()
 	return Params{
 		InitialBlockReward:      gal,
 		HalvingBlocks:           12_600_000,
@@ -49,6 +57,25 @@ func DefaultParams() Params {
 		BondMultiple:            20,
 		VerdictGas:              2_000,
 		MaxClaim:                100,
+		Kappa:                   uint32(score.Kappa),
+		BondsPenalty:            uint32(score.BondsPenalty),
+		BondsMovingAveragePpm:   uint32(score.BondsMovingAverage),
+		LiquidAlpha:             score.LiquidAlpha,
+		AlphaLow:                uint32(score.AlphaLow),
+		AlphaHigh:               uint32(score.AlphaHigh),
+		AlphaSteepness:          uint32(score.Steepness),
+		BondMemoryWindows:       10,
+		CreditExpiryWindows:     10_000,
+		IdleReleaseBlocks:       17_280,
+		MaxTolerantFailures:     3,
+	}
+}
+
+// Yuma are the parameters of the score consensus. They must be valid.
+func (p Params) Yuma() yuma.Params {
+	return yuma.Params{
+		Kappa: uint16(p.Kappa), BondsPenalty: uint16(p.BondsPenalty), BondsMovingAverage: uint64(p.BondsMovingAveragePpm), Yuma3: true,
+		LiquidAlpha: p.LiquidAlpha, AlphaLow: uint16(p.AlphaLow), AlphaHigh: uint16(p.AlphaHigh), Steepness: int16(p.AlphaSteepness),
 	}
 }
 
@@ -89,6 +116,18 @@ func (p Params) Validate() error {
 		{"bond_multiple", uint64(p.BondMultiple), 0, MaxBondMultiple},
 		{"verdict_gas", p.VerdictGas, 1, MaxVerdictGas},
 		{"max_claim", uint64(p.MaxClaim), 1, MaxClaim},
+		// Below one half a minority could say what a miner is worth.
+		{"kappa", uint64(p.Kappa), 32768, 65535},
+		{"bonds_penalty", uint64(p.BondsPenalty), 0, 65535},
+		{"bonds_moving_average_ppm", uint64(p.BondsMovingAveragePpm), 0, consensus.Million},
+		{"alpha_low", uint64(p.AlphaLow), 0, uint64(p.AlphaHigh)},
+		{"alpha_high", uint64(p.AlphaHigh), 0, 65535},
+		{"alpha_steepness", uint64(p.AlphaSteepness), 0, 32767},
+		{"bond_memory_windows", uint64(p.BondMemoryWindows), 0, MaxMemoryWindows},
+		// What cannot be claimed yet must not expire.
+		{"credit_expiry_windows", uint64(p.CreditExpiryWindows), uint64(p.RewardLockWindows) + 1, MaxExpiryWindows},
+		{"idle_release_blocks", p.IdleReleaseBlocks, 1, MaxIdleBlocks},
+		{"max_tolerant_failures", uint64(p.MaxTolerantFailures), 1, uint64(p.DutyWindow)},
 	} {
 		if b.value < b.least || b.value > b.max {
 			return ErrInvalidParams.Wrapf("%s %d is not within [%d, %d]", b.name, b.value, b.least, b.max)

@@ -4,6 +4,7 @@
 package types
 
 import (
+	bytes "bytes"
 	cosmossdk_io_math "cosmossdk.io/math"
 	fmt "fmt"
 	_ "github.com/cosmos/cosmos-proto"
@@ -94,6 +95,90 @@ func (VerdictCode) EnumDescriptor() ([]byte, []int) {
 	return fileDescriptor_9b826ea8145050ea, []int{0}
 }
 
+// Deduction says why a miner or grader was not paid its share.
+type Deduction int32
+
+const (
+	// DEDUCTION_UNSPECIFIED is for a share that was paid.
+	Deduction_DEDUCTION_UNSPECIFIED Deduction = 0
+	// DEDUCTION_NOT_OK is for a miner whose verdict is not ok.
+	Deduction_DEDUCTION_NOT_OK Deduction = 1
+	// DEDUCTION_JAILED is for a miner in jail.
+	Deduction_DEDUCTION_JAILED Deduction = 2
+	// DEDUCTION_EVIDENCE is for a miner against which evidence was accepted before SETTLING, and for the graders that
+	// passed it.
+	Deduction_DEDUCTION_EVIDENCE Deduction = 3
+	// DEDUCTION_IDLE is for a grader that abstained on more than half of the work that others judged.
+	Deduction_DEDUCTION_IDLE Deduction = 4
+	// DEDUCTION_GONE is for the grader of a validator that no longer exists.
+	Deduction_DEDUCTION_GONE Deduction = 5
+	// DEDUCTION_FAILED is for a payment that failed.
+	Deduction_DEDUCTION_FAILED Deduction = 6
+)
+
+var Deduction_name = map[int32]string{
+	0: "DEDUCTION_UNSPECIFIED",
+	1: "DEDUCTION_NOT_OK",
+	2: "DEDUCTION_JAILED",
+	3: "DEDUCTION_EVIDENCE",
+	4: "DEDUCTION_IDLE",
+	5: "DEDUCTION_GONE",
+	6: "DEDUCTION_FAILED",
+}
+
+var Deduction_value = map[string]int32{
+	"DEDUCTION_UNSPECIFIED": 0,
+	"DEDUCTION_NOT_OK":      1,
+	"DEDUCTION_JAILED":      2,
+	"DEDUCTION_EVIDENCE":    3,
+	"DEDUCTION_IDLE":        4,
+	"DEDUCTION_GONE":        5,
+	"DEDUCTION_FAILED":      6,
+}
+
+func (x Deduction) String() string {
+	return proto.EnumName(Deduction_name, int32(x))
+}
+
+func (Deduction) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{1}
+}
+
+// SlashSource says what a bond was slashed for.
+type SlashSource int32
+
+const (
+	SlashSource_SLASH_SOURCE_UNSPECIFIED SlashSource = 0
+	// SLASH_SOURCE_VERDICT is a hard failure by more than two thirds of the eligible stake.
+	SlashSource_SLASH_SOURCE_VERDICT SlashSource = 1
+	// SLASH_SOURCE_UNAVAILABLE is a batch that could not be had, by more than half.
+	SlashSource_SLASH_SOURCE_UNAVAILABLE SlashSource = 2
+	// SLASH_SOURCE_PROOF is evidence, or an accusation that was confirmed.
+	SlashSource_SLASH_SOURCE_PROOF SlashSource = 3
+)
+
+var SlashSource_name = map[int32]string{
+	0: "SLASH_SOURCE_UNSPECIFIED",
+	1: "SLASH_SOURCE_VERDICT",
+	2: "SLASH_SOURCE_UNAVAILABLE",
+	3: "SLASH_SOURCE_PROOF",
+}
+
+var SlashSource_value = map[string]int32{
+	"SLASH_SOURCE_UNSPECIFIED": 0,
+	"SLASH_SOURCE_VERDICT":     1,
+	"SLASH_SOURCE_UNAVAILABLE": 2,
+	"SLASH_SOURCE_PROOF":       3,
+}
+
+func (x SlashSource) String() string {
+	return proto.EnumName(SlashSource_name, int32(x))
+}
+
+func (SlashSource) EnumDescriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{2}
+}
+
 // Params of settlement: emission, its split, and what cheats lose.
 type Params struct {
 	// initial_block_reward is r0, in agal a block.
@@ -133,6 +218,29 @@ type Params struct {
 	VerdictGas uint64 `protobuf:"varint,19,opt,name=verdict_gas,json=verdictGas,proto3" json:"verdict_gas,omitempty"`
 	// max_claim is the most credits that one MsgClaim takes.
 	MaxClaim uint32 `protobuf:"varint,20,opt,name=max_claim,json=maxClaim,proto3" json:"max_claim,omitempty"`
+	// kappa is the share of the eligible stake, in 65535ths, that a weight needs behind it.
+	Kappa uint32 `protobuf:"varint,21,opt,name=kappa,proto3" json:"kappa,omitempty"`
+	// bonds_penalty says, in 65535ths, how far a weight above the consensus buys no bond: 65535 not at all.
+	BondsPenalty uint32 `protobuf:"varint,22,opt,name=bonds_penalty,json=bondsPenalty,proto3" json:"bonds_penalty,omitempty"`
+	// bonds_moving_average_ppm is the memory of bonds a window, in millionths.
+	BondsMovingAveragePpm uint32 `protobuf:"varint,23,opt,name=bonds_moving_average_ppm,json=bondsMovingAveragePpm,proto3" json:"bonds_moving_average_ppm,omitempty"`
+	// liquid_alpha lets the memory of a bond depend on its distance to the consensus, between alpha_low and alpha_high
+	// (65535ths) on a sigmoid of this steepness (hundredths).
+	LiquidAlpha    bool   `protobuf:"varint,24,opt,name=liquid_alpha,json=liquidAlpha,proto3" json:"liquid_alpha,omitempty"`
+	AlphaLow       uint32 `protobuf:"varint,25,opt,name=alpha_low,json=alphaLow,proto3" json:"alpha_low,omitempty"`
+	AlphaHigh      uint32 `protobuf:"varint,26,opt,name=alpha_high,json=alphaHigh,proto3" json:"alpha_high,omitempty"`
+	AlphaSteepness uint32 `protobuf:"varint,27,opt,name=alpha_steepness,json=alphaSteepness,proto3" json:"alpha_steepness,omitempty"`
+	// bond_memory_windows is how many settled windows in a row an address may be in no frozen set before it loses its bonds.
+	BondMemoryWindows uint32 `protobuf:"varint,28,opt,name=bond_memory_windows,json=bondMemoryWindows,proto3" json:"bond_memory_windows,omitempty"`
+	// credit_expiry_windows is how many windows must be CLOSED or VOID after a credit's window before an unclaimed credit
+	// goes to the community pool.
+	CreditExpiryWindows uint32 `protobuf:"varint,29,opt,name=credit_expiry_windows,json=creditExpiryWindows,proto3" json:"credit_expiry_windows,omitempty"`
+	// idle_release_blocks is how long a run that is not active must be without open windows before bonds and credits of
+	// its windows are released as if enough windows had passed.
+	IdleReleaseBlocks uint64 `protobuf:"varint,30,opt,name=idle_release_blocks,json=idleReleaseBlocks,proto3" json:"idle_release_blocks,omitempty"`
+	// max_tolerant_failures is, in tolerant mode, the number of windows within duty_window with a failed check of the
+	// model that costs the bond.
+	MaxTolerantFailures uint32 `protobuf:"varint,31,opt,name=max_tolerant_failures,json=maxTolerantFailures,proto3" json:"max_tolerant_failures,omitempty"`
 }
 
 func (m *Params) Reset()         { *m = Params{} }
@@ -294,12 +402,91 @@ func (m *Params) GetMaxClaim() uint32 {
 	return 0
 }
 
+func (m *Params) GetKappa() uint32 {
+	if m != nil {
+		return m.Kappa
+	}
+	return 0
+}
+
+func (m *Params) GetBondsPenalty() uint32 {
+	if m != nil {
+		return m.BondsPenalty
+	}
+	return 0
+}
+
+func (m *Params) GetBondsMovingAveragePpm() uint32 {
+	if m != nil {
+		return m.BondsMovingAveragePpm
+	}
+	return 0
+}
+
+func (m *Params) GetLiquidAlpha() bool {
+	if m != nil {
+		return m.LiquidAlpha
+	}
+	return false
+}
+
+func (m *Params) GetAlphaLow() uint32 {
+	if m != nil {
+		return m.AlphaLow
+	}
+	return 0
+}
+
+func (m *Params) GetAlphaHigh() uint32 {
+	if m != nil {
+		return m.AlphaHigh
+	}
+	return 0
+}
+
+func (m *Params) GetAlphaSteepness() uint32 {
+	if m != nil {
+		return m.AlphaSteepness
+	}
+	return 0
+}
+
+func (m *Params) GetBondMemoryWindows() uint32 {
+	if m != nil {
+		return m.BondMemoryWindows
+	}
+	return 0
+}
+
+func (m *Params) GetCreditExpiryWindows() uint32 {
+	if m != nil {
+		return m.CreditExpiryWindows
+	}
+	return 0
+}
+
+func (m *Params) GetIdleReleaseBlocks() uint64 {
+	if m != nil {
+		return m.IdleReleaseBlocks
+	}
+	return 0
+}
+
+func (m *Params) GetMaxTolerantFailures() uint32 {
+	if m != nil {
+		return m.MaxTolerantFailures
+	}
+	return 0
+}
+
 // Verdict on one committed miner.
 type Verdict struct {
 	Miner string      `protobuf:"bytes,1,opt,name=miner,proto3" json:"miner,omitempty"`
 	Code  VerdictCode `protobuf:"varint,2,opt,name=code,proto3,enum=galahad.settlement.v1.VerdictCode" json:"code,omitempty"`
 	// leaf is the first leaf that failed; 0 for ok and for abstentions.
 	Leaf uint64 `protobuf:"varint,3,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	// work is the Merkle root over the work hashes of this miner's mandatory rollouts (32 bytes) for ok, else empty.
+	Work []byte `protobuf:"bytes,4,opt,name=work,proto3" json:"work,omitempty"`
 }
 
 func (m *Verdict) Reset()         { *m = Verdict{} }
@@ -356,23 +543,84 @@ func (m *Verdict) GetLeaf() uint64 {
 	return 0
 }
 
+func (m *Verdict) GetWork() []byte {
+	if m != nil {
+		return m.Work
+	}
+	return nil
+}
+
+// AccusationVerdict is a grader's word on a rollout of an earlier window that somebody accused.
+type AccusationVerdict struct {
+	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	// code is ok, the check that failed, or an abstention.
+	Code VerdictCode `protobuf:"varint,2,opt,name=code,proto3,enum=galahad.settlement.v1.VerdictCode" json:"code,omitempty"`
+}
+
+func (m *AccusationVerdict) Reset()         { *m = AccusationVerdict{} }
+func (m *AccusationVerdict) String() string { return proto.CompactTextString(m) }
+func (*AccusationVerdict) ProtoMessage()    {}
+func (*AccusationVerdict) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{2}
+}
+func (m *AccusationVerdict) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *AccusationVerdict) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_AccusationVerdict.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *AccusationVerdict) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_AccusationVerdict.Merge(m, src)
+}
+func (m *AccusationVerdict) XXX_Size() int {
+	return m.Size()
+}
+func (m *AccusationVerdict) XXX_DiscardUnknown() {
+	xxx_messageInfo_AccusationVerdict.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_AccusationVerdict proto.InternalMessageInfo
+
+func (m *AccusationVerdict) GetId() uint64 {
+	if m != nil {
+		return m.Id
+	}
+	return 0
+}
+
+func (m *AccusationVerdict) GetCode() VerdictCode {
+	if m != nil {
+		return m.Code
+	}
+	return VerdictCode_VERDICT_CODE_UNSPECIFIED
+}
+
 // Verdicts is what a grader's hash commits to: its canonical bytes are this message's protobuf encoding
 // with the verdicts in ascending order of the miners' raw addresses.
 type Verdicts struct {
 	// verdicts has one entry for each committed miner of the window, ascending by raw address.
 	Verdicts []Verdict `protobuf:"bytes,1,rep,name=verdicts,proto3" json:"verdicts"`
 	// weights are the normalized weights (0..65535) of the same miners.
-	Weights []uint32 `protobuf:"varint,2,rep,packed,name=weights,proto3" json:"weights,omitempty"`
-	// work is the Merkle root over the work hashes of the mandatory rollouts (32 bytes; empty where there are none).
-	Work              []byte `protobuf:"bytes,3,opt,name=work,proto3" json:"work,omitempty"`
-	ConformanceDigest []byte `protobuf:"bytes,4,opt,name=conformance_digest,json=conformanceDigest,proto3" json:"conformance_digest,omitempty"`
+	Weights           []uint32 `protobuf:"varint,2,rep,packed,name=weights,proto3" json:"weights,omitempty"`
+	ConformanceDigest []byte   `protobuf:"bytes,3,opt,name=conformance_digest,json=conformanceDigest,proto3" json:"conformance_digest,omitempty"`
+	// accusations has one entry for each accusation that is judged in the window, ascending by id.
+	Accusations []AccusationVerdict `protobuf:"bytes,4,rep,name=accusations,proto3" json:"accusations"`
 }
 
 func (m *Verdicts) Reset()         { *m = Verdicts{} }
 func (m *Verdicts) String() string { return proto.CompactTextString(m) }
 func (*Verdicts) ProtoMessage()    {}
 func (*Verdicts) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{2}
+	return fileDescriptor_9b826ea8145050ea, []int{3}
 }
 func (m *Verdicts) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -415,16 +663,16 @@ func (m *Verdicts) GetWeights() []uint32 {
 	return nil
 }
 
-func (m *Verdicts) GetWork() []byte {
+func (m *Verdicts) GetConformanceDigest() []byte {
 	if m != nil {
-		return m.Work
+		return m.ConformanceDigest
 	}
 	return nil
 }
 
-func (m *Verdicts) GetConformanceDigest() []byte {
+func (m *Verdicts) GetAccusations() []AccusationVerdict {
 	if m != nil {
-		return m.ConformanceDigest
+		return m.Accusations
 	}
 	return nil
 }
@@ -442,7 +690,7 @@ func (m *VerdictCommit) Reset()         { *m = VerdictCommit{} }
 func (m *VerdictCommit) String() string { return proto.CompactTextString(m) }
 func (*VerdictCommit) ProtoMessage()    {}
 func (*VerdictCommit) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{3}
+	return fileDescriptor_9b826ea8145050ea, []int{4}
 }
 func (m *VerdictCommit) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -511,7 +759,7 @@ func (m *VerdictReveal) Reset()         { *m = VerdictReveal{} }
 func (m *VerdictReveal) String() string { return proto.CompactTextString(m) }
 func (*VerdictReveal) ProtoMessage()    {}
 func (*VerdictReveal) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{4}
+	return fileDescriptor_9b826ea8145050ea, []int{5}
 }
 func (m *VerdictReveal) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -568,6 +816,138 @@ func (m *VerdictReveal) GetVerdicts() Verdicts {
 	return Verdicts{}
 }
 
+// RosterMiner is one miner with a commitment in a window.
+type RosterMiner struct {
+	Address []byte `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+	// miner is the address as the chain spells it.
+	Miner          string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+	Groups         uint32 `protobuf:"varint,3,opt,name=groups,proto3" json:"groups,omitempty"`
+	DeclaredGroups uint32 `protobuf:"varint,4,opt,name=declared_groups,json=declaredGroups,proto3" json:"declared_groups,omitempty"`
+}
+
+func (m *RosterMiner) Reset()         { *m = RosterMiner{} }
+func (m *RosterMiner) String() string { return proto.CompactTextString(m) }
+func (*RosterMiner) ProtoMessage()    {}
+func (*RosterMiner) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{6}
+}
+func (m *RosterMiner) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *RosterMiner) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_RosterMiner.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *RosterMiner) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_RosterMiner.Merge(m, src)
+}
+func (m *RosterMiner) XXX_Size() int {
+	return m.Size()
+}
+func (m *RosterMiner) XXX_DiscardUnknown() {
+	xxx_messageInfo_RosterMiner.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_RosterMiner proto.InternalMessageInfo
+
+func (m *RosterMiner) GetAddress() []byte {
+	if m != nil {
+		return m.Address
+	}
+	return nil
+}
+
+func (m *RosterMiner) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *RosterMiner) GetGroups() uint32 {
+	if m != nil {
+		return m.Groups
+	}
+	return 0
+}
+
+func (m *RosterMiner) GetDeclaredGroups() uint32 {
+	if m != nil {
+		return m.DeclaredGroups
+	}
+	return 0
+}
+
+// Roster is whom a window's verdicts are on: its committed miners, ascending by raw address. It is made of the
+// commitments when the first grader reveals, so that the others need one read.
+type Roster struct {
+	Run    uint64        `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64        `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miners []RosterMiner `protobuf:"bytes,3,rep,name=miners,proto3" json:"miners"`
+}
+
+func (m *Roster) Reset()         { *m = Roster{} }
+func (m *Roster) String() string { return proto.CompactTextString(m) }
+func (*Roster) ProtoMessage()    {}
+func (*Roster) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{7}
+}
+func (m *Roster) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Roster) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Roster.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Roster) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Roster.Merge(m, src)
+}
+func (m *Roster) XXX_Size() int {
+	return m.Size()
+}
+func (m *Roster) XXX_DiscardUnknown() {
+	xxx_messageInfo_Roster.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Roster proto.InternalMessageInfo
+
+func (m *Roster) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *Roster) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *Roster) GetMiners() []RosterMiner {
+	if m != nil {
+		return m.Miners
+	}
+	return nil
+}
+
 // MinerResult is what a window made of one frozen miner.
 type MinerResult struct {
 	Run            uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -578,7 +958,7 @@ type MinerResult struct {
 	// code is the verdict held by more than half of the eligible stake; undecided where there is none.
 	Code VerdictCode `protobuf:"varint,6,opt,name=code,proto3,enum=galahad.settlement.v1.VerdictCode" json:"code,omitempty"`
 	Leaf uint64      `protobuf:"varint,7,opt,name=leaf,proto3" json:"leaf,omitempty"`
-	// weight is the consensus weight (0..65535).
+	// weight is the consensus weight: the share of a row, in 65535ths, that kappa of the eligible stake supports.
 	Weight uint32 `protobuf:"varint,8,opt,name=weight,proto3" json:"weight,omitempty"`
 	// incentive is the share of the miners' part in billionths, floored.
 	IncentivePpb uint64 `protobuf:"varint,9,opt,name=incentive_ppb,json=incentivePpb,proto3" json:"incentive_ppb,omitempty"`
@@ -593,13 +973,23 @@ type MinerResult struct {
 	Reason string `protobuf:"bytes,14,opt,name=reason,proto3" json:"reason,omitempty"`
 	// slashable is true when more than two thirds of the eligible stake named the same hard failure at the same leaf.
 	Slashable bool `protobuf:"varint,15,opt,name=slashable,proto3" json:"slashable,omitempty"`
+	// score is floor(groups^2 / declared_groups), if the verdict is ok.
+	Score uint64 `protobuf:"varint,16,opt,name=score,proto3" json:"score,omitempty"`
+	// withheld, in agal, is what its incentive is worth and was not credited; deduction says why.
+	Withheld  cosmossdk_io_math.Int `protobuf:"bytes,17,opt,name=withheld,proto3,customtype=cosmossdk.io/math.Int" json:"withheld"`
+	Deduction Deduction             `protobuf:"varint,18,opt,name=deduction,proto3,enum=galahad.settlement.v1.Deduction" json:"deduction,omitempty"`
+	// voided is the part of paid that was taken back, in agal.
+	Voided cosmossdk_io_math.Int `protobuf:"bytes,19,opt,name=voided,proto3,customtype=cosmossdk.io/math.Int" json:"voided"`
+	// evidence_code and evidence_leaf are those of a hard failure that was proved or confirmed later than the verdict.
+	EvidenceCode VerdictCode `protobuf:"varint,20,opt,name=evidence_code,json=evidenceCode,proto3,enum=galahad.settlement.v1.VerdictCode" json:"evidence_code,omitempty"`
+	EvidenceLeaf uint64      `protobuf:"varint,21,opt,name=evidence_leaf,json=evidenceLeaf,proto3" json:"evidence_leaf,omitempty"`
 }
 
 func (m *MinerResult) Reset()         { *m = MinerResult{} }
 func (m *MinerResult) String() string { return proto.CompactTextString(m) }
 func (*MinerResult) ProtoMessage()    {}
 func (*MinerResult) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{5}
+	return fileDescriptor_9b826ea8145050ea, []int{8}
 }
 func (m *MinerResult) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -719,6 +1109,34 @@ func (m *MinerResult) GetSlashable() bool {
 	return false
 }
 
+func (m *MinerResult) GetScore() uint64 {
+	if m != nil {
+		return m.Score
+	}
+	return 0
+}
+
+func (m *MinerResult) GetDeduction() Deduction {
+	if m != nil {
+		return m.Deduction
+	}
+	return Deduction_DEDUCTION_UNSPECIFIED
+}
+
+func (m *MinerResult) GetEvidenceCode() VerdictCode {
+	if m != nil {
+		return m.EvidenceCode
+	}
+	return VerdictCode_VERDICT_CODE_UNSPECIFIED
+}
+
+func (m *MinerResult) GetEvidenceLeaf() uint64 {
+	if m != nil {
+		return m.EvidenceLeaf
+	}
+	return 0
+}
+
 // GraderResult is what a window made of one frozen grader.
 type GraderResult struct {
 	Run       uint64                `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -726,20 +1144,25 @@ type GraderResult struct {
 	Grader    string                `protobuf:"bytes,3,opt,name=grader,proto3" json:"grader,omitempty"`
 	Stake     cosmossdk_io_math.Int `protobuf:"bytes,4,opt,name=stake,proto3,customtype=cosmossdk.io/math.Int" json:"stake"`
 	Committed bool                  `protobuf:"varint,5,opt,name=committed,proto3" json:"committed,omitempty"`
-	// revealed is true for a valid reveal whose work root agrees with the majority's.
+	// revealed is true for a valid reveal that contradicts no work root of a majority.
 	Revealed bool `protobuf:"varint,6,opt,name=revealed,proto3" json:"revealed,omitempty"`
 	// dividend is the share of the graders' part in billionths, floored.
 	DividendPpb uint64                `protobuf:"varint,7,opt,name=dividend_ppb,json=dividendPpb,proto3" json:"dividend_ppb,omitempty"`
 	Paid        cosmossdk_io_math.Int `protobuf:"bytes,8,opt,name=paid,proto3,customtype=cosmossdk.io/math.Int" json:"paid"`
-	// reason says why a reveal did not count.
+	// reason says why a reveal did not count or was not paid.
 	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	// trust_ppm is how much of the grader's weights the consensus left, in millionths.
+	TrustPpm uint32 `protobuf:"varint,10,opt,name=trust_ppm,json=trustPpm,proto3" json:"trust_ppm,omitempty"`
+	// withheld, in agal, is what its dividend is worth and was not paid; deduction says why.
+	Withheld  cosmossdk_io_math.Int `protobuf:"bytes,11,opt,name=withheld,proto3,customtype=cosmossdk.io/math.Int" json:"withheld"`
+	Deduction Deduction             `protobuf:"varint,12,opt,name=deduction,proto3,enum=galahad.settlement.v1.Deduction" json:"deduction,omitempty"`
 }
 
 func (m *GraderResult) Reset()         { *m = GraderResult{} }
 func (m *GraderResult) String() string { return proto.CompactTextString(m) }
 func (*GraderResult) ProtoMessage()    {}
 func (*GraderResult) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{6}
+	return fileDescriptor_9b826ea8145050ea, []int{9}
 }
 func (m *GraderResult) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -817,6 +1240,82 @@ func (m *GraderResult) GetReason() string {
 	return ""
 }
 
+func (m *GraderResult) GetTrustPpm() uint32 {
+	if m != nil {
+		return m.TrustPpm
+	}
+	return 0
+}
+
+func (m *GraderResult) GetDeduction() Deduction {
+	if m != nil {
+		return m.Deduction
+	}
+	return Deduction_DEDUCTION_UNSPECIFIED
+}
+
+// Skipped is an entry that could not be settled; the window went on without it.
+type Skipped struct {
+	// index of the miner among the window's frozen miners by address.
+	Index  uint32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	Miner  string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+}
+
+func (m *Skipped) Reset()         { *m = Skipped{} }
+func (m *Skipped) String() string { return proto.CompactTextString(m) }
+func (*Skipped) ProtoMessage()    {}
+func (*Skipped) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{10}
+}
+func (m *Skipped) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *Skipped) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_Skipped.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *Skipped) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_Skipped.Merge(m, src)
+}
+func (m *Skipped) XXX_Size() int {
+	return m.Size()
+}
+func (m *Skipped) XXX_DiscardUnknown() {
+	xxx_messageInfo_Skipped.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_Skipped proto.InternalMessageInfo
+
+func (m *Skipped) GetIndex() uint32 {
+	if m != nil {
+		return m.Index
+	}
+	return 0
+}
+
+func (m *Skipped) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *Skipped) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
 // WindowResult is the settlement of a window: minted = miners + graders + learner + validators + pool, exactly.
 type WindowResult struct {
 	Run        uint64                `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -831,16 +1330,23 @@ type WindowResult struct {
 	Height     int64                 `protobuf:"varint,10,opt,name=height,proto3" json:"height,omitempty"`
 	// revealed_stake is the stake, in agal, of the valid reveals.
 	RevealedStake cosmossdk_io_math.Int `protobuf:"bytes,11,opt,name=revealed_stake,json=revealedStake,proto3,customtype=cosmossdk.io/math.Int" json:"revealed_stake"`
-	Work          []byte                `protobuf:"bytes,12,opt,name=work,proto3" json:"work,omitempty"`
 	// ok_groups is the number of committed groups of miners with verdict ok.
-	OkGroups uint64 `protobuf:"varint,13,opt,name=ok_groups,json=okGroups,proto3" json:"ok_groups,omitempty"`
+	OkGroups uint64 `protobuf:"varint,12,opt,name=ok_groups,json=okGroups,proto3" json:"ok_groups,omitempty"`
+	// eligible_stake is the stake, in agal, of all frozen graders.
+	EligibleStake cosmossdk_io_math.Int `protobuf:"bytes,13,opt,name=eligible_stake,json=eligibleStake,proto3,customtype=cosmossdk.io/math.Int" json:"eligible_stake"`
+	// miners_part and graders_part are what incentives and dividends are shares of, in agal.
+	MinersPart  cosmossdk_io_math.Int `protobuf:"bytes,14,opt,name=miners_part,json=minersPart,proto3,customtype=cosmossdk.io/math.Int" json:"miners_part"`
+	GradersPart cosmossdk_io_math.Int `protobuf:"bytes,15,opt,name=graders_part,json=gradersPart,proto3,customtype=cosmossdk.io/math.Int" json:"graders_part"`
+	// skipped are entries that could not be settled, the first hundred; skipped_count counts all.
+	Skipped      []Skipped `protobuf:"bytes,16,rep,name=skipped,proto3" json:"skipped"`
+	SkippedCount uint32    `protobuf:"varint,17,opt,name=skipped_count,json=skippedCount,proto3" json:"skipped_count,omitempty"`
 }
 
 func (m *WindowResult) Reset()         { *m = WindowResult{} }
 func (m *WindowResult) String() string { return proto.CompactTextString(m) }
 func (*WindowResult) ProtoMessage()    {}
 func (*WindowResult) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{7}
+	return fileDescriptor_9b826ea8145050ea, []int{11}
 }
 func (m *WindowResult) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -897,18 +1403,223 @@ func (m *WindowResult) GetHeight() int64 {
 	return 0
 }
 
-func (m *WindowResult) GetWork() []byte {
-	if m != nil {
-		return m.Work
-	}
-	return nil
-}
-
 func (m *WindowResult) GetOkGroups() uint64 {
 	if m != nil {
 		return m.OkGroups
 	}
 	return 0
+}
+
+func (m *WindowResult) GetSkipped() []Skipped {
+	if m != nil {
+		return m.Skipped
+	}
+	return nil
+}
+
+func (m *WindowResult) GetSkippedCount() uint32 {
+	if m != nil {
+		return m.SkippedCount
+	}
+	return 0
+}
+
+// TallyRow is what the tally of a window made of one frozen miner, before it is settled.
+type TallyRow struct {
+	Miner          string      `protobuf:"bytes,1,opt,name=miner,proto3" json:"miner,omitempty"`
+	Groups         uint32      `protobuf:"varint,2,opt,name=groups,proto3" json:"groups,omitempty"`
+	DeclaredGroups uint32      `protobuf:"varint,3,opt,name=declared_groups,json=declaredGroups,proto3" json:"declared_groups,omitempty"`
+	Code           VerdictCode `protobuf:"varint,4,opt,name=code,proto3,enum=galahad.settlement.v1.VerdictCode" json:"code,omitempty"`
+	Leaf           uint64      `protobuf:"varint,5,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	AgreeingPpm    uint32      `protobuf:"varint,6,opt,name=agreeing_ppm,json=agreeingPpm,proto3" json:"agreeing_ppm,omitempty"`
+	Weight         uint32      `protobuf:"varint,7,opt,name=weight,proto3" json:"weight,omitempty"`
+	// incentive is the share of the miners' part times 2^32.
+	Incentive uint64 `protobuf:"varint,8,opt,name=incentive,proto3" json:"incentive,omitempty"`
+	Slashable bool   `protobuf:"varint,9,opt,name=slashable,proto3" json:"slashable,omitempty"`
+	// jailed_until is above the window's id for a miner in jail.
+	JailedUntil uint64 `protobuf:"varint,10,opt,name=jailed_until,json=jailedUntil,proto3" json:"jailed_until,omitempty"`
+	// evidence is true when code and leaf are those of evidence that came before SETTLING.
+	Evidence bool `protobuf:"varint,11,opt,name=evidence,proto3" json:"evidence,omitempty"`
+}
+
+func (m *TallyRow) Reset()         { *m = TallyRow{} }
+func (m *TallyRow) String() string { return proto.CompactTextString(m) }
+func (*TallyRow) ProtoMessage()    {}
+func (*TallyRow) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{12}
+}
+func (m *TallyRow) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *TallyRow) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_TallyRow.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *TallyRow) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_TallyRow.Merge(m, src)
+}
+func (m *TallyRow) XXX_Size() int {
+	return m.Size()
+}
+func (m *TallyRow) XXX_DiscardUnknown() {
+	xxx_messageInfo_TallyRow.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_TallyRow proto.InternalMessageInfo
+
+func (m *TallyRow) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *TallyRow) GetGroups() uint32 {
+	if m != nil {
+		return m.Groups
+	}
+	return 0
+}
+
+func (m *TallyRow) GetDeclaredGroups() uint32 {
+	if m != nil {
+		return m.DeclaredGroups
+	}
+	return 0
+}
+
+func (m *TallyRow) GetCode() VerdictCode {
+	if m != nil {
+		return m.Code
+	}
+	return VerdictCode_VERDICT_CODE_UNSPECIFIED
+}
+
+func (m *TallyRow) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+func (m *TallyRow) GetAgreeingPpm() uint32 {
+	if m != nil {
+		return m.AgreeingPpm
+	}
+	return 0
+}
+
+func (m *TallyRow) GetWeight() uint32 {
+	if m != nil {
+		return m.Weight
+	}
+	return 0
+}
+
+func (m *TallyRow) GetIncentive() uint64 {
+	if m != nil {
+		return m.Incentive
+	}
+	return 0
+}
+
+func (m *TallyRow) GetSlashable() bool {
+	if m != nil {
+		return m.Slashable
+	}
+	return false
+}
+
+func (m *TallyRow) GetJailedUntil() uint64 {
+	if m != nil {
+		return m.JailedUntil
+	}
+	return 0
+}
+
+func (m *TallyRow) GetEvidence() bool {
+	if m != nil {
+		return m.Evidence
+	}
+	return false
+}
+
+// TallyPage holds some rows of a frozen tally, in the order of the frozen miners by address, so that a block reads
+// only those that it settles.
+type TallyPage struct {
+	Run    uint64     `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64     `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Page   uint64     `protobuf:"varint,3,opt,name=page,proto3" json:"page,omitempty"`
+	Rows   []TallyRow `protobuf:"bytes,4,rep,name=rows,proto3" json:"rows"`
+}
+
+func (m *TallyPage) Reset()         { *m = TallyPage{} }
+func (m *TallyPage) String() string { return proto.CompactTextString(m) }
+func (*TallyPage) ProtoMessage()    {}
+func (*TallyPage) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{13}
+}
+func (m *TallyPage) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *TallyPage) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_TallyPage.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *TallyPage) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_TallyPage.Merge(m, src)
+}
+func (m *TallyPage) XXX_Size() int {
+	return m.Size()
+}
+func (m *TallyPage) XXX_DiscardUnknown() {
+	xxx_messageInfo_TallyPage.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_TallyPage proto.InternalMessageInfo
+
+func (m *TallyPage) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *TallyPage) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *TallyPage) GetPage() uint64 {
+	if m != nil {
+		return m.Page
+	}
+	return 0
+}
+
+func (m *TallyPage) GetRows() []TallyRow {
+	if m != nil {
+		return m.Rows
+	}
+	return nil
 }
 
 // Credit is a miner's pay of a window, locked until reward_lock_windows have passed.
@@ -923,7 +1634,7 @@ func (m *Credit) Reset()         { *m = Credit{} }
 func (m *Credit) String() string { return proto.CompactTextString(m) }
 func (*Credit) ProtoMessage()    {}
 func (*Credit) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{8}
+	return fileDescriptor_9b826ea8145050ea, []int{14}
 }
 func (m *Credit) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -977,25 +1688,22 @@ func (m *Credit) GetMiner() string {
 type Cursor struct {
 	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
 	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
-	// next is the index, in the frozen miners by address, of the miner to settle next.
-	Next uint32 `protobuf:"varint,3,opt,name=next,proto3" json:"next,omitempty"`
-	// total_weight is the sum of the consensus weights over all miners.
-	TotalWeight uint64 `protobuf:"varint,4,opt,name=total_weight,json=totalWeight,proto3" json:"total_weight,omitempty"`
-	// miners_pool is the miners' part of the emission in agal.
-	MinersPool cosmossdk_io_math.Int `protobuf:"bytes,5,opt,name=miners_pool,json=minersPool,proto3,customtype=cosmossdk.io/math.Int" json:"miners_pool"`
-	// paid so far in agal.
-	Paid   cosmossdk_io_math.Int `protobuf:"bytes,6,opt,name=paid,proto3,customtype=cosmossdk.io/math.Int" json:"paid"`
-	Result WindowResult          `protobuf:"bytes,7,opt,name=result,proto3" json:"result"`
+	// next is the index, in the frozen miners by address, of the miner to settle next, of so many.
+	Next   uint32 `protobuf:"varint,3,opt,name=next,proto3" json:"next,omitempty"`
+	Miners uint32 `protobuf:"varint,4,opt,name=miners,proto3" json:"miners,omitempty"`
+	// paid so far in agal, of result.miners_part.
+	Paid   cosmossdk_io_math.Int `protobuf:"bytes,5,opt,name=paid,proto3,customtype=cosmossdk.io/math.Int" json:"paid"`
+	Result WindowResult          `protobuf:"bytes,6,opt,name=result,proto3" json:"result"`
 	// emission_end is the end of the blocks whose emission is in result.minted; what the window owns beyond it goes to
 	// the community pool when the window closes.
-	EmissionEnd int64 `protobuf:"varint,8,opt,name=emission_end,json=emissionEnd,proto3" json:"emission_end,omitempty"`
+	EmissionEnd int64 `protobuf:"varint,7,opt,name=emission_end,json=emissionEnd,proto3" json:"emission_end,omitempty"`
 }
 
 func (m *Cursor) Reset()         { *m = Cursor{} }
 func (m *Cursor) String() string { return proto.CompactTextString(m) }
 func (*Cursor) ProtoMessage()    {}
 func (*Cursor) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{9}
+	return fileDescriptor_9b826ea8145050ea, []int{15}
 }
 func (m *Cursor) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1045,9 +1753,9 @@ func (m *Cursor) GetNext() uint32 {
 	return 0
 }
 
-func (m *Cursor) GetTotalWeight() uint64 {
+func (m *Cursor) GetMiners() uint32 {
 	if m != nil {
-		return m.TotalWeight
+		return m.Miners
 	}
 	return 0
 }
@@ -1066,19 +1774,455 @@ func (m *Cursor) GetEmissionEnd() int64 {
 	return 0
 }
 
+// BondColumn is a miner that graders hold bonds of.
+type BondColumn struct {
+	Miner []byte `protobuf:"bytes,1,opt,name=miner,proto3" json:"miner,omitempty"`
+	// absent counts the settled windows in a row whose frozen set did not have it.
+	Absent uint32 `protobuf:"varint,2,opt,name=absent,proto3" json:"absent,omitempty"`
+}
+
+func (m *BondColumn) Reset()         { *m = BondColumn{} }
+func (m *BondColumn) String() string { return proto.CompactTextString(m) }
+func (*BondColumn) ProtoMessage()    {}
+func (*BondColumn) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{16}
+}
+func (m *BondColumn) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *BondColumn) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_BondColumn.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *BondColumn) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_BondColumn.Merge(m, src)
+}
+func (m *BondColumn) XXX_Size() int {
+	return m.Size()
+}
+func (m *BondColumn) XXX_DiscardUnknown() {
+	xxx_messageInfo_BondColumn.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_BondColumn proto.InternalMessageInfo
+
+func (m *BondColumn) GetMiner() []byte {
+	if m != nil {
+		return m.Miner
+	}
+	return nil
+}
+
+func (m *BondColumn) GetAbsent() uint32 {
+	if m != nil {
+		return m.Absent
+	}
+	return 0
+}
+
+// BondColumns are the miners to which the numbers of a run's bond rows belong, ascending by address.
+type BondColumns struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	// window that wrote them.
+	Window  uint64       `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Columns []BondColumn `protobuf:"bytes,3,rep,name=columns,proto3" json:"columns"`
+}
+
+func (m *BondColumns) Reset()         { *m = BondColumns{} }
+func (m *BondColumns) String() string { return proto.CompactTextString(m) }
+func (*BondColumns) ProtoMessage()    {}
+func (*BondColumns) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{17}
+}
+func (m *BondColumns) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *BondColumns) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_BondColumns.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *BondColumns) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_BondColumns.Merge(m, src)
+}
+func (m *BondColumns) XXX_Size() int {
+	return m.Size()
+}
+func (m *BondColumns) XXX_DiscardUnknown() {
+	xxx_messageInfo_BondColumns.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_BondColumns proto.InternalMessageInfo
+
+func (m *BondColumns) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *BondColumns) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *BondColumns) GetColumns() []BondColumn {
+	if m != nil {
+		return m.Columns
+	}
+	return nil
+}
+
+// BondRow are a grader's bonds of a run.
+type BondRow struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Grader string `protobuf:"bytes,2,opt,name=grader,proto3" json:"grader,omitempty"`
+	// absent counts the settled windows in a row whose frozen set did not have the grader.
+	Absent uint32 `protobuf:"varint,3,opt,name=absent,proto3" json:"absent,omitempty"`
+	// bonds has a big-endian uint16, in 65535ths, for each of the run's columns.
+	Bonds []byte `protobuf:"bytes,4,opt,name=bonds,proto3" json:"bonds,omitempty"`
+}
+
+func (m *BondRow) Reset()         { *m = BondRow{} }
+func (m *BondRow) String() string { return proto.CompactTextString(m) }
+func (*BondRow) ProtoMessage()    {}
+func (*BondRow) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{18}
+}
+func (m *BondRow) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *BondRow) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_BondRow.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *BondRow) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_BondRow.Merge(m, src)
+}
+func (m *BondRow) XXX_Size() int {
+	return m.Size()
+}
+func (m *BondRow) XXX_DiscardUnknown() {
+	xxx_messageInfo_BondRow.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_BondRow proto.InternalMessageInfo
+
+func (m *BondRow) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *BondRow) GetGrader() string {
+	if m != nil {
+		return m.Grader
+	}
+	return ""
+}
+
+func (m *BondRow) GetAbsent() uint32 {
+	if m != nil {
+		return m.Absent
+	}
+	return 0
+}
+
+func (m *BondRow) GetBonds() []byte {
+	if m != nil {
+		return m.Bonds
+	}
+	return nil
+}
+
+// MinerScore is the trailing mean of a miner's incentives: who is full evicts the lowest.
+type MinerScore struct {
+	Run   uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Miner string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+	// mean is in billionths of the miners' part.
+	Mean uint64 `protobuf:"varint,3,opt,name=mean,proto3" json:"mean,omitempty"`
+	// window is the newest one that is in it.
+	Window uint64 `protobuf:"varint,4,opt,name=window,proto3" json:"window,omitempty"`
+}
+
+func (m *MinerScore) Reset()         { *m = MinerScore{} }
+func (m *MinerScore) String() string { return proto.CompactTextString(m) }
+func (*MinerScore) ProtoMessage()    {}
+func (*MinerScore) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{19}
+}
+func (m *MinerScore) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MinerScore) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MinerScore.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MinerScore) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MinerScore.Merge(m, src)
+}
+func (m *MinerScore) XXX_Size() int {
+	return m.Size()
+}
+func (m *MinerScore) XXX_DiscardUnknown() {
+	xxx_messageInfo_MinerScore.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MinerScore proto.InternalMessageInfo
+
+func (m *MinerScore) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MinerScore) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *MinerScore) GetMean() uint64 {
+	if m != nil {
+		return m.Mean
+	}
+	return 0
+}
+
+func (m *MinerScore) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+// SlashMarker voids a miner's credits of the windows [from_window, to_window): those that were locked, or not settled
+// yet, when it was found to have cheated.
+type SlashMarker struct {
+	Run        uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Miner      string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
+	FromWindow uint64 `protobuf:"varint,3,opt,name=from_window,json=fromWindow,proto3" json:"from_window,omitempty"`
+	ToWindow   uint64 `protobuf:"varint,4,opt,name=to_window,json=toWindow,proto3" json:"to_window,omitempty"`
+}
+
+func (m *SlashMarker) Reset()         { *m = SlashMarker{} }
+func (m *SlashMarker) String() string { return proto.CompactTextString(m) }
+func (*SlashMarker) ProtoMessage()    {}
+func (*SlashMarker) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{20}
+}
+func (m *SlashMarker) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *SlashMarker) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_SlashMarker.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *SlashMarker) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_SlashMarker.Merge(m, src)
+}
+func (m *SlashMarker) XXX_Size() int {
+	return m.Size()
+}
+func (m *SlashMarker) XXX_DiscardUnknown() {
+	xxx_messageInfo_SlashMarker.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_SlashMarker proto.InternalMessageInfo
+
+func (m *SlashMarker) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *SlashMarker) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *SlashMarker) GetFromWindow() uint64 {
+	if m != nil {
+		return m.FromWindow
+	}
+	return 0
+}
+
+func (m *SlashMarker) GetToWindow() uint64 {
+	if m != nil {
+		return m.ToWindow
+	}
+	return 0
+}
+
+// SlashRecord is a penalty of a miner for a window.
+type SlashRecord struct {
+	Run    uint64      `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64      `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miner  string      `protobuf:"bytes,3,opt,name=miner,proto3" json:"miner,omitempty"`
+	Source SlashSource `protobuf:"varint,4,opt,name=source,proto3,enum=galahad.settlement.v1.SlashSource" json:"source,omitempty"`
+	Code   VerdictCode `protobuf:"varint,5,opt,name=code,proto3,enum=galahad.settlement.v1.VerdictCode" json:"code,omitempty"`
+	Leaf   uint64      `protobuf:"varint,6,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	// burned of the bond, in agal.
+	Burned cosmossdk_io_math.Int `protobuf:"bytes,7,opt,name=burned,proto3,customtype=cosmossdk.io/math.Int" json:"burned"`
+	// voided credits at that time, in agal.
+	Voided cosmossdk_io_math.Int `protobuf:"bytes,8,opt,name=voided,proto3,customtype=cosmossdk.io/math.Int" json:"voided"`
+	// jailed_until_window is the end of the term; 0 is no jail.
+	JailedUntilWindow uint64 `protobuf:"varint,9,opt,name=jailed_until_window,json=jailedUntilWindow,proto3" json:"jailed_until_window,omitempty"`
+	Height            int64  `protobuf:"varint,10,opt,name=height,proto3" json:"height,omitempty"`
+}
+
+func (m *SlashRecord) Reset()         { *m = SlashRecord{} }
+func (m *SlashRecord) String() string { return proto.CompactTextString(m) }
+func (*SlashRecord) ProtoMessage()    {}
+func (*SlashRecord) Descriptor() ([]byte, []int) {
+	return fileDescriptor_9b826ea8145050ea, []int{21}
+}
+func (m *SlashRecord) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *SlashRecord) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_SlashRecord.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *SlashRecord) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_SlashRecord.Merge(m, src)
+}
+func (m *SlashRecord) XXX_Size() int {
+	return m.Size()
+}
+func (m *SlashRecord) XXX_DiscardUnknown() {
+	xxx_messageInfo_SlashRecord.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_SlashRecord proto.InternalMessageInfo
+
+func (m *SlashRecord) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *SlashRecord) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *SlashRecord) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *SlashRecord) GetSource() SlashSource {
+	if m != nil {
+		return m.Source
+	}
+	return SlashSource_SLASH_SOURCE_UNSPECIFIED
+}
+
+func (m *SlashRecord) GetCode() VerdictCode {
+	if m != nil {
+		return m.Code
+	}
+	return VerdictCode_VERDICT_CODE_UNSPECIFIED
+}
+
+func (m *SlashRecord) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+func (m *SlashRecord) GetJailedUntilWindow() uint64 {
+	if m != nil {
+		return m.JailedUntilWindow
+	}
+	return 0
+}
+
+func (m *SlashRecord) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
 // MinerDuty remembers the windows in which a miner was unavailable.
 type MinerDuty struct {
 	Run   uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
 	Miner string `protobuf:"bytes,2,opt,name=miner,proto3" json:"miner,omitempty"`
 	// missed windows within the duty window, ascending.
 	Missed []uint64 `protobuf:"varint,3,rep,packed,name=missed,proto3" json:"missed,omitempty"`
+	// failed are, in tolerant mode, those with a failed check of the model.
+	Failed []uint64 `protobuf:"varint,4,rep,packed,name=failed,proto3" json:"failed,omitempty"`
 }
 
 func (m *MinerDuty) Reset()         { *m = MinerDuty{} }
 func (m *MinerDuty) String() string { return proto.CompactTextString(m) }
 func (*MinerDuty) ProtoMessage()    {}
 func (*MinerDuty) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{10}
+	return fileDescriptor_9b826ea8145050ea, []int{22}
 }
 func (m *MinerDuty) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1128,20 +2272,32 @@ func (m *MinerDuty) GetMissed() []uint64 {
 	return nil
 }
 
-// GraderDuty remembers the windows in which a grader missed its reveal.
+func (m *MinerDuty) GetFailed() []uint64 {
+	if m != nil {
+		return m.Failed
+	}
+	return nil
+}
+
+// GraderDuty remembers the windows in which a grader missed its reveal, and counts all.
 type GraderDuty struct {
 	Run    uint64   `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
 	Grader string   `protobuf:"bytes,2,opt,name=grader,proto3" json:"grader,omitempty"`
 	Missed []uint64 `protobuf:"varint,3,rep,packed,name=missed,proto3" json:"missed,omitempty"`
 	// suspended_until_window is the first window for which the grader is eligible again; 0 is not suspended.
 	SuspendedUntilWindow uint64 `protobuf:"varint,4,opt,name=suspended_until_window,json=suspendedUntilWindow,proto3" json:"suspended_until_window,omitempty"`
+	// windows counts the settled windows that froze the grader, revealed those in which its reveal counted.
+	Windows  uint64 `protobuf:"varint,5,opt,name=windows,proto3" json:"windows,omitempty"`
+	Revealed uint64 `protobuf:"varint,6,opt,name=revealed,proto3" json:"revealed,omitempty"`
+	// last_window is the newest of them.
+	LastWindow uint64 `protobuf:"varint,7,opt,name=last_window,json=lastWindow,proto3" json:"last_window,omitempty"`
 }
 
 func (m *GraderDuty) Reset()         { *m = GraderDuty{} }
 func (m *GraderDuty) String() string { return proto.CompactTextString(m) }
 func (*GraderDuty) ProtoMessage()    {}
 func (*GraderDuty) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{11}
+	return fileDescriptor_9b826ea8145050ea, []int{23}
 }
 func (m *GraderDuty) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1198,6 +2354,27 @@ func (m *GraderDuty) GetSuspendedUntilWindow() uint64 {
 	return 0
 }
 
+func (m *GraderDuty) GetWindows() uint64 {
+	if m != nil {
+		return m.Windows
+	}
+	return 0
+}
+
+func (m *GraderDuty) GetRevealed() uint64 {
+	if m != nil {
+		return m.Revealed
+	}
+	return 0
+}
+
+func (m *GraderDuty) GetLastWindow() uint64 {
+	if m != nil {
+		return m.LastWindow
+	}
+	return 0
+}
+
 // RunTotals are a run's running sums.
 type RunTotals struct {
 	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
@@ -1210,13 +2387,27 @@ type RunTotals struct {
 	RewardedVersion uint64 `protobuf:"varint,5,opt,name=rewarded_version,json=rewardedVersion,proto3" json:"rewarded_version,omitempty"`
 	// released_windows counts the windows 0.. whose bonds are unlocked and whose verdicts are pruned.
 	ReleasedWindows uint64 `protobuf:"varint,6,opt,name=released_windows,json=releasedWindows,proto3" json:"released_windows,omitempty"`
+	// minted = miners + graders + learner + validators + pool, over all windows that are CLOSED or VOID.
+	Miners     cosmossdk_io_math.Int `protobuf:"bytes,7,opt,name=miners,proto3,customtype=cosmossdk.io/math.Int" json:"miners"`
+	Graders    cosmossdk_io_math.Int `protobuf:"bytes,8,opt,name=graders,proto3,customtype=cosmossdk.io/math.Int" json:"graders"`
+	Learner    cosmossdk_io_math.Int `protobuf:"bytes,9,opt,name=learner,proto3,customtype=cosmossdk.io/math.Int" json:"learner"`
+	Validators cosmossdk_io_math.Int `protobuf:"bytes,10,opt,name=validators,proto3,customtype=cosmossdk.io/math.Int" json:"validators"`
+	Pool       cosmossdk_io_math.Int `protobuf:"bytes,11,opt,name=pool,proto3,customtype=cosmossdk.io/math.Int" json:"pool"`
+	// What became of the miners' credits, in agal, beside those that wait to be claimed.
+	Claimed cosmossdk_io_math.Int `protobuf:"bytes,12,opt,name=claimed,proto3,customtype=cosmossdk.io/math.Int" json:"claimed"`
+	Voided  cosmossdk_io_math.Int `protobuf:"bytes,13,opt,name=voided,proto3,customtype=cosmossdk.io/math.Int" json:"voided"`
+	Expired cosmossdk_io_math.Int `protobuf:"bytes,14,opt,name=expired,proto3,customtype=cosmossdk.io/math.Int" json:"expired"`
+	// settled_height is the block at which settled_windows last grew.
+	SettledHeight int64 `protobuf:"varint,15,opt,name=settled_height,json=settledHeight,proto3" json:"settled_height,omitempty"`
+	// unlocked_windows counts the windows 0.. whose credits are unlocked because the run lay idle.
+	UnlockedWindows uint64 `protobuf:"varint,16,opt,name=unlocked_windows,json=unlockedWindows,proto3" json:"unlocked_windows,omitempty"`
 }
 
 func (m *RunTotals) Reset()         { *m = RunTotals{} }
 func (m *RunTotals) String() string { return proto.CompactTextString(m) }
 func (*RunTotals) ProtoMessage()    {}
 func (*RunTotals) Descriptor() ([]byte, []int) {
-	return fileDescriptor_9b826ea8145050ea, []int{12}
+	return fileDescriptor_9b826ea8145050ea, []int{24}
 }
 func (m *RunTotals) XXX_Unmarshal(b []byte) error {
 	return m.Unmarshal(b)
@@ -1273,18 +2464,46 @@ func (m *RunTotals) GetReleasedWindows() uint64 {
 	return 0
 }
 
+func (m *RunTotals) GetSettledHeight() int64 {
+	if m != nil {
+		return m.SettledHeight
+	}
+	return 0
+}
+
+func (m *RunTotals) GetUnlockedWindows() uint64 {
+	if m != nil {
+		return m.UnlockedWindows
+	}
+	return 0
+}
+
 func init() {
 	proto.RegisterEnum("galahad.settlement.v1.VerdictCode", VerdictCode_name, VerdictCode_value)
+	proto.RegisterEnum("galahad.settlement.v1.Deduction", Deduction_name, Deduction_value)
+	proto.RegisterEnum("galahad.settlement.v1.SlashSource", SlashSource_name, SlashSource_value)
 	proto.RegisterType((*Params)(nil), "galahad.settlement.v1.Params")
 	proto.RegisterType((*Verdict)(nil), "galahad.settlement.v1.Verdict")
+	proto.RegisterType((*AccusationVerdict)(nil), "galahad.settlement.v1.AccusationVerdict")
 	proto.RegisterType((*Verdicts)(nil), "galahad.settlement.v1.Verdicts")
 	proto.RegisterType((*VerdictCommit)(nil), "galahad.settlement.v1.VerdictCommit")
 	proto.RegisterType((*VerdictReveal)(nil), "galahad.settlement.v1.VerdictReveal")
+	proto.RegisterType((*RosterMiner)(nil), "galahad.settlement.v1.RosterMiner")
+	proto.RegisterType((*Roster)(nil), "galahad.settlement.v1.Roster")
 	proto.RegisterType((*MinerResult)(nil), "galahad.settlement.v1.MinerResult")
 	proto.RegisterType((*GraderResult)(nil), "galahad.settlement.v1.GraderResult")
+	proto.RegisterType((*Skipped)(nil), "galahad.settlement.v1.Skipped")
 	proto.RegisterType((*WindowResult)(nil), "galahad.settlement.v1.WindowResult")
+	proto.RegisterType((*TallyRow)(nil), "galahad.settlement.v1.TallyRow")
+	proto.RegisterType((*TallyPage)(nil), "galahad.settlement.v1.TallyPage")
 	proto.RegisterType((*Credit)(nil), "galahad.settlement.v1.Credit")
 	proto.RegisterType((*Cursor)(nil), "galahad.settlement.v1.Cursor")
+	proto.RegisterType((*BondColumn)(nil), "galahad.settlement.v1.BondColumn")
+	proto.RegisterType((*BondColumns)(nil), "galahad.settlement.v1.BondColumns")
+	proto.RegisterType((*BondRow)(nil), "galahad.settlement.v1.BondRow")
+	proto.RegisterType((*MinerScore)(nil), "galahad.settlement.v1.MinerScore")
+	proto.RegisterType((*SlashMarker)(nil), "galahad.settlement.v1.SlashMarker")
+	proto.RegisterType((*SlashRecord)(nil), "galahad.settlement.v1.SlashRecord")
 	proto.RegisterType((*MinerDuty)(nil), "galahad.settlement.v1.MinerDuty")
 	proto.RegisterType((*GraderDuty)(nil), "galahad.settlement.v1.GraderDuty")
 	proto.RegisterType((*RunTotals)(nil), "galahad.settlement.v1.RunTotals")
@@ -1295,119 +2514,189 @@ func init() {
 }
 
 var fileDescriptor_9b826ea8145050ea = []byte{
-	// 1786 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xbc, 0x58, 0x4b, 0x6f, 0x63, 0x49,
-	0x15, 0x8e, 0x63, 0xc7, 0xb1, 0x8f, 0x1f, 0xb9, 0x5d, 0x9d, 0xc9, 0xdc, 0x7e, 0x25, 0x69, 0xcf,
-	0x0c, 0x13, 0x06, 0xe2, 0x68, 0xc2, 0x43, 0xa2, 0x37, 0xe0, 0x57, 0x07, 0xd3, 0x89, 0x6d, 0x95,
-	0x93, 0x34, 0x42, 0x42, 0x57, 0x15, 0xdf, 0x1a, 0xfb, 0x92, 0xfb, 0xb0, 0x6e, 0x5d, 0x3b, 0xc9,
-	0x3f, 0x40, 0xb0, 0x80, 0x9f, 0xc0, 0x8e, 0xc7, 0x8a, 0x45, 0x4b, 0x2c, 0xf8, 0x03, 0xb3, 0x1c,
-	0xf5, 0x0a, 0xb1, 0x68, 0xa1, 0xee, 0x05, 0x2c, 0xf8, 0x11, 0xa8, 0x4e, 0xd5, 0xb5, 0xdd, 0xc4,
-	0x3d, 0x1a, 0x9b, 0xc7, 0x26, 0x72, 0x9d, 0xd7, 0x3d, 0x75, 0xce, 0x57, 0xdf, 0xa9, 0x0a, 0x7c,
-	0xad, 0xcf, 0x5c, 0x36, 0x60, 0xf6, 0x81, 0xe0, 0x51, 0xe4, 0x72, 0x8f, 0xfb, 0xd1, 0xc1, 0xf8,
-	0xd3, 0x99, 0x55, 0x79, 0x18, 0x06, 0x51, 0x40, 0xde, 0xd3, 0x76, 0xe5, 0x19, 0xcd, 0xf8, 0xd3,
-	0xfb, 0x77, 0x98, 0xe7, 0xf8, 0xc1, 0x01, 0xfe, 0x55, 0x96, 0xf7, 0xef, 0xf5, 0x02, 0xe1, 0x05,
-	0xc2, 0xc2, 0xd5, 0x81, 0x5a, 0x68, 0xd5, 0x66, 0x3f, 0xe8, 0x07, 0x4a, 0x2e, 0x7f, 0x29, 0x69,
-	0xe9, 0x77, 0xeb, 0x90, 0xee, 0xb0, 0x90, 0x79, 0x82, 0xfc, 0x14, 0x36, 0x1d, 0xdf, 0x89, 0x1c,
-	0xe6, 0x5a, 0x17, 0x6e, 0xd0, 0xbb, 0xb4, 0x42, 0x7e, 0xc5, 0x42, 0xdb, 0x4c, 0xec, 0x26, 0xf6,
-	0xb2, 0xd5, 0x6f, 0x7c, 0xfe, 0x6a, 0x67, 0xe5, 0xaf, 0xaf, 0x76, 0xde, 0x53, 0x41, 0x85, 0x7d,
-	0x59, 0x76, 0x82, 0x03, 0x8f, 0x45, 0x83, 0x72, 0xd3, 0x8f, 0x5e, 0xbe, 0xd8, 0x07, 0xfd, 0xb5,
-	0xa6, 0x1f, 0x51, 0xa2, 0x03, 0x55, 0x65, 0x1c, 0x8a, 0x61, 0xc8, 0x47, 0x50, 0x1c, 0x30, 0x77,
-	0xec, 0xf8, 0x7d, 0x15, 0x5e, 0x98, 0xab, 0xbb, 0x89, 0xbd, 0x14, 0x2d, 0x68, 0x29, 0xda, 0x0a,
-	0xf2, 0x23, 0x00, 0x8f, 0x5d, 0x5b, 0x62, 0x34, 0x1c, 0xba, 0x37, 0x66, 0x72, 0xf1, 0x6f, 0x67,
-	0x3d, 0x76, 0xdd, 0x45, 0x6f, 0xf2, 0x08, 0xc0, 0x73, 0x7c, 0x1e, 0x0a, 0x6b, 0x38, 0xf4, 0xcc,
-	0xd4, 0x6e, 0x62, 0xaf, 0x40, 0xb3, 0x4a, 0xd2, 0x19, 0x7a, 0x64, 0x07, 0x72, 0xfd, 0x90, 0xd9,
-	0xb1, 0x7e, 0x0d, 0xf5, 0xa0, 0x45, 0xda, 0xc0, 0xe5, 0x2c, 0xf4, 0x79, 0x88, 0x06, 0x69, 0x65,
-	0xa0, 0x45, 0xd2, 0xe0, 0x23, 0x28, 0x8e, 0x99, 0xeb, 0xd8, 0x2c, 0x0a, 0x74, 0x90, 0x75, 0xb4,
-	0x29, 0x4c, 0xa5, 0xd2, 0xac, 0x0c, 0x77, 0x55, 0x2d, 0x2d, 0xac, 0xeb, 0x95, 0xe3, 0xdb, 0xc1,
-	0x95, 0x30, 0x33, 0x68, 0x7b, 0x47, 0xa9, 0x8e, 0x83, 0xde, 0xe5, 0x73, 0xa5, 0x20, 0x5f, 0x07,
-	0x83, 0x8f, 0x1d, 0x9b, 0xfb, 0x3d, 0x3e, 0x31, 0xce, 0xa2, 0xf1, 0x46, 0x2c, 0x8f, 0x4d, 0x3f,
-	0x94, 0x55, 0x0d, 0x6d, 0x4b, 0xb8, 0x4c, 0x0c, 0x30, 0x03, 0x40, 0xc3, 0xbc, 0x94, 0x76, 0xa5,
-	0x50, 0x26, 0x70, 0x08, 0xef, 0x8d, 0x7c, 0x36, 0x66, 0x8e, 0xcb, 0x2e, 0x5c, 0x3e, 0x63, 0x9c,
-	0x43, 0xe3, 0xbb, 0x33, 0xca, 0x89, 0xcf, 0x63, 0xc8, 0xff, 0x8c, 0x39, 0xee, 0x24, 0x81, 0x3c,
-	0x9a, 0xe6, 0xa4, 0x2c, 0xfe, 0xf8, 0x0e, 0xe4, 0xec, 0x51, 0x74, 0xa3, 0x4d, 0xcc, 0x82, 0xaa,
-	0x8f, 0x14, 0x29, 0x0b, 0xf2, 0x4d, 0x20, 0xb2, 0x99, 0x9e, 0x23, 0x04, 0xb7, 0xad, 0x90, 0x8f,
-	0x39, 0x73, 0x85, 0x59, 0x44, 0x3b, 0xc3, 0x63, 0xd7, 0x27, 0xa8, 0xa0, 0x4a, 0x4e, 0x3e, 0x86,
-	0x0d, 0x69, 0x3d, 0x93, 0x8c, 0xb9, 0x81, 0xa6, 0x45, 0x8f, 0x5d, 0x9f, 0x4d, 0xa5, 0xe4, 0x09,
-	0xdc, 0x53, 0x5d, 0xb2, 0xc4, 0x48, 0x0c, 0xb9, 0x2f, 0x9c, 0xc0, 0x9f, 0xe4, 0x69, 0xa0, 0xcb,
-	0xfb, 0xca, 0xa0, 0x3b, 0xd1, 0xc7, 0x39, 0x1f, 0xc0, 0x26, 0xe2, 0x0b, 0x4f, 0x92, 0x35, 0xe4,
-	0xa1, 0x42, 0xa3, 0x79, 0x47, 0x35, 0x43, 0x82, 0x07, 0x55, 0x1d, 0x1e, 0x22, 0x22, 0xc9, 0x07,
-	0x50, 0xb8, 0x08, 0x7c, 0xdb, 0xf2, 0x46, 0x6e, 0xe4, 0x0c, 0x5d, 0x6e, 0x12, 0x55, 0x60, 0x29,
-	0x3c, 0xd1, 0x32, 0x59, 0x89, 0x31, 0x0f, 0x6d, 0xa7, 0x17, 0x59, 0x7d, 0x26, 0xcc, 0xbb, 0x88,
-	0x6c, 0xd0, 0xa2, 0x23, 0x26, 0xc8, 0x03, 0x90, 0xb8, 0xb4, 0x7a, 0x2e, 0x73, 0x3c, 0x73, 0x13,
-	0x23, 0x64, 0x3c, 0x76, 0x5d, 0x93, 0xeb, 0x27, 0x1f, 0xfe, 0xe3, 0x37, 0x3b, 0x89, 0x5f, 0xfc,
-	0xfd, 0x8f, 0x9f, 0x3c, 0x88, 0x09, 0xe1, 0x7a, 0x96, 0x12, 0xd4, 0xf9, 0x2c, 0xfd, 0x32, 0x01,
-	0xeb, 0xe7, 0x2a, 0x22, 0x29, 0xc3, 0x1a, 0xe2, 0x58, 0x1f, 0x4e, 0xf3, 0xe5, 0x8b, 0xfd, 0x4d,
-	0x7d, 0x06, 0x2a, 0xb6, 0x1d, 0x72, 0x21, 0xba, 0x51, 0xe8, 0xf8, 0x7d, 0xaa, 0xcc, 0xc8, 0x77,
-	0x21, 0xd5, 0x0b, 0x6c, 0x8e, 0x47, 0xae, 0x78, 0x58, 0x2a, 0xcf, 0x25, 0x94, 0xb2, 0x8e, 0x5e,
-	0x0b, 0x6c, 0x4e, 0xd1, 0x9e, 0x10, 0x48, 0xb9, 0x9c, 0x7d, 0x86, 0xe7, 0x30, 0x45, 0xf1, 0xf7,
-	0x93, 0x94, 0xcc, 0xb6, 0xf4, 0xfb, 0x04, 0x64, 0xb4, 0xbd, 0x20, 0x3f, 0x80, 0x8c, 0xde, 0xab,
-	0x30, 0x13, 0xbb, 0xc9, 0xbd, 0xdc, 0xe1, 0xf6, 0x97, 0x7f, 0xa2, 0x9a, 0x92, 0x47, 0x9a, 0x4e,
-	0xbc, 0x88, 0x09, 0xeb, 0x57, 0xdc, 0xe9, 0x0f, 0x22, 0x49, 0x0b, 0xc9, 0xbd, 0x02, 0x8d, 0x97,
-	0x32, 0x85, 0xab, 0x20, 0xbc, 0xc4, 0x14, 0xf2, 0x14, 0x7f, 0x93, 0x7d, 0x20, 0xbd, 0xc0, 0xff,
-	0x2c, 0x08, 0x3d, 0x26, 0xcf, 0x88, 0xed, 0xf4, 0xb9, 0x88, 0xf0, 0x80, 0xe7, 0xe9, 0x9d, 0x19,
-	0x4d, 0x1d, 0x15, 0xa5, 0x9f, 0x27, 0xa0, 0x30, 0xd9, 0x9b, 0xe7, 0x39, 0x11, 0x31, 0x20, 0x19,
-	0x8e, 0x7c, 0xac, 0x5e, 0x8a, 0xca, 0x9f, 0x64, 0x0b, 0xd2, 0x1a, 0xc6, 0x8a, 0x96, 0xf4, 0x8a,
-	0x7c, 0x0f, 0xd2, 0x0a, 0x4a, 0x9a, 0x8b, 0x1e, 0xbf, 0x7c, 0xb1, 0xff, 0x48, 0x97, 0xfa, 0x3c,
-	0x3e, 0xe5, 0x6f, 0xd7, 0x5c, 0x3b, 0xc8, 0xcc, 0x07, 0x4c, 0x0c, 0x74, 0x5e, 0xf8, 0xbb, 0xf4,
-	0xa7, 0x69, 0x2a, 0x0a, 0xf6, 0xff, 0x9f, 0x54, 0x2a, 0x33, 0x0d, 0x92, 0xe9, 0xe4, 0x0e, 0x77,
-	0xbe, 0xbc, 0x41, 0xe2, 0xdf, 0x3b, 0x54, 0xfa, 0x43, 0x0a, 0x72, 0x27, 0x12, 0x4c, 0x94, 0x8b,
-	0x91, 0xbb, 0x48, 0x09, 0x27, 0x60, 0x4d, 0x7e, 0x35, 0xb0, 0x6e, 0xc9, 0x7d, 0x06, 0xa3, 0xa1,
-	0xd0, 0x94, 0xad, 0x57, 0x92, 0x1f, 0x6c, 0xde, 0x73, 0x59, 0xc8, 0x6d, 0x4b, 0x1b, 0x28, 0xce,
-	0x2e, 0xc6, 0xe2, 0x23, 0x65, 0x18, 0xa3, 0x3d, 0xbd, 0x24, 0xda, 0xd7, 0xa7, 0x68, 0xc7, 0x4d,
-	0x21, 0x12, 0x35, 0x5d, 0xeb, 0x95, 0xa4, 0x05, 0xc7, 0xef, 0x71, 0x3f, 0x72, 0xc6, 0xdc, 0x1a,
-	0x0e, 0x2f, 0x90, 0xa0, 0x53, 0x34, 0x3f, 0x11, 0x76, 0x86, 0x17, 0xe4, 0xfb, 0x90, 0x1a, 0x32,
-	0xc7, 0x46, 0x4e, 0x5e, 0x70, 0x8c, 0xa1, 0x23, 0x69, 0xc0, 0x3a, 0x92, 0x35, 0xb7, 0x91, 0xaa,
-	0x17, 0x8c, 0x11, 0xfb, 0xca, 0x4d, 0x48, 0xde, 0xe6, 0x36, 0xb2, 0x78, 0x86, 0xea, 0x95, 0xe4,
-	0x78, 0xd6, 0x0f, 0x39, 0x97, 0x43, 0x59, 0x8e, 0x03, 0xc5, 0xe0, 0xb9, 0x58, 0x26, 0xc7, 0xc0,
-	0x16, 0xa4, 0x43, 0xce, 0x44, 0xe0, 0x23, 0x6d, 0x67, 0xa9, 0x5e, 0x91, 0x87, 0x90, 0xc5, 0xe8,
-	0x13, 0x9a, 0xce, 0xd0, 0xa9, 0xa0, 0xf4, 0xcf, 0x55, 0xc8, 0x1f, 0x21, 0xf4, 0x16, 0x46, 0xcb,
-	0x7f, 0x84, 0xf2, 0x35, 0x11, 0xb1, 0x4b, 0x8e, 0xb8, 0x59, 0xb0, 0x56, 0xca, 0x53, 0x6e, 0xab,
-	0x87, 0x14, 0x11, 0x71, 0x1b, 0xd1, 0x95, 0xa1, 0x53, 0x01, 0xb9, 0x0f, 0x19, 0x35, 0xc4, 0xb8,
-	0x8d, 0xe0, 0xca, 0xd0, 0xc9, 0x5a, 0xd6, 0xd2, 0x76, 0x70, 0x3a, 0xdb, 0x88, 0x07, 0x05, 0xa2,
-	0x5c, 0x2c, 0x9b, 0x85, 0x43, 0x66, 0x59, 0x38, 0x4c, 0x9b, 0x91, 0x9d, 0x6d, 0x46, 0xe9, 0x57,
-	0x6b, 0x90, 0x57, 0x03, 0x6e, 0xe1, 0x72, 0xd7, 0x20, 0xed, 0x39, 0xbe, 0xdc, 0xed, 0x12, 0x77,
-	0x2d, 0xed, 0xaa, 0x83, 0xf0, 0x50, 0x2c, 0x53, 0x79, 0xed, 0x2a, 0xb1, 0xae, 0xef, 0x5e, 0x58,
-	0xf8, 0x45, 0xb1, 0xae, 0x7d, 0x65, 0x18, 0x7d, 0x43, 0xc3, 0x16, 0x2d, 0x1a, 0x46, 0xfb, 0x92,
-	0x67, 0x00, 0xd3, 0x4b, 0x1c, 0x36, 0x73, 0xc1, 0x48, 0x33, 0xee, 0xd8, 0xf8, 0x20, 0x70, 0x97,
-	0x6b, 0x7c, 0x10, 0xb8, 0x92, 0x99, 0xc6, 0x81, 0x63, 0x63, 0xdb, 0x33, 0x14, 0x7f, 0xcb, 0x8e,
-	0x0e, 0x14, 0x33, 0x49, 0x7a, 0x49, 0x52, 0xbd, 0x22, 0x14, 0x8a, 0x31, 0x28, 0x2d, 0x75, 0x1c,
-	0x96, 0xa0, 0x8e, 0x42, 0x1c, 0xa2, 0x8b, 0xc7, 0x22, 0x1e, 0xc2, 0xf9, 0x99, 0x21, 0xfc, 0x00,
-	0xb2, 0xc1, 0x65, 0x4c, 0xc4, 0x05, 0x04, 0x55, 0x26, 0xb8, 0x54, 0x14, 0x5c, 0xfa, 0x6d, 0x02,
-	0xd2, 0xb5, 0x90, 0xdb, 0xce, 0xff, 0x72, 0x50, 0xd4, 0x20, 0xcd, 0xbc, 0x60, 0xe4, 0x47, 0x4b,
-	0xc1, 0x4e, 0xb9, 0x96, 0x5e, 0xad, 0x42, 0xba, 0x36, 0x0a, 0x45, 0x10, 0x2e, 0x90, 0x29, 0x81,
-	0x94, 0xcf, 0xaf, 0x23, 0x4c, 0xb4, 0x40, 0xf1, 0xb7, 0x24, 0x80, 0x28, 0x88, 0x98, 0x6b, 0xe9,
-	0x79, 0x91, 0x52, 0x04, 0x80, 0xb2, 0xe7, 0xaa, 0x35, 0xc7, 0x90, 0x8b, 0x1f, 0x24, 0x12, 0x0e,
-	0x4b, 0xc0, 0x5c, 0x3f, 0x68, 0x3a, 0x12, 0x14, 0x31, 0x9d, 0xa4, 0x97, 0xa5, 0x93, 0x8a, 0xa4,
-	0x13, 0xc9, 0x17, 0x88, 0xef, 0xdc, 0xe1, 0x07, 0xef, 0x98, 0x94, 0xb3, 0xd4, 0xa2, 0xef, 0x05,
-	0xda, 0x51, 0x6e, 0x9a, 0xcb, 0xeb, 0xbd, 0xbc, 0x81, 0x73, 0x5f, 0x51, 0x5b, 0x92, 0xe6, 0x62,
-	0x59, 0xc3, 0xb7, 0x4b, 0x1c, 0xb2, 0x78, 0x6f, 0xa8, 0x8f, 0xa2, 0x9b, 0x39, 0x25, 0x9e, 0x34,
-	0x7d, 0xf5, 0x2b, 0xdf, 0x0e, 0xd4, 0x7b, 0xc2, 0x4c, 0xee, 0x26, 0x65, 0x4b, 0xd4, 0x4a, 0x22,
-	0x0e, 0xd4, 0xc8, 0x79, 0xc7, 0x87, 0xa6, 0x83, 0x65, 0x75, 0xd1, 0xc1, 0xf2, 0x8e, 0x6f, 0x92,
-	0x6f, 0xc3, 0x96, 0x7a, 0x81, 0xd8, 0xdc, 0xb6, 0x46, 0x7e, 0x34, 0x79, 0x2e, 0xe9, 0xe6, 0x6f,
-	0x4e, 0xb4, 0x67, 0x52, 0xa9, 0xea, 0x58, 0xfa, 0xf3, 0x2a, 0x64, 0xe9, 0xc8, 0x3f, 0x95, 0xc0,
-	0x10, 0x73, 0x12, 0xfd, 0x18, 0x36, 0x54, 0xfd, 0xed, 0xc9, 0xa3, 0x46, 0xa1, 0xaf, 0xa8, 0xc5,
-	0xf1, 0x5b, 0xe6, 0xbf, 0xc2, 0xdd, 0x3f, 0x06, 0xe2, 0x71, 0xe6, 0x5b, 0x43, 0x76, 0x83, 0xcf,
-	0x21, 0x3c, 0xd0, 0xcb, 0x1c, 0xa8, 0x0d, 0x19, 0xa6, 0xc3, 0x6e, 0x3a, 0x3c, 0x44, 0x12, 0x90,
-	0xcf, 0x58, 0xf5, 0xb6, 0xe5, 0xb6, 0x35, 0xe6, 0xa1, 0xc4, 0x03, 0x42, 0x3e, 0x45, 0x37, 0x62,
-	0xf9, 0xb9, 0x12, 0x2b, 0x53, 0x97, 0x33, 0x31, 0xb3, 0xe7, 0x74, 0x6c, 0xaa, 0xe4, 0x7a, 0xd3,
-	0x9f, 0xbc, 0x49, 0x42, 0x6e, 0xe6, 0xea, 0x46, 0x1e, 0x82, 0x79, 0xde, 0xa0, 0xf5, 0x66, 0xed,
-	0xd4, 0xaa, 0xb5, 0xeb, 0x0d, 0xeb, 0xac, 0xd5, 0xed, 0x34, 0x6a, 0xcd, 0xa7, 0xcd, 0x46, 0xdd,
-	0x58, 0x21, 0x77, 0x61, 0xe3, 0x2d, 0x6d, 0xfb, 0x99, 0x91, 0x20, 0x8f, 0xe0, 0xde, 0x5b, 0xc2,
-	0x6a, 0xa5, 0x6e, 0x35, 0x5a, 0xb5, 0x76, 0xbd, 0xd9, 0x3a, 0x32, 0x56, 0x6f, 0x45, 0x94, 0xea,
-	0x6a, 0xb3, 0x85, 0xda, 0x24, 0x79, 0x00, 0xef, 0xdf, 0xd2, 0x76, 0x68, 0xfb, 0xa4, 0x73, 0x6a,
-	0xa4, 0xe6, 0x2a, 0x4f, 0xdb, 0xcf, 0x1a, 0xad, 0xae, 0xb1, 0x36, 0x57, 0xf9, 0xb4, 0xd9, 0x6a,
-	0x76, 0x7f, 0x68, 0xa4, 0xe7, 0x2a, 0x69, 0xe3, 0x79, 0x85, 0xd6, 0x8d, 0x75, 0x72, 0x1f, 0xb6,
-	0xde, 0x52, 0xd6, 0xcf, 0x3a, 0xc7, 0xcd, 0x5a, 0xe5, 0xb4, 0x61, 0x64, 0xe6, 0x3a, 0x76, 0x2b,
-	0x27, 0x9d, 0xe3, 0x86, 0x91, 0x9d, 0xbb, 0x95, 0xe3, 0xf6, 0x51, 0x87, 0xb6, 0xab, 0x06, 0x90,
-	0x5d, 0x78, 0x78, 0x3b, 0xdb, 0x06, 0x3d, 0x69, 0xb6, 0x2a, 0xa7, 0xcd, 0x76, 0xcb, 0xc8, 0xdd,
-	0xfa, 0xb0, 0xde, 0x6c, 0xfb, 0xa9, 0x91, 0x27, 0x8f, 0xe1, 0xd1, 0x2d, 0x5d, 0xbd, 0xd9, 0x3d,
-	0xa5, 0xcd, 0xea, 0x19, 0xba, 0x17, 0xe6, 0xf4, 0xa6, 0x72, 0x5e, 0x69, 0x1e, 0x57, 0xaa, 0xc7,
-	0x0d, 0xa3, 0x78, 0x2b, 0xf8, 0x59, 0xab, 0xde, 0xa8, 0x35, 0xeb, 0x8d, 0xba, 0xb1, 0x51, 0x6d,
-	0x7f, 0xfe, 0x7a, 0x3b, 0xf1, 0xc5, 0xeb, 0xed, 0xc4, 0xdf, 0x5e, 0x6f, 0x27, 0x7e, 0xfd, 0x66,
-	0x7b, 0xe5, 0x8b, 0x37, 0xdb, 0x2b, 0x7f, 0x79, 0xb3, 0xbd, 0xf2, 0x93, 0xef, 0xf4, 0x9d, 0x68,
-	0x30, 0xba, 0x28, 0xf7, 0x02, 0xef, 0x40, 0xd3, 0xd5, 0xbe, 0xcf, 0x23, 0x39, 0x92, 0x0e, 0xe6,
-	0x3e, 0x9f, 0xa3, 0x9b, 0x21, 0x17, 0x17, 0x69, 0xfc, 0x7f, 0xd7, 0xb7, 0xfe, 0x15, 0x00, 0x00,
-	0xff, 0xff, 0xd5, 0x9a, 0x71, 0x42, 0x74, 0x13, 0x00, 0x00,
+	// 2901 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xbc, 0x3a, 0xcb, 0x6f, 0x1b, 0xc7,
+	0xf9, 0xa6, 0x48, 0xf1, 0xf1, 0x91, 0x94, 0x56, 0x63, 0x49, 0x59, 0xbf, 0x24, 0x99, 0x49, 0x7e,
+	0x51, 0xfc, 0xab, 0x25, 0x44, 0x7d, 0x21, 0x3e, 0xa4, 0xa1, 0x48, 0x5a, 0x66, 0x22, 0x91, 0xc4,
+	0x52, 0x72, 0x8a, 0x02, 0xc5, 0x62, 0xc4, 0x1d, 0x93, 0x5b, 0xed, 0x83, 0xdd, 0x59, 0xea, 0x91,
+	0xa2, 0xb7, 0x16, 0x28, 0x0a, 0x14, 0x28, 0x7a, 0xea, 0xad, 0xbd, 0xb5, 0xc7, 0x1e, 0x02, 0xf4,
+	0xdc, 0x5b, 0x8e, 0x81, 0x4f, 0x45, 0x0f, 0x41, 0x11, 0x1f, 0xd2, 0x43, 0xff, 0x84, 0xb6, 0x28,
+	0xe6, 0x9b, 0x59, 0x72, 0x69, 0x51, 0x4e, 0xc8, 0x38, 0xbd, 0x08, 0x3b, 0xdf, 0x6b, 0x66, 0xbe,
+	0xf7, 0x37, 0x14, 0xfc, 0x5f, 0x97, 0x3a, 0xb4, 0x47, 0xad, 0x6d, 0xce, 0xc2, 0xd0, 0x61, 0x2e,
+	0xf3, 0xc2, 0xed, 0xd3, 0xb7, 0x62, 0xab, 0xad, 0x7e, 0xe0, 0x87, 0x3e, 0x59, 0x51, 0x74, 0x5b,
+	0x31, 0xcc, 0xe9, 0x5b, 0x37, 0x97, 0xa8, 0x6b, 0x7b, 0xfe, 0x36, 0xfe, 0x95, 0x94, 0x37, 0x6f,
+	0x74, 0x7c, 0xee, 0xfa, 0xdc, 0xc4, 0xd5, 0xb6, 0x5c, 0x28, 0xd4, 0x72, 0xd7, 0xef, 0xfa, 0x12,
+	0x2e, 0xbe, 0x24, 0xb4, 0xf4, 0x4f, 0x80, 0x74, 0x8b, 0x06, 0xd4, 0xe5, 0xe4, 0x87, 0xb0, 0x6c,
+	0x7b, 0x76, 0x68, 0x53, 0xc7, 0x3c, 0x76, 0xfc, 0xce, 0x89, 0x19, 0xb0, 0x33, 0x1a, 0x58, 0x7a,
+	0x62, 0x23, 0xb1, 0x99, 0xdb, 0xfd, 0xff, 0x8f, 0x3f, 0x5d, 0xbf, 0xf6, 0xb7, 0x4f, 0xd7, 0x57,
+	0xa4, 0x50, 0x6e, 0x9d, 0x6c, 0xd9, 0xfe, 0xb6, 0x4b, 0xc3, 0xde, 0x56, 0xdd, 0x0b, 0x9f, 0x7e,
+	0x74, 0x1f, 0xd4, 0x6e, 0x75, 0x2f, 0x34, 0x88, 0x12, 0xb4, 0x2b, 0xe4, 0x18, 0x28, 0x86, 0xbc,
+	0x0e, 0x0b, 0x3d, 0xea, 0x9c, 0xda, 0x5e, 0x57, 0x8a, 0xe7, 0xfa, 0xdc, 0x46, 0x62, 0x33, 0x65,
+	0x14, 0x15, 0x14, 0x69, 0x39, 0x79, 0x0f, 0xc0, 0xa5, 0xe7, 0x26, 0x1f, 0xf4, 0xfb, 0xce, 0x85,
+	0x9e, 0x9c, 0x7e, 0xef, 0x9c, 0x4b, 0xcf, 0xdb, 0xc8, 0x4d, 0xee, 0x00, 0xb8, 0xb6, 0xc7, 0x02,
+	0x6e, 0xf6, 0xfb, 0xae, 0x9e, 0xda, 0x48, 0x6c, 0x16, 0x8d, 0x9c, 0x84, 0xb4, 0xfa, 0x2e, 0x59,
+	0x87, 0x7c, 0x37, 0xa0, 0x56, 0x84, 0x9f, 0x47, 0x3c, 0x28, 0x90, 0x22, 0x70, 0x18, 0x0d, 0x3c,
+	0x16, 0x20, 0x41, 0x5a, 0x12, 0x28, 0x90, 0x20, 0x78, 0x1d, 0x16, 0x4e, 0xa9, 0x63, 0x5b, 0x34,
+	0xf4, 0x95, 0x90, 0x0c, 0xd2, 0x14, 0x47, 0x50, 0x41, 0xb6, 0x05, 0xd7, 0xa5, 0x2e, 0x4d, 0xd4,
+	0xeb, 0x99, 0xed, 0x59, 0xfe, 0x19, 0xd7, 0xb3, 0x48, 0xbb, 0x24, 0x51, 0xfb, 0x7e, 0xe7, 0xe4,
+	0x03, 0x89, 0x20, 0x6f, 0x82, 0xc6, 0x4e, 0x6d, 0x8b, 0x79, 0x1d, 0x36, 0x24, 0xce, 0x21, 0xf1,
+	0x62, 0x04, 0x8f, 0x48, 0x5f, 0x13, 0x5a, 0x0d, 0x2c, 0x93, 0x3b, 0x94, 0xf7, 0xf0, 0x04, 0x80,
+	0x84, 0x05, 0x01, 0x6d, 0x0b, 0xa0, 0x38, 0xc0, 0x0e, 0xac, 0x0c, 0x3c, 0x7a, 0x4a, 0x6d, 0x87,
+	0x1e, 0x3b, 0x2c, 0x46, 0x9c, 0x47, 0xe2, 0xeb, 0x31, 0xe4, 0x90, 0xe7, 0x2e, 0x14, 0x7e, 0x44,
+	0x6d, 0x67, 0x78, 0x80, 0x02, 0x92, 0xe6, 0x05, 0x2c, 0xda, 0x7c, 0x1d, 0xf2, 0xd6, 0x20, 0xbc,
+	0x50, 0x24, 0x7a, 0x51, 0xea, 0x47, 0x80, 0x24, 0x05, 0xf9, 0x06, 0x10, 0x61, 0x4c, 0xd7, 0xe6,
+	0x9c, 0x59, 0x66, 0xc0, 0x4e, 0x19, 0x75, 0xb8, 0xbe, 0x80, 0x74, 0x9a, 0x4b, 0xcf, 0x0f, 0x10,
+	0x61, 0x48, 0x38, 0x79, 0x03, 0x16, 0x05, 0x75, 0xec, 0x30, 0xfa, 0x22, 0x92, 0x2e, 0xb8, 0xf4,
+	0xfc, 0x68, 0x04, 0x25, 0x0f, 0xe0, 0x86, 0xb4, 0x92, 0xc9, 0x07, 0xbc, 0xcf, 0x3c, 0x6e, 0xfb,
+	0xde, 0xf0, 0x9c, 0x1a, 0xb2, 0xbc, 0x22, 0x09, 0xda, 0x43, 0x7c, 0x74, 0xe6, 0x6d, 0x58, 0x46,
+	0xff, 0xc2, 0x48, 0x32, 0xfb, 0x2c, 0x90, 0xde, 0xa8, 0x2f, 0x49, 0x63, 0x08, 0xe7, 0x41, 0x54,
+	0x8b, 0x05, 0xe8, 0x91, 0xe4, 0x55, 0x28, 0x1e, 0xfb, 0x9e, 0x65, 0xba, 0x03, 0x27, 0xb4, 0xfb,
+	0x0e, 0xd3, 0x89, 0x54, 0xb0, 0x00, 0x1e, 0x28, 0x98, 0xd0, 0xc4, 0x29, 0x0b, 0x2c, 0xbb, 0x13,
+	0x9a, 0x5d, 0xca, 0xf5, 0xeb, 0xe8, 0xd9, 0xa0, 0x40, 0x7b, 0x94, 0x93, 0x5b, 0x20, 0xfc, 0xd2,
+	0xec, 0x38, 0xd4, 0x76, 0xf5, 0x65, 0x94, 0x90, 0x75, 0xe9, 0x79, 0x45, 0xac, 0xc9, 0x32, 0xcc,
+	0x9f, 0xd0, 0x7e, 0x9f, 0xea, 0x2b, 0x88, 0x90, 0x8b, 0x68, 0x63, 0x6e, 0xf6, 0x99, 0x47, 0x9d,
+	0xf0, 0x42, 0x5f, 0x1d, 0x6d, 0xcc, 0x5b, 0x12, 0x46, 0xbe, 0x0b, 0xba, 0x24, 0x72, 0x7d, 0x0c,
+	0x2d, 0x7a, 0xca, 0x02, 0xda, 0x65, 0x68, 0xdc, 0x57, 0x90, 0x7e, 0x05, 0xf1, 0x07, 0x88, 0x2e,
+	0x4b, 0xac, 0x32, 0xaf, 0x63, 0xff, 0x78, 0x60, 0x5b, 0x26, 0x75, 0xfa, 0x3d, 0xaa, 0xeb, 0x1b,
+	0x89, 0xcd, 0xac, 0x91, 0x97, 0xb0, 0xb2, 0x00, 0x89, 0x33, 0x23, 0xce, 0x74, 0xfc, 0x33, 0xfd,
+	0x86, 0x3c, 0x33, 0x02, 0xf6, 0xfd, 0x33, 0x11, 0x5b, 0x12, 0xd9, 0xb3, 0xbb, 0x3d, 0xfd, 0xa6,
+	0x8c, 0x2d, 0x84, 0x3c, 0xb2, 0xbb, 0x3d, 0x61, 0x4b, 0x89, 0xe6, 0x21, 0x63, 0x7d, 0x8f, 0x71,
+	0xae, 0xdf, 0x92, 0xb6, 0x44, 0x70, 0x3b, 0x82, 0x8a, 0xd8, 0x90, 0xea, 0x65, 0xae, 0x1f, 0x5c,
+	0x0c, 0xad, 0x78, 0x5b, 0x9a, 0x03, 0x95, 0x8c, 0x98, 0xc8, 0x7e, 0x3b, 0xb0, 0xd2, 0x09, 0x98,
+	0x65, 0x87, 0x26, 0x3b, 0xef, 0xdb, 0x31, 0x8e, 0x3b, 0xd2, 0x95, 0x25, 0xb2, 0x86, 0xb8, 0x88,
+	0x67, 0x0b, 0xae, 0xdb, 0x96, 0xc3, 0xcc, 0x80, 0x39, 0x8c, 0x72, 0x16, 0xe5, 0x9f, 0x35, 0xb4,
+	0xd2, 0x92, 0x40, 0x19, 0x12, 0xa3, 0x72, 0xd0, 0x0e, 0xac, 0x08, 0x63, 0x85, 0xbe, 0xc3, 0x02,
+	0xea, 0x85, 0xe6, 0x13, 0x6a, 0x3b, 0x83, 0x80, 0x71, 0x7d, 0x5d, 0xee, 0xe1, 0xd2, 0xf3, 0x43,
+	0x85, 0x7b, 0xa8, 0x50, 0x0f, 0x5e, 0xfb, 0xc7, 0xef, 0xd7, 0x13, 0xbf, 0xfc, 0xfc, 0x4f, 0xf7,
+	0x6e, 0x45, 0x49, 0xfd, 0x3c, 0x9e, 0xd6, 0x65, 0x8e, 0x2d, 0xfd, 0x2e, 0x01, 0x99, 0xc7, 0xd2,
+	0x2b, 0xc8, 0x16, 0xcc, 0x63, 0x2e, 0x52, 0x09, 0x56, 0x7f, 0xfa, 0xd1, 0xfd, 0x65, 0x95, 0xc7,
+	0xca, 0x96, 0x15, 0x30, 0xce, 0xdb, 0x61, 0x60, 0x7b, 0x5d, 0x43, 0x92, 0x91, 0xef, 0x40, 0xaa,
+	0xe3, 0x5b, 0x0c, 0xd3, 0xe6, 0xc2, 0x4e, 0x69, 0x6b, 0x62, 0x51, 0xd8, 0x52, 0xd2, 0x2b, 0xbe,
+	0xc5, 0x0c, 0xa4, 0x27, 0x04, 0x52, 0x0e, 0xa3, 0x4f, 0x30, 0x97, 0xa6, 0x0c, 0xfc, 0x16, 0xb0,
+	0x33, 0x3f, 0x38, 0xc1, 0x9c, 0x58, 0x30, 0xf0, 0xfb, 0x41, 0x4a, 0xdc, 0xa0, 0x44, 0x61, 0xa9,
+	0xdc, 0xe9, 0x0c, 0x38, 0x0d, 0x6d, 0xdf, 0x8b, 0x8e, 0xba, 0x00, 0x73, 0xb6, 0x2c, 0x04, 0x29,
+	0x63, 0xce, 0xb6, 0x66, 0x3d, 0x8a, 0xda, 0xe2, 0xf3, 0x04, 0x64, 0x15, 0x8e, 0x93, 0x77, 0x21,
+	0xab, 0xc2, 0x84, 0xeb, 0x89, 0x8d, 0xe4, 0x66, 0x7e, 0x67, 0xed, 0xc5, 0xe2, 0x76, 0x53, 0xa2,
+	0x1a, 0x18, 0x43, 0x2e, 0xa2, 0x43, 0xe6, 0x8c, 0xd9, 0xdd, 0x5e, 0x28, 0x2a, 0x4a, 0x72, 0xb3,
+	0x68, 0x44, 0x4b, 0x72, 0x1f, 0x48, 0xc7, 0xf7, 0x9e, 0xf8, 0x81, 0x4b, 0x45, 0x2a, 0xb5, 0xec,
+	0x2e, 0xe3, 0x21, 0xea, 0xa1, 0x60, 0x2c, 0xc5, 0x30, 0x55, 0x44, 0x90, 0x16, 0xe4, 0xe9, 0xf0,
+	0xea, 0x5c, 0x4f, 0xe1, 0x69, 0x36, 0xaf, 0x38, 0xcd, 0x25, 0x25, 0xa9, 0x73, 0xc5, 0x45, 0x94,
+	0x7e, 0x91, 0x80, 0xe2, 0x50, 0x0b, 0xae, 0x6b, 0x87, 0x44, 0x83, 0x64, 0x30, 0xf0, 0x94, 0x2a,
+	0xc5, 0x27, 0x59, 0x85, 0xb4, 0xca, 0x9f, 0xb2, 0x1e, 0xaa, 0x15, 0x79, 0x1b, 0xd2, 0x32, 0x87,
+	0xa9, 0x22, 0x78, 0xf7, 0xe9, 0x47, 0xf7, 0xef, 0x28, 0xff, 0x78, 0x1c, 0x95, 0x97, 0x71, 0x47,
+	0x51, 0x0c, 0xc2, 0xba, 0x3d, 0xca, 0x7b, 0x91, 0x75, 0xc5, 0x77, 0xe9, 0xcf, 0xa3, 0xa3, 0xc8,
+	0x7c, 0xfb, 0xbf, 0x39, 0x4a, 0x39, 0x66, 0x5e, 0x71, 0x9c, 0xfc, 0xce, 0xfa, 0x8b, 0xcd, 0xcb,
+	0x9f, 0xb7, 0x6f, 0xe9, 0xb7, 0x09, 0xc8, 0x1b, 0x3e, 0x0f, 0x59, 0x70, 0x80, 0x71, 0xa0, 0x43,
+	0x86, 0xca, 0xbd, 0xf0, 0xec, 0x05, 0x23, 0x5a, 0x8e, 0x22, 0x6a, 0xee, 0xcb, 0x45, 0xd4, 0xaa,
+	0xb8, 0x97, 0x3f, 0xe8, 0x73, 0xbc, 0x57, 0xd1, 0x50, 0x2b, 0x91, 0xbc, 0x2c, 0xd6, 0x71, 0x68,
+	0xc0, 0x2c, 0x53, 0x11, 0xc8, 0xe6, 0x61, 0x21, 0x02, 0xef, 0x21, 0xb4, 0x14, 0x42, 0x5a, 0x9e,
+	0x6c, 0x0a, 0x65, 0xbe, 0x0b, 0x69, 0xd9, 0x82, 0xe8, 0x49, 0x74, 0xb0, 0xab, 0xa2, 0x27, 0x76,
+	0x65, 0xa5, 0x12, 0xc5, 0x57, 0xfa, 0x57, 0x1a, 0xf2, 0x08, 0x37, 0x18, 0x1f, 0x38, 0xd3, 0xf8,
+	0xd4, 0x50, 0x41, 0xc9, 0x69, 0x15, 0x94, 0xfa, 0x22, 0x05, 0xcd, 0x4f, 0x52, 0xd0, 0x30, 0x51,
+	0xa4, 0x67, 0xcc, 0x59, 0x99, 0x58, 0xce, 0x12, 0x97, 0xc2, 0xc0, 0x56, 0x8d, 0x93, 0x5a, 0x89,
+	0x3a, 0x69, 0x7b, 0x1d, 0xe6, 0x85, 0xf6, 0xa9, 0xa8, 0x7b, 0xc7, 0xd8, 0x2a, 0xa5, 0x8c, 0xc2,
+	0x10, 0xd8, 0xea, 0x1f, 0x93, 0xef, 0x41, 0xaa, 0x4f, 0x6d, 0x0b, 0xbb, 0xa3, 0x29, 0x1b, 0x4a,
+	0x64, 0x24, 0x35, 0xc8, 0x60, 0xdb, 0xc4, 0x2c, 0x6c, 0x9a, 0xa6, 0x94, 0x11, 0xf1, 0x8a, 0x4b,
+	0x88, 0x0e, 0x8a, 0x59, 0xd8, 0x4f, 0x65, 0x0d, 0xb5, 0x12, 0xe5, 0x98, 0x76, 0x03, 0xc6, 0x44,
+	0x0d, 0x17, 0xb5, 0x5b, 0xf6, 0x52, 0xf9, 0x08, 0x26, 0x2a, 0xf6, 0x2a, 0xa4, 0x03, 0x46, 0xb9,
+	0xef, 0x61, 0x03, 0x95, 0x33, 0xd4, 0x8a, 0xdc, 0x86, 0x1c, 0x4a, 0x1f, 0x36, 0x4c, 0x59, 0x63,
+	0x04, 0x10, 0xbd, 0x05, 0xef, 0xf8, 0x01, 0xc3, 0xbe, 0x28, 0x65, 0xc8, 0x05, 0xd9, 0x83, 0xec,
+	0x99, 0x1d, 0xf6, 0x7a, 0xcc, 0xb1, 0xb0, 0xf3, 0x99, 0xf2, 0x3a, 0x43, 0x66, 0xf2, 0x0e, 0xe4,
+	0x2c, 0x66, 0x0d, 0x3a, 0x22, 0xdf, 0x61, 0x67, 0xb4, 0xb0, 0xb3, 0x71, 0x85, 0x95, 0xab, 0x11,
+	0x9d, 0x31, 0x62, 0x21, 0x15, 0x48, 0x9f, 0xfa, 0xb6, 0xc5, 0x2c, 0xec, 0x99, 0xa6, 0x3c, 0x86,
+	0x62, 0x25, 0x7b, 0x50, 0x1c, 0xf6, 0xcb, 0xe8, 0x6e, 0xcb, 0x5f, 0xda, 0xdd, 0x0a, 0x11, 0xa3,
+	0x58, 0x09, 0x57, 0x1a, 0x0a, 0x42, 0xff, 0x5b, 0x91, 0xae, 0x14, 0x01, 0xf7, 0x19, 0x7d, 0x52,
+	0xfa, 0x4d, 0x0a, 0x0a, 0x7b, 0x98, 0xdd, 0xa6, 0x8e, 0xbf, 0xaf, 0x94, 0x48, 0xe7, 0x79, 0x48,
+	0x4f, 0x18, 0x46, 0xe2, 0x94, 0x7a, 0x92, 0x9c, 0xc2, 0x51, 0x3a, 0x58, 0x85, 0x42, 0x66, 0x61,
+	0xbc, 0x66, 0x8d, 0x11, 0x80, 0xdc, 0x84, 0xac, 0x6c, 0xd0, 0x99, 0x85, 0xe1, 0x9a, 0x35, 0x86,
+	0x6b, 0xe1, 0x9d, 0x96, 0x8d, 0x3a, 0xb0, 0x30, 0xc2, 0x64, 0x58, 0xe6, 0x23, 0x58, 0x3c, 0xc0,
+	0xb2, 0xb3, 0x06, 0xd8, 0xc8, 0xbd, 0x73, 0x63, 0xee, 0x7d, 0x0b, 0x72, 0x61, 0x30, 0xe0, 0x61,
+	0x6c, 0xb8, 0xc9, 0x22, 0x40, 0xc4, 0x44, 0xdc, 0x8f, 0xf3, 0x2f, 0xcd, 0x8f, 0x0b, 0x53, 0xfb,
+	0x71, 0xe9, 0x00, 0x32, 0xed, 0x13, 0xbb, 0xdf, 0x67, 0x96, 0x88, 0x38, 0xdb, 0xb3, 0xd8, 0x39,
+	0x3a, 0x44, 0xd1, 0x90, 0x0b, 0x01, 0x8d, 0xd5, 0xa6, 0x58, 0x82, 0x55, 0x97, 0x4e, 0xc6, 0x2f,
+	0x5d, 0x7a, 0x9a, 0x81, 0x82, 0xec, 0x5e, 0xa7, 0xf6, 0xb1, 0x0a, 0xd6, 0x17, 0x61, 0xe2, 0x19,
+	0x86, 0x67, 0xc5, 0xaa, 0x84, 0x88, 0x22, 0x95, 0x9a, 0x4d, 0x08, 0x0b, 0xb8, 0x48, 0x99, 0x6a,
+	0x98, 0x46, 0x6f, 0x9b, 0x36, 0x65, 0x2a, 0x5e, 0x21, 0x46, 0x8d, 0xdc, 0xe8, 0x97, 0xd3, 0x8a,
+	0x51, 0xbc, 0xe4, 0x7d, 0x80, 0xd1, 0x54, 0x8e, 0x1e, 0x3c, 0xa5, 0xa4, 0x18, 0x3b, 0x7a, 0xbb,
+	0xef, 0x3b, 0xb3, 0x79, 0xbb, 0xef, 0x3b, 0xa2, 0xc0, 0x89, 0xe4, 0x85, 0xbe, 0x9e, 0x35, 0xf0,
+	0x5b, 0x58, 0xb4, 0x27, 0x0b, 0x9c, 0x70, 0xf3, 0xa4, 0xa1, 0x56, 0xc4, 0x80, 0x85, 0x28, 0x12,
+	0x4d, 0x99, 0x03, 0x66, 0x70, 0xf5, 0x62, 0x24, 0xa2, 0x8d, 0xb9, 0xe0, 0x16, 0xe4, 0xfc, 0x93,
+	0xa8, 0x76, 0x17, 0xd0, 0x81, 0xb2, 0xfe, 0x89, 0xaa, 0xda, 0x06, 0x2c, 0x30, 0xc7, 0xee, 0xda,
+	0xf8, 0x56, 0x80, 0x1b, 0x16, 0x67, 0xd8, 0x30, 0x12, 0x21, 0x37, 0xdc, 0x87, 0x7c, 0xf4, 0x16,
+	0x43, 0x83, 0x50, 0x96, 0xb0, 0x29, 0xf5, 0xaf, 0x5e, 0x6e, 0x68, 0x10, 0x92, 0x06, 0x14, 0x86,
+	0x4f, 0x37, 0x42, 0xdc, 0xe2, 0xf4, 0xe2, 0xa2, 0xb7, 0x1f, 0x94, 0xf7, 0x0e, 0x64, 0xb8, 0x0c,
+	0x5f, 0x5d, 0x7b, 0xe1, 0x10, 0xa2, 0x82, 0x5c, 0x75, 0x64, 0x11, 0x93, 0x28, 0x1c, 0xea, 0xd3,
+	0xec, 0xf8, 0x03, 0x2f, 0x54, 0xcf, 0x09, 0x05, 0x05, 0xac, 0x08, 0x58, 0xe9, 0xdf, 0x73, 0x90,
+	0x3d, 0xa4, 0x8e, 0x73, 0x61, 0xc4, 0x5b, 0xb1, 0xc4, 0xb4, 0xad, 0xd8, 0xdc, 0x17, 0xb5, 0x62,
+	0xc9, 0x17, 0xb6, 0x62, 0xa9, 0x19, 0x5b, 0xb1, 0xf9, 0x58, 0x2b, 0xf6, 0x7c, 0xb7, 0x92, 0x9e,
+	0xd8, 0xad, 0xa8, 0x6e, 0x2d, 0x33, 0xd6, 0xad, 0xdd, 0x86, 0xdc, 0xb0, 0x31, 0xc3, 0xf0, 0x49,
+	0x19, 0x23, 0xc0, 0x78, 0x2f, 0x93, 0x7b, 0xbe, 0x97, 0x51, 0x4f, 0x52, 0xcc, 0x32, 0x07, 0x5e,
+	0x68, 0x3b, 0x18, 0x26, 0x29, 0xf9, 0x24, 0xc5, 0xac, 0x23, 0x01, 0x12, 0x55, 0x2c, 0x2a, 0xd6,
+	0x18, 0x25, 0x59, 0x63, 0xb8, 0x2e, 0xfd, 0x2c, 0x01, 0x39, 0xd4, 0x7f, 0x8b, 0x76, 0xd9, 0x14,
+	0x19, 0x95, 0x88, 0xd2, 0xd6, 0x65, 0xd1, 0x00, 0x2d, 0xbe, 0xc9, 0xdb, 0x90, 0x0a, 0xfc, 0xb3,
+	0x68, 0x48, 0xbc, 0x6a, 0xa6, 0x89, 0xac, 0xad, 0xdc, 0x05, 0x59, 0x4a, 0x7f, 0x48, 0x40, 0xba,
+	0x82, 0xaf, 0x14, 0x5f, 0x63, 0xe7, 0x5e, 0x81, 0x34, 0x75, 0xd1, 0x13, 0x67, 0x49, 0xe0, 0x92,
+	0xb5, 0xf4, 0xf3, 0x39, 0x48, 0x57, 0x06, 0x01, 0xf7, 0x83, 0xe9, 0xb4, 0xe5, 0xb1, 0xf3, 0x50,
+	0x79, 0x21, 0x7e, 0x0b, 0xda, 0x58, 0x39, 0x29, 0x0e, 0x2b, 0x44, 0xd4, 0x34, 0xcc, 0xcf, 0xda,
+	0x34, 0x94, 0x45, 0xfd, 0x14, 0x05, 0x12, 0x5d, 0x30, 0xbf, 0xf3, 0xea, 0x15, 0x86, 0x88, 0xd7,
+	0xd2, 0x68, 0x9a, 0x92, 0x8c, 0xc2, 0xa9, 0x98, 0x6b, 0x73, 0x7c, 0x43, 0x64, 0x9e, 0x85, 0xee,
+	0x9a, 0x34, 0xf2, 0x11, 0xac, 0xe6, 0x59, 0xa5, 0x07, 0x00, 0xbb, 0xbe, 0x67, 0x55, 0x7c, 0x67,
+	0xe0, 0x7a, 0xa3, 0x4a, 0x2e, 0xa7, 0xcf, 0x51, 0x7c, 0xd2, 0x63, 0xce, 0xbc, 0x30, 0x8a, 0x4f,
+	0xb9, 0x2a, 0x7d, 0x08, 0xf9, 0x11, 0x2f, 0x9f, 0x42, 0x8f, 0x65, 0xc8, 0x74, 0x24, 0x93, 0x1a,
+	0x14, 0xef, 0x5e, 0x71, 0xb7, 0x91, 0xf8, 0x28, 0x2b, 0x29, 0x3e, 0xe1, 0xf0, 0x19, 0x81, 0x15,
+	0xf9, 0xe6, 0xf2, 0xc6, 0xa3, 0x66, 0x74, 0x6e, 0xda, 0x66, 0x74, 0x74, 0xd9, 0x64, 0xfc, 0xb2,
+	0x42, 0x35, 0xf8, 0xda, 0xa8, 0x5e, 0x1e, 0xe4, 0xa2, 0xf4, 0x21, 0x00, 0x8e, 0xab, 0x6d, 0x1c,
+	0x3d, 0x2e, 0x1f, 0x64, 0xda, 0xb1, 0x9d, 0x40, 0xca, 0x65, 0xd4, 0x8b, 0xe2, 0x51, 0x7c, 0xc7,
+	0xb4, 0x98, 0x8a, 0x6b, 0xb1, 0xf4, 0xab, 0x04, 0xe4, 0xf1, 0x49, 0xfb, 0x80, 0x06, 0x27, 0x13,
+	0xe7, 0xf4, 0x69, 0x77, 0x5f, 0x87, 0xfc, 0x93, 0xc0, 0x77, 0xa3, 0x47, 0x6f, 0x79, 0x08, 0x10,
+	0x20, 0xf5, 0xe8, 0x2d, 0x1a, 0x56, 0xdf, 0x1c, 0x3b, 0x4d, 0x36, 0xf4, 0x25, 0xb2, 0xf4, 0x97,
+	0xa4, 0x3a, 0x8f, 0xc1, 0x3a, 0x7e, 0x60, 0x7d, 0x8d, 0x19, 0xe0, 0x01, 0xa4, 0xb9, 0x3f, 0x08,
+	0x3a, 0x5f, 0x94, 0xf1, 0xf1, 0x34, 0x6d, 0xa4, 0x34, 0x14, 0xc7, 0xb0, 0x56, 0xcc, 0xcf, 0x58,
+	0x2b, 0xd2, 0xb1, 0x5a, 0x51, 0x81, 0xf4, 0xf1, 0x20, 0xf0, 0x98, 0x35, 0x4b, 0xcf, 0xa5, 0x58,
+	0x63, 0x63, 0x62, 0x76, 0xf6, 0x31, 0x71, 0x0b, 0xae, 0xc7, 0xcb, 0x47, 0x64, 0x22, 0xf9, 0x5c,
+	0xb0, 0x14, 0xab, 0x22, 0xca, 0x90, 0x57, 0xf4, 0x63, 0xa5, 0x9f, 0x42, 0x0e, 0xfd, 0xb9, 0x3a,
+	0x08, 0x2f, 0x5e, 0x82, 0x43, 0x61, 0x72, 0xe4, 0x1c, 0x1b, 0xf6, 0xa4, 0x30, 0xb8, 0x5c, 0x09,
+	0xf8, 0x13, 0xf9, 0x54, 0x90, 0x92, 0x70, 0xb9, 0x2a, 0xfd, 0x27, 0x01, 0x20, 0xe7, 0xcf, 0x2b,
+	0x0e, 0xf0, 0xd5, 0x02, 0x7b, 0xe2, 0x59, 0xbe, 0x05, 0xab, 0xf2, 0xa7, 0x16, 0xeb, 0x79, 0xed,
+	0x49, 0x07, 0x5f, 0x1e, 0x62, 0xe3, 0x0a, 0xd4, 0x21, 0x13, 0xbd, 0xce, 0xcb, 0xee, 0x21, 0x5a,
+	0x5e, 0x1a, 0x36, 0x53, 0xb1, 0x61, 0x73, 0x1d, 0xf2, 0x0e, 0xe5, 0x61, 0xb4, 0x81, 0x9c, 0x35,
+	0x41, 0x80, 0xa2, 0x18, 0xca, 0x40, 0xce, 0x18, 0x78, 0x87, 0x7e, 0x48, 0x9d, 0x49, 0x19, 0xf5,
+	0x0d, 0x58, 0x94, 0x8e, 0x6a, 0x0d, 0x7f, 0x1c, 0x90, 0xa1, 0xb4, 0xa0, 0xc0, 0xd1, 0xef, 0x02,
+	0x2f, 0x65, 0x54, 0xfa, 0x3e, 0x10, 0x91, 0x81, 0xcc, 0x3e, 0xbd, 0xc0, 0x9f, 0x93, 0xb0, 0x09,
+	0x9b, 0xa5, 0xea, 0x2e, 0x0a, 0x31, 0x2d, 0x7a, 0xd1, 0x62, 0x01, 0xb6, 0x6c, 0xe4, 0x4d, 0xd0,
+	0xe4, 0x6f, 0x83, 0xcc, 0x32, 0x4f, 0x59, 0x20, 0xaa, 0x91, 0xd2, 0xe3, 0x62, 0x04, 0x7f, 0x2c,
+	0xc1, 0x92, 0x14, 0x7f, 0xc2, 0x18, 0xdd, 0x39, 0x1d, 0x91, 0x4a, 0xf8, 0xf8, 0xa5, 0xd9, 0x6c,
+	0x33, 0xd0, 0x84, 0xd1, 0x2e, 0xfb, 0x72, 0x46, 0xbb, 0xdc, 0x4b, 0x1b, 0xed, 0xe0, 0xe5, 0x8c,
+	0x76, 0xf9, 0x59, 0x47, 0xbb, 0x1a, 0x64, 0xf0, 0x67, 0x3e, 0xf5, 0xc6, 0x37, 0xed, 0xa5, 0x14,
+	0x6f, 0x2c, 0xe5, 0x15, 0x67, 0x4f, 0x79, 0x35, 0xc8, 0xe0, 0xcf, 0x64, 0xcc, 0x9a, 0x65, 0xe2,
+	0x8a, 0x78, 0xc9, 0xeb, 0x10, 0x85, 0x8e, 0xa9, 0x32, 0xe2, 0x22, 0x66, 0xc4, 0xa2, 0x82, 0x3e,
+	0x92, 0xbd, 0xfd, 0x9b, 0xa0, 0x0d, 0x3c, 0xc7, 0xef, 0x9c, 0xc4, 0xbc, 0x50, 0x3e, 0x3b, 0x2e,
+	0x46, 0x70, 0xe5, 0x85, 0xf7, 0x9e, 0x25, 0x21, 0x1f, 0xab, 0x1f, 0xe4, 0x36, 0xe8, 0x8f, 0x6b,
+	0x46, 0xb5, 0x5e, 0x39, 0x34, 0x2b, 0xcd, 0x6a, 0xcd, 0x3c, 0x6a, 0xb4, 0x5b, 0xb5, 0x4a, 0xfd,
+	0x61, 0xbd, 0x56, 0xd5, 0xae, 0x91, 0xeb, 0xb0, 0x38, 0x86, 0x6d, 0xbe, 0xaf, 0x25, 0xc8, 0x1d,
+	0xb8, 0x31, 0x06, 0xdc, 0x2d, 0x57, 0xcd, 0x5a, 0xa3, 0xd2, 0xac, 0xd6, 0x1b, 0x7b, 0xda, 0xdc,
+	0x25, 0x89, 0x02, 0xbd, 0x5b, 0x6f, 0x20, 0x36, 0x49, 0x6e, 0xc1, 0x2b, 0x97, 0xb0, 0x2d, 0xa3,
+	0x79, 0xd0, 0x3a, 0xd4, 0x52, 0x13, 0x91, 0x87, 0xcd, 0xf7, 0x6b, 0x8d, 0xb6, 0x36, 0x3f, 0x11,
+	0xf9, 0xb0, 0xde, 0xa8, 0xb7, 0x1f, 0x69, 0xe9, 0x89, 0x48, 0xa3, 0xf6, 0x41, 0xd9, 0xa8, 0x6a,
+	0x19, 0x72, 0x13, 0x56, 0xc7, 0x90, 0xd5, 0xa3, 0xd6, 0x7e, 0xbd, 0x52, 0x3e, 0xac, 0x69, 0xd9,
+	0x89, 0x8c, 0xed, 0xf2, 0x41, 0x6b, 0xbf, 0xa6, 0xe5, 0x26, 0x5e, 0x65, 0xbf, 0xb9, 0xd7, 0x32,
+	0x9a, 0xbb, 0x1a, 0x90, 0x0d, 0xb8, 0x7d, 0xf9, 0xb4, 0x35, 0xe3, 0xa0, 0xde, 0x28, 0x1f, 0xd6,
+	0x9b, 0x0d, 0x2d, 0x7f, 0x69, 0x63, 0x75, 0xd9, 0xe6, 0x43, 0xad, 0x40, 0xee, 0xc2, 0x9d, 0x4b,
+	0xb8, 0x6a, 0xbd, 0x7d, 0x68, 0xd4, 0x77, 0x8f, 0x90, 0xbd, 0x38, 0xc1, 0x36, 0xe5, 0xc7, 0xe5,
+	0xfa, 0x7e, 0x79, 0x77, 0xbf, 0xa6, 0x2d, 0x5c, 0x12, 0x7e, 0xd4, 0xa8, 0xd6, 0x2a, 0xf5, 0x6a,
+	0xad, 0xaa, 0x2d, 0xde, 0xfb, 0x63, 0x02, 0x72, 0xc3, 0xe7, 0x32, 0x72, 0x03, 0x56, 0xaa, 0xb5,
+	0xea, 0x51, 0x45, 0x88, 0x7d, 0xce, 0xc0, 0xcb, 0xa0, 0x8d, 0x50, 0x8d, 0xe6, 0xa1, 0xb4, 0xf0,
+	0x18, 0xf4, 0xbd, 0x72, 0x7d, 0xbf, 0x56, 0xd5, 0xe6, 0xc8, 0x2a, 0x90, 0x11, 0xb4, 0xf6, 0xb8,
+	0x5e, 0xad, 0x35, 0x2a, 0x35, 0x2d, 0x49, 0x08, 0x2c, 0x8c, 0xe0, 0xf5, 0xea, 0x7e, 0x4d, 0x4b,
+	0x8d, 0xc3, 0xf6, 0x9a, 0x8d, 0x9a, 0x36, 0x3f, 0x2e, 0xf5, 0xa1, 0x94, 0x9a, 0xbe, 0xf7, 0x13,
+	0xd5, 0x97, 0xc9, 0x4e, 0x48, 0xdc, 0xb9, 0xbd, 0x5f, 0x6e, 0x3f, 0x32, 0xdb, 0xcd, 0x23, 0xa3,
+	0xf2, 0xbc, 0x3f, 0xea, 0xb0, 0x3c, 0x86, 0x55, 0x0a, 0xd0, 0x12, 0x13, 0xf8, 0x46, 0xba, 0xc2,
+	0xa3, 0x8f, 0x61, 0xa5, 0x11, 0x92, 0xbb, 0xcd, 0x8f, 0x3f, 0x5b, 0x4b, 0x7c, 0xf2, 0xd9, 0x5a,
+	0xe2, 0xef, 0x9f, 0xad, 0x25, 0x7e, 0xfd, 0x6c, 0xed, 0xda, 0x27, 0xcf, 0xd6, 0xae, 0xfd, 0xf5,
+	0xd9, 0xda, 0xb5, 0x1f, 0x7c, 0xbb, 0x6b, 0x87, 0xbd, 0xc1, 0xf1, 0x56, 0xc7, 0x77, 0xb7, 0x55,
+	0x17, 0x76, 0xdf, 0x63, 0xe1, 0x99, 0x1f, 0x9c, 0x6c, 0x4f, 0xfc, 0xa1, 0x39, 0xbc, 0xe8, 0x33,
+	0x7e, 0x9c, 0xc6, 0xff, 0xee, 0xf9, 0xe6, 0x7f, 0x03, 0x00, 0x00, 0xff, 0xff, 0x82, 0xfb, 0x0d,
+	0x3a, 0x62, 0x24, 0x00, 0x00,
 }
 
 func (this *Params) Equal(that interface{}) bool {
@@ -1489,6 +2778,39 @@ func (this *Params) Equal(that interface{}) bool {
 	if this.MaxClaim != that1.MaxClaim {
 		return false
 	}
+	if this.Kappa != that1.Kappa {
+		return false
+	}
+	if this.BondsPenalty != that1.BondsPenalty {
+		return false
+	}
+	if this.BondsMovingAveragePpm != that1.BondsMovingAveragePpm {
+		return false
+	}
+	if this.LiquidAlpha != that1.LiquidAlpha {
+		return false
+	}
+	if this.AlphaLow != that1.AlphaLow {
+		return false
+	}
+	if this.AlphaHigh != that1.AlphaHigh {
+		return false
+	}
+	if this.AlphaSteepness != that1.AlphaSteepness {
+		return false
+	}
+	if this.BondMemoryWindows != that1.BondMemoryWindows {
+		return false
+	}
+	if this.CreditExpiryWindows != that1.CreditExpiryWindows {
+		return false
+	}
+	if this.IdleReleaseBlocks != that1.IdleReleaseBlocks {
+		return false
+	}
+	if this.MaxTolerantFailures != that1.MaxTolerantFailures {
+		return false
+	}
 	return true
 }
 func (this *Verdict) Equal(that interface{}) bool {
@@ -1519,6 +2841,36 @@ func (this *Verdict) Equal(that interface{}) bool {
 	if this.Leaf != that1.Leaf {
 		return false
 	}
+	if !bytes.Equal(this.Work, that1.Work) {
+		return false
+	}
+	return true
+}
+func (this *AccusationVerdict) Equal(that interface{}) bool {
+	if that == nil {
+		return this == nil
+	}
+
+	that1, ok := that.(*AccusationVerdict)
+	if !ok {
+		that2, ok := that.(AccusationVerdict)
+		if ok {
+			that1 = &that2
+		} else {
+			return false
+		}
+	}
+	if that1 == nil {
+		return this == nil
+	} else if this == nil {
+		return false
+	}
+	if this.Id != that1.Id {
+		return false
+	}
+	if this.Code != that1.Code {
+		return false
+	}
 	return true
 }
 func (m *Params) Marshal() (dAtA []byte, err error) {
@@ -1541,6 +2893,88 @@ func (m *Params) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.MaxTolerantFailures != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.MaxTolerantFailures))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xf8
+	}
+	if m.IdleReleaseBlocks != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.IdleReleaseBlocks))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xf0
+	}
+	if m.CreditExpiryWindows != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.CreditExpiryWindows))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xe8
+	}
+	if m.BondMemoryWindows != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.BondMemoryWindows))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xe0
+	}
+	if m.AlphaSteepness != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.AlphaSteepness))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xd8
+	}
+	if m.AlphaHigh != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.AlphaHigh))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xd0
+	}
+	if m.AlphaLow != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.AlphaLow))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xc8
+	}
+	if m.LiquidAlpha {
+		i--
+		if m.LiquidAlpha {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xc0
+	}
+	if m.BondsMovingAveragePpm != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.BondsMovingAveragePpm))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xb8
+	}
+	if m.BondsPenalty != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.BondsPenalty))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xb0
+	}
+	if m.Kappa != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Kappa))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa8
+	}
 	if m.MaxClaim != 0 {
 		i = encodeVarintSettlement(dAtA, i, uint64(m.MaxClaim))
 		i--
@@ -1684,6 +3118,13 @@ func (m *Verdict) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Work) > 0 {
+		i -= len(m.Work)
+		copy(dAtA[i:], m.Work)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Work)))
+		i--
+		dAtA[i] = 0x22
+	}
 	if m.Leaf != 0 {
 		i = encodeVarintSettlement(dAtA, i, uint64(m.Leaf))
 		i--
@@ -1700,6 +3141,39 @@ func (m *Verdict) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Miner)))
 		i--
 		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *AccusationVerdict) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *AccusationVerdict) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *AccusationVerdict) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Code != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Code))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Id != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Id))
+		i--
+		dAtA[i] = 0x8
 	}
 	return len(dAtA) - i, nil
 }
@@ -1724,17 +3198,24 @@ func (m *Verdicts) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if len(m.Accusations) > 0 {
+		for iNdEx := len(m.Accusations) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Accusations[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintSettlement(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
 	if len(m.ConformanceDigest) > 0 {
 		i -= len(m.ConformanceDigest)
 		copy(dAtA[i:], m.ConformanceDigest)
 		i = encodeVarintSettlement(dAtA, i, uint64(len(m.ConformanceDigest)))
-		i--
-		dAtA[i] = 0x22
-	}
-	if len(m.Work) > 0 {
-		i -= len(m.Work)
-		copy(dAtA[i:], m.Work)
-		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Work)))
 		i--
 		dAtA[i] = 0x1a
 	}
@@ -1870,6 +3351,100 @@ func (m *VerdictReveal) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *RosterMiner) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *RosterMiner) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *RosterMiner) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.DeclaredGroups != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.DeclaredGroups))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Groups != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Groups))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Address) > 0 {
+		i -= len(m.Address)
+		copy(dAtA[i:], m.Address)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Address)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *Roster) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Roster) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Roster) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Miners) > 0 {
+		for iNdEx := len(m.Miners) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Miners[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintSettlement(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
+	if m.Window != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *MinerResult) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -1890,6 +3465,58 @@ func (m *MinerResult) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.EvidenceLeaf != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.EvidenceLeaf))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa8
+	}
+	if m.EvidenceCode != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.EvidenceCode))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa0
+	}
+	{
+		size := m.Voided.Size()
+		i -= size
+		if _, err := m.Voided.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1
+	i--
+	dAtA[i] = 0x9a
+	if m.Deduction != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Deduction))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x90
+	}
+	{
+		size := m.Withheld.Size()
+		i -= size
+		if _, err := m.Withheld.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1
+	i--
+	dAtA[i] = 0x8a
+	if m.Score != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Score))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x80
+	}
 	if m.Slashable {
 		i--
 		if m.Slashable {
@@ -2012,6 +3639,26 @@ func (m *GraderResult) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.Deduction != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Deduction))
+		i--
+		dAtA[i] = 0x60
+	}
+	{
+		size := m.Withheld.Size()
+		i -= size
+		if _, err := m.Withheld.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x5a
+	if m.TrustPpm != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.TrustPpm))
+		i--
+		dAtA[i] = 0x50
+	}
 	if len(m.Reason) > 0 {
 		i -= len(m.Reason)
 		copy(dAtA[i:], m.Reason)
@@ -2084,6 +3731,48 @@ func (m *GraderResult) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *Skipped) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *Skipped) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *Skipped) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Index != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Index))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *WindowResult) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -2104,17 +3793,63 @@ func (m *WindowResult) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.SkippedCount != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.SkippedCount))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x88
+	}
+	if len(m.Skipped) > 0 {
+		for iNdEx := len(m.Skipped) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Skipped[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintSettlement(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1
+			i--
+			dAtA[i] = 0x82
+		}
+	}
+	{
+		size := m.GradersPart.Size()
+		i -= size
+		if _, err := m.GradersPart.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x7a
+	{
+		size := m.MinersPart.Size()
+		i -= size
+		if _, err := m.MinersPart.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x72
+	{
+		size := m.EligibleStake.Size()
+		i -= size
+		if _, err := m.EligibleStake.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x6a
 	if m.OkGroups != 0 {
 		i = encodeVarintSettlement(dAtA, i, uint64(m.OkGroups))
 		i--
-		dAtA[i] = 0x68
-	}
-	if len(m.Work) > 0 {
-		i -= len(m.Work)
-		copy(dAtA[i:], m.Work)
-		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Work)))
-		i--
-		dAtA[i] = 0x62
+		dAtA[i] = 0x60
 	}
 	{
 		size := m.RevealedStake.Size()
@@ -2214,6 +3949,148 @@ func (m *WindowResult) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *TallyRow) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *TallyRow) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *TallyRow) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Evidence {
+		i--
+		if m.Evidence {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x58
+	}
+	if m.JailedUntil != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.JailedUntil))
+		i--
+		dAtA[i] = 0x50
+	}
+	if m.Slashable {
+		i--
+		if m.Slashable {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x48
+	}
+	if m.Incentive != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Incentive))
+		i--
+		dAtA[i] = 0x40
+	}
+	if m.Weight != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Weight))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.AgreeingPpm != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.AgreeingPpm))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Leaf != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Code != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Code))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.DeclaredGroups != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.DeclaredGroups))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Groups != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Groups))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *TallyPage) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *TallyPage) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *TallyPage) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Rows) > 0 {
+		for iNdEx := len(m.Rows) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Rows[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintSettlement(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x22
+		}
+	}
+	if m.Page != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Page))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Window != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func (m *Credit) Marshal() (dAtA []byte, err error) {
 	size := m.Size()
 	dAtA = make([]byte, size)
@@ -2287,7 +4164,7 @@ func (m *Cursor) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	if m.EmissionEnd != 0 {
 		i = encodeVarintSettlement(dAtA, i, uint64(m.EmissionEnd))
 		i--
-		dAtA[i] = 0x40
+		dAtA[i] = 0x38
 	}
 	{
 		size, err := m.Result.MarshalToSizedBuffer(dAtA[:i])
@@ -2298,7 +4175,7 @@ func (m *Cursor) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i = encodeVarintSettlement(dAtA, i, uint64(size))
 	}
 	i--
-	dAtA[i] = 0x3a
+	dAtA[i] = 0x32
 	{
 		size := m.Paid.Size()
 		i -= size
@@ -2308,19 +4185,9 @@ func (m *Cursor) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i = encodeVarintSettlement(dAtA, i, uint64(size))
 	}
 	i--
-	dAtA[i] = 0x32
-	{
-		size := m.MinersPool.Size()
-		i -= size
-		if _, err := m.MinersPool.MarshalTo(dAtA[i:]); err != nil {
-			return 0, err
-		}
-		i = encodeVarintSettlement(dAtA, i, uint64(size))
-	}
-	i--
 	dAtA[i] = 0x2a
-	if m.TotalWeight != 0 {
-		i = encodeVarintSettlement(dAtA, i, uint64(m.TotalWeight))
+	if m.Miners != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Miners))
 		i--
 		dAtA[i] = 0x20
 	}
@@ -2328,6 +4195,310 @@ func (m *Cursor) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i = encodeVarintSettlement(dAtA, i, uint64(m.Next))
 		i--
 		dAtA[i] = 0x18
+	}
+	if m.Window != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *BondColumn) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *BondColumn) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *BondColumn) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Absent != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Absent))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *BondColumns) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *BondColumns) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *BondColumns) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Columns) > 0 {
+		for iNdEx := len(m.Columns) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Columns[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintSettlement(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x1a
+		}
+	}
+	if m.Window != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *BondRow) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *BondRow) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *BondRow) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Bonds) > 0 {
+		i -= len(m.Bonds)
+		copy(dAtA[i:], m.Bonds)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Bonds)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if m.Absent != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Absent))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Grader) > 0 {
+		i -= len(m.Grader)
+		copy(dAtA[i:], m.Grader)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Grader)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MinerScore) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MinerScore) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MinerScore) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Window != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Mean != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Mean))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *SlashMarker) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *SlashMarker) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *SlashMarker) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.ToWindow != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.ToWindow))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.FromWindow != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.FromWindow))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *SlashRecord) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *SlashRecord) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *SlashRecord) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Height != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x50
+	}
+	if m.JailedUntilWindow != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.JailedUntilWindow))
+		i--
+		dAtA[i] = 0x48
+	}
+	{
+		size := m.Voided.Size()
+		i -= size
+		if _, err := m.Voided.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x42
+	{
+		size := m.Burned.Size()
+		i -= size
+		if _, err := m.Burned.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x3a
+	if m.Leaf != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Code != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Code))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Source != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Source))
+		i--
+		dAtA[i] = 0x20
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintSettlement(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x1a
 	}
 	if m.Window != 0 {
 		i = encodeVarintSettlement(dAtA, i, uint64(m.Window))
@@ -2362,10 +4533,10 @@ func (m *MinerDuty) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
-	if len(m.Missed) > 0 {
-		dAtA6 := make([]byte, len(m.Missed)*10)
+	if len(m.Failed) > 0 {
+		dAtA6 := make([]byte, len(m.Failed)*10)
 		var j5 int
-		for _, num := range m.Missed {
+		for _, num := range m.Failed {
 			for num >= 1<<7 {
 				dAtA6[j5] = uint8(uint64(num)&0x7f | 0x80)
 				num >>= 7
@@ -2377,6 +4548,24 @@ func (m *MinerDuty) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 		i -= j5
 		copy(dAtA[i:], dAtA6[:j5])
 		i = encodeVarintSettlement(dAtA, i, uint64(j5))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Missed) > 0 {
+		dAtA8 := make([]byte, len(m.Missed)*10)
+		var j7 int
+		for _, num := range m.Missed {
+			for num >= 1<<7 {
+				dAtA8[j7] = uint8(uint64(num)&0x7f | 0x80)
+				num >>= 7
+				j7++
+			}
+			dAtA8[j7] = uint8(num)
+			j7++
+		}
+		i -= j7
+		copy(dAtA[i:], dAtA8[:j7])
+		i = encodeVarintSettlement(dAtA, i, uint64(j7))
 		i--
 		dAtA[i] = 0x1a
 	}
@@ -2415,26 +4604,41 @@ func (m *GraderDuty) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.LastWindow != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.LastWindow))
+		i--
+		dAtA[i] = 0x38
+	}
+	if m.Revealed != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Revealed))
+		i--
+		dAtA[i] = 0x30
+	}
+	if m.Windows != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.Windows))
+		i--
+		dAtA[i] = 0x28
+	}
 	if m.SuspendedUntilWindow != 0 {
 		i = encodeVarintSettlement(dAtA, i, uint64(m.SuspendedUntilWindow))
 		i--
 		dAtA[i] = 0x20
 	}
 	if len(m.Missed) > 0 {
-		dAtA8 := make([]byte, len(m.Missed)*10)
-		var j7 int
+		dAtA10 := make([]byte, len(m.Missed)*10)
+		var j9 int
 		for _, num := range m.Missed {
 			for num >= 1<<7 {
-				dAtA8[j7] = uint8(uint64(num)&0x7f | 0x80)
+				dAtA10[j9] = uint8(uint64(num)&0x7f | 0x80)
 				num >>= 7
-				j7++
+				j9++
 			}
-			dAtA8[j7] = uint8(num)
-			j7++
+			dAtA10[j9] = uint8(num)
+			j9++
 		}
-		i -= j7
-		copy(dAtA[i:], dAtA8[:j7])
-		i = encodeVarintSettlement(dAtA, i, uint64(j7))
+		i -= j9
+		copy(dAtA[i:], dAtA10[:j9])
+		i = encodeVarintSettlement(dAtA, i, uint64(j9))
 		i--
 		dAtA[i] = 0x1a
 	}
@@ -2473,6 +4677,98 @@ func (m *RunTotals) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	_ = i
 	var l int
 	_ = l
+	if m.UnlockedWindows != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.UnlockedWindows))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0x80
+	}
+	if m.SettledHeight != 0 {
+		i = encodeVarintSettlement(dAtA, i, uint64(m.SettledHeight))
+		i--
+		dAtA[i] = 0x78
+	}
+	{
+		size := m.Expired.Size()
+		i -= size
+		if _, err := m.Expired.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x72
+	{
+		size := m.Voided.Size()
+		i -= size
+		if _, err := m.Voided.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x6a
+	{
+		size := m.Claimed.Size()
+		i -= size
+		if _, err := m.Claimed.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x62
+	{
+		size := m.Pool.Size()
+		i -= size
+		if _, err := m.Pool.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x5a
+	{
+		size := m.Validators.Size()
+		i -= size
+		if _, err := m.Validators.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x52
+	{
+		size := m.Learner.Size()
+		i -= size
+		if _, err := m.Learner.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x4a
+	{
+		size := m.Graders.Size()
+		i -= size
+		if _, err := m.Graders.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x42
+	{
+		size := m.Miners.Size()
+		i -= size
+		if _, err := m.Miners.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintSettlement(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x3a
 	if m.ReleasedWindows != 0 {
 		i = encodeVarintSettlement(dAtA, i, uint64(m.ReleasedWindows))
 		i--
@@ -2591,6 +4887,39 @@ func (m *Params) Size() (n int) {
 	if m.MaxClaim != 0 {
 		n += 2 + sovSettlement(uint64(m.MaxClaim))
 	}
+	if m.Kappa != 0 {
+		n += 2 + sovSettlement(uint64(m.Kappa))
+	}
+	if m.BondsPenalty != 0 {
+		n += 2 + sovSettlement(uint64(m.BondsPenalty))
+	}
+	if m.BondsMovingAveragePpm != 0 {
+		n += 2 + sovSettlement(uint64(m.BondsMovingAveragePpm))
+	}
+	if m.LiquidAlpha {
+		n += 3
+	}
+	if m.AlphaLow != 0 {
+		n += 2 + sovSettlement(uint64(m.AlphaLow))
+	}
+	if m.AlphaHigh != 0 {
+		n += 2 + sovSettlement(uint64(m.AlphaHigh))
+	}
+	if m.AlphaSteepness != 0 {
+		n += 2 + sovSettlement(uint64(m.AlphaSteepness))
+	}
+	if m.BondMemoryWindows != 0 {
+		n += 2 + sovSettlement(uint64(m.BondMemoryWindows))
+	}
+	if m.CreditExpiryWindows != 0 {
+		n += 2 + sovSettlement(uint64(m.CreditExpiryWindows))
+	}
+	if m.IdleReleaseBlocks != 0 {
+		n += 2 + sovSettlement(uint64(m.IdleReleaseBlocks))
+	}
+	if m.MaxTolerantFailures != 0 {
+		n += 2 + sovSettlement(uint64(m.MaxTolerantFailures))
+	}
 	return n
 }
 
@@ -2609,6 +4938,25 @@ func (m *Verdict) Size() (n int) {
 	}
 	if m.Leaf != 0 {
 		n += 1 + sovSettlement(uint64(m.Leaf))
+	}
+	l = len(m.Work)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	return n
+}
+
+func (m *AccusationVerdict) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Id != 0 {
+		n += 1 + sovSettlement(uint64(m.Id))
+	}
+	if m.Code != 0 {
+		n += 1 + sovSettlement(uint64(m.Code))
 	}
 	return n
 }
@@ -2632,13 +4980,15 @@ func (m *Verdicts) Size() (n int) {
 		}
 		n += 1 + sovSettlement(uint64(l)) + l
 	}
-	l = len(m.Work)
-	if l > 0 {
-		n += 1 + l + sovSettlement(uint64(l))
-	}
 	l = len(m.ConformanceDigest)
 	if l > 0 {
 		n += 1 + l + sovSettlement(uint64(l))
+	}
+	if len(m.Accusations) > 0 {
+		for _, e := range m.Accusations {
+			l = e.Size()
+			n += 1 + l + sovSettlement(uint64(l))
+		}
 	}
 	return n
 }
@@ -2684,6 +5034,50 @@ func (m *VerdictReveal) Size() (n int) {
 	}
 	l = m.Verdicts.Size()
 	n += 1 + l + sovSettlement(uint64(l))
+	return n
+}
+
+func (m *RosterMiner) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Address)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	if m.Groups != 0 {
+		n += 1 + sovSettlement(uint64(m.Groups))
+	}
+	if m.DeclaredGroups != 0 {
+		n += 1 + sovSettlement(uint64(m.DeclaredGroups))
+	}
+	return n
+}
+
+func (m *Roster) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovSettlement(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovSettlement(uint64(m.Window))
+	}
+	if len(m.Miners) > 0 {
+		for _, e := range m.Miners {
+			l = e.Size()
+			n += 1 + l + sovSettlement(uint64(l))
+		}
+	}
 	return n
 }
 
@@ -2738,6 +5132,22 @@ func (m *MinerResult) Size() (n int) {
 	if m.Slashable {
 		n += 2
 	}
+	if m.Score != 0 {
+		n += 2 + sovSettlement(uint64(m.Score))
+	}
+	l = m.Withheld.Size()
+	n += 2 + l + sovSettlement(uint64(l))
+	if m.Deduction != 0 {
+		n += 2 + sovSettlement(uint64(m.Deduction))
+	}
+	l = m.Voided.Size()
+	n += 2 + l + sovSettlement(uint64(l))
+	if m.EvidenceCode != 0 {
+		n += 2 + sovSettlement(uint64(m.EvidenceCode))
+	}
+	if m.EvidenceLeaf != 0 {
+		n += 2 + sovSettlement(uint64(m.EvidenceLeaf))
+	}
 	return n
 }
 
@@ -2770,6 +5180,34 @@ func (m *GraderResult) Size() (n int) {
 	}
 	l = m.Paid.Size()
 	n += 1 + l + sovSettlement(uint64(l))
+	l = len(m.Reason)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	if m.TrustPpm != 0 {
+		n += 1 + sovSettlement(uint64(m.TrustPpm))
+	}
+	l = m.Withheld.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	if m.Deduction != 0 {
+		n += 1 + sovSettlement(uint64(m.Deduction))
+	}
+	return n
+}
+
+func (m *Skipped) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Index != 0 {
+		n += 1 + sovSettlement(uint64(m.Index))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
 	l = len(m.Reason)
 	if l > 0 {
 		n += 1 + l + sovSettlement(uint64(l))
@@ -2809,12 +5247,90 @@ func (m *WindowResult) Size() (n int) {
 	}
 	l = m.RevealedStake.Size()
 	n += 1 + l + sovSettlement(uint64(l))
-	l = len(m.Work)
+	if m.OkGroups != 0 {
+		n += 1 + sovSettlement(uint64(m.OkGroups))
+	}
+	l = m.EligibleStake.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.MinersPart.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.GradersPart.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	if len(m.Skipped) > 0 {
+		for _, e := range m.Skipped {
+			l = e.Size()
+			n += 2 + l + sovSettlement(uint64(l))
+		}
+	}
+	if m.SkippedCount != 0 {
+		n += 2 + sovSettlement(uint64(m.SkippedCount))
+	}
+	return n
+}
+
+func (m *TallyRow) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Miner)
 	if l > 0 {
 		n += 1 + l + sovSettlement(uint64(l))
 	}
-	if m.OkGroups != 0 {
-		n += 1 + sovSettlement(uint64(m.OkGroups))
+	if m.Groups != 0 {
+		n += 1 + sovSettlement(uint64(m.Groups))
+	}
+	if m.DeclaredGroups != 0 {
+		n += 1 + sovSettlement(uint64(m.DeclaredGroups))
+	}
+	if m.Code != 0 {
+		n += 1 + sovSettlement(uint64(m.Code))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovSettlement(uint64(m.Leaf))
+	}
+	if m.AgreeingPpm != 0 {
+		n += 1 + sovSettlement(uint64(m.AgreeingPpm))
+	}
+	if m.Weight != 0 {
+		n += 1 + sovSettlement(uint64(m.Weight))
+	}
+	if m.Incentive != 0 {
+		n += 1 + sovSettlement(uint64(m.Incentive))
+	}
+	if m.Slashable {
+		n += 2
+	}
+	if m.JailedUntil != 0 {
+		n += 1 + sovSettlement(uint64(m.JailedUntil))
+	}
+	if m.Evidence {
+		n += 2
+	}
+	return n
+}
+
+func (m *TallyPage) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovSettlement(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovSettlement(uint64(m.Window))
+	}
+	if m.Page != 0 {
+		n += 1 + sovSettlement(uint64(m.Page))
+	}
+	if len(m.Rows) > 0 {
+		for _, e := range m.Rows {
+			l = e.Size()
+			n += 1 + l + sovSettlement(uint64(l))
+		}
 	}
 	return n
 }
@@ -2855,17 +5371,157 @@ func (m *Cursor) Size() (n int) {
 	if m.Next != 0 {
 		n += 1 + sovSettlement(uint64(m.Next))
 	}
-	if m.TotalWeight != 0 {
-		n += 1 + sovSettlement(uint64(m.TotalWeight))
+	if m.Miners != 0 {
+		n += 1 + sovSettlement(uint64(m.Miners))
 	}
-	l = m.MinersPool.Size()
-	n += 1 + l + sovSettlement(uint64(l))
 	l = m.Paid.Size()
 	n += 1 + l + sovSettlement(uint64(l))
 	l = m.Result.Size()
 	n += 1 + l + sovSettlement(uint64(l))
 	if m.EmissionEnd != 0 {
 		n += 1 + sovSettlement(uint64(m.EmissionEnd))
+	}
+	return n
+}
+
+func (m *BondColumn) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	if m.Absent != 0 {
+		n += 1 + sovSettlement(uint64(m.Absent))
+	}
+	return n
+}
+
+func (m *BondColumns) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovSettlement(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovSettlement(uint64(m.Window))
+	}
+	if len(m.Columns) > 0 {
+		for _, e := range m.Columns {
+			l = e.Size()
+			n += 1 + l + sovSettlement(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *BondRow) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovSettlement(uint64(m.Run))
+	}
+	l = len(m.Grader)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	if m.Absent != 0 {
+		n += 1 + sovSettlement(uint64(m.Absent))
+	}
+	l = len(m.Bonds)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	return n
+}
+
+func (m *MinerScore) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovSettlement(uint64(m.Run))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	if m.Mean != 0 {
+		n += 1 + sovSettlement(uint64(m.Mean))
+	}
+	if m.Window != 0 {
+		n += 1 + sovSettlement(uint64(m.Window))
+	}
+	return n
+}
+
+func (m *SlashMarker) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovSettlement(uint64(m.Run))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	if m.FromWindow != 0 {
+		n += 1 + sovSettlement(uint64(m.FromWindow))
+	}
+	if m.ToWindow != 0 {
+		n += 1 + sovSettlement(uint64(m.ToWindow))
+	}
+	return n
+}
+
+func (m *SlashRecord) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovSettlement(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovSettlement(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovSettlement(uint64(l))
+	}
+	if m.Source != 0 {
+		n += 1 + sovSettlement(uint64(m.Source))
+	}
+	if m.Code != 0 {
+		n += 1 + sovSettlement(uint64(m.Code))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovSettlement(uint64(m.Leaf))
+	}
+	l = m.Burned.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.Voided.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	if m.JailedUntilWindow != 0 {
+		n += 1 + sovSettlement(uint64(m.JailedUntilWindow))
+	}
+	if m.Height != 0 {
+		n += 1 + sovSettlement(uint64(m.Height))
 	}
 	return n
 }
@@ -2886,6 +5542,13 @@ func (m *MinerDuty) Size() (n int) {
 	if len(m.Missed) > 0 {
 		l = 0
 		for _, e := range m.Missed {
+			l += sovSettlement(uint64(e))
+		}
+		n += 1 + sovSettlement(uint64(l)) + l
+	}
+	if len(m.Failed) > 0 {
+		l = 0
+		for _, e := range m.Failed {
 			l += sovSettlement(uint64(e))
 		}
 		n += 1 + sovSettlement(uint64(l)) + l
@@ -2916,6 +5579,15 @@ func (m *GraderDuty) Size() (n int) {
 	if m.SuspendedUntilWindow != 0 {
 		n += 1 + sovSettlement(uint64(m.SuspendedUntilWindow))
 	}
+	if m.Windows != 0 {
+		n += 1 + sovSettlement(uint64(m.Windows))
+	}
+	if m.Revealed != 0 {
+		n += 1 + sovSettlement(uint64(m.Revealed))
+	}
+	if m.LastWindow != 0 {
+		n += 1 + sovSettlement(uint64(m.LastWindow))
+	}
 	return n
 }
 
@@ -2940,6 +5612,28 @@ func (m *RunTotals) Size() (n int) {
 	}
 	if m.ReleasedWindows != 0 {
 		n += 1 + sovSettlement(uint64(m.ReleasedWindows))
+	}
+	l = m.Miners.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.Graders.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.Learner.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.Validators.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.Pool.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.Claimed.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.Voided.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	l = m.Expired.Size()
+	n += 1 + l + sovSettlement(uint64(l))
+	if m.SettledHeight != 0 {
+		n += 1 + sovSettlement(uint64(m.SettledHeight))
+	}
+	if m.UnlockedWindows != 0 {
+		n += 2 + sovSettlement(uint64(m.UnlockedWindows))
 	}
 	return n
 }
@@ -3389,6 +6083,216 @@ func (m *Params) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 21:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Kappa", wireType)
+			}
+			m.Kappa = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Kappa |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 22:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BondsPenalty", wireType)
+			}
+			m.BondsPenalty = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.BondsPenalty |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 23:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BondsMovingAveragePpm", wireType)
+			}
+			m.BondsMovingAveragePpm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.BondsMovingAveragePpm |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 24:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LiquidAlpha", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.LiquidAlpha = bool(v != 0)
+		case 25:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AlphaLow", wireType)
+			}
+			m.AlphaLow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.AlphaLow |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 26:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AlphaHigh", wireType)
+			}
+			m.AlphaHigh = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.AlphaHigh |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 27:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AlphaSteepness", wireType)
+			}
+			m.AlphaSteepness = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.AlphaSteepness |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 28:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BondMemoryWindows", wireType)
+			}
+			m.BondMemoryWindows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.BondMemoryWindows |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 29:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CreditExpiryWindows", wireType)
+			}
+			m.CreditExpiryWindows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CreditExpiryWindows |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 30:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field IdleReleaseBlocks", wireType)
+			}
+			m.IdleReleaseBlocks = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.IdleReleaseBlocks |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 31:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxTolerantFailures", wireType)
+			}
+			m.MaxTolerantFailures = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.MaxTolerantFailures |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipSettlement(dAtA[iNdEx:])
@@ -3505,6 +6409,128 @@ func (m *Verdict) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Work", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Work = append(m.Work[:0], dAtA[iNdEx:postIndex]...)
+			if m.Work == nil {
+				m.Work = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *AccusationVerdict) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: AccusationVerdict: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: AccusationVerdict: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Id", wireType)
+			}
+			m.Id = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Id |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			m.Code = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Code |= VerdictCode(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -3671,40 +6697,6 @@ func (m *Verdicts) Unmarshal(dAtA []byte) error {
 			}
 		case 3:
 			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Work", wireType)
-			}
-			var byteLen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowSettlement
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				byteLen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if byteLen < 0 {
-				return ErrInvalidLengthSettlement
-			}
-			postIndex := iNdEx + byteLen
-			if postIndex < 0 {
-				return ErrInvalidLengthSettlement
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			m.Work = append(m.Work[:0], dAtA[iNdEx:postIndex]...)
-			if m.Work == nil {
-				m.Work = []byte{}
-			}
-			iNdEx = postIndex
-		case 4:
-			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field ConformanceDigest", wireType)
 			}
 			var byteLen int
@@ -3735,6 +6727,40 @@ func (m *Verdicts) Unmarshal(dAtA []byte) error {
 			m.ConformanceDigest = append(m.ConformanceDigest[:0], dAtA[iNdEx:postIndex]...)
 			if m.ConformanceDigest == nil {
 				m.ConformanceDigest = []byte{}
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Accusations", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Accusations = append(m.Accusations, AccusationVerdict{})
+			if err := m.Accusations[len(m.Accusations)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
 			}
 			iNdEx = postIndex
 		default:
@@ -4041,6 +7067,282 @@ func (m *VerdictReveal) Unmarshal(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if err := m.Verdicts.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *RosterMiner) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: RosterMiner: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: RosterMiner: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Address", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Address = append(m.Address[:0], dAtA[iNdEx:postIndex]...)
+			if m.Address == nil {
+				m.Address = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Groups", wireType)
+			}
+			m.Groups = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Groups |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DeclaredGroups", wireType)
+			}
+			m.DeclaredGroups = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.DeclaredGroups |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Roster) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Roster: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Roster: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miners", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miners = append(m.Miners, RosterMiner{})
+			if err := m.Miners[len(m.Miners)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex
@@ -4437,6 +7739,150 @@ func (m *MinerResult) Unmarshal(dAtA []byte) error {
 				}
 			}
 			m.Slashable = bool(v != 0)
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Score", wireType)
+			}
+			m.Score = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Score |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 17:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Withheld", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Withheld.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 18:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deduction", wireType)
+			}
+			m.Deduction = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deduction |= Deduction(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 19:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Voided", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Voided.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 20:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field EvidenceCode", wireType)
+			}
+			m.EvidenceCode = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.EvidenceCode |= VerdictCode(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 21:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field EvidenceLeaf", wireType)
+			}
+			m.EvidenceLeaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.EvidenceLeaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipSettlement(dAtA[iNdEx:])
@@ -4685,6 +8131,211 @@ func (m *GraderResult) Unmarshal(dAtA []byte) error {
 			}
 			iNdEx = postIndex
 		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field TrustPpm", wireType)
+			}
+			m.TrustPpm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.TrustPpm |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Withheld", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Withheld.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 12:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deduction", wireType)
+			}
+			m.Deduction = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Deduction |= Deduction(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *Skipped) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: Skipped: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: Skipped: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Index", wireType)
+			}
+			m.Index = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Index |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
 			}
@@ -5082,40 +8733,6 @@ func (m *WindowResult) Unmarshal(dAtA []byte) error {
 			}
 			iNdEx = postIndex
 		case 12:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field Work", wireType)
-			}
-			var byteLen int
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowSettlement
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				byteLen |= int(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			if byteLen < 0 {
-				return ErrInvalidLengthSettlement
-			}
-			postIndex := iNdEx + byteLen
-			if postIndex < 0 {
-				return ErrInvalidLengthSettlement
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			m.Work = append(m.Work[:0], dAtA[iNdEx:postIndex]...)
-			if m.Work == nil {
-				m.Work = []byte{}
-			}
-			iNdEx = postIndex
-		case 13:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field OkGroups", wireType)
 			}
@@ -5134,6 +8751,576 @@ func (m *WindowResult) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 13:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field EligibleStake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.EligibleStake.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 14:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MinersPart", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.MinersPart.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 15:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field GradersPart", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.GradersPart.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 16:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Skipped", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Skipped = append(m.Skipped, Skipped{})
+			if err := m.Skipped[len(m.Skipped)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 17:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SkippedCount", wireType)
+			}
+			m.SkippedCount = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.SkippedCount |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *TallyRow) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: TallyRow: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: TallyRow: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Groups", wireType)
+			}
+			m.Groups = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Groups |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DeclaredGroups", wireType)
+			}
+			m.DeclaredGroups = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.DeclaredGroups |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			m.Code = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Code |= VerdictCode(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field AgreeingPpm", wireType)
+			}
+			m.AgreeingPpm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.AgreeingPpm |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Weight", wireType)
+			}
+			m.Weight = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Weight |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Incentive", wireType)
+			}
+			m.Incentive = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Incentive |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slashable", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Slashable = bool(v != 0)
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JailedUntil", wireType)
+			}
+			m.JailedUntil = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.JailedUntil |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 11:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Evidence", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Evidence = bool(v != 0)
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *TallyPage) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: TallyPage: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: TallyPage: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Page", wireType)
+			}
+			m.Page = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Page |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Rows", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Rows = append(m.Rows, TallyRow{})
+			if err := m.Rows[len(m.Rows)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipSettlement(dAtA[iNdEx:])
@@ -5397,9 +9584,9 @@ func (m *Cursor) Unmarshal(dAtA []byte) error {
 			}
 		case 4:
 			if wireType != 0 {
-				return fmt.Errorf("proto: wrong wireType = %d for field TotalWeight", wireType)
+				return fmt.Errorf("proto: wrong wireType = %d for field Miners", wireType)
 			}
-			m.TotalWeight = 0
+			m.Miners = 0
 			for shift := uint(0); ; shift += 7 {
 				if shift >= 64 {
 					return ErrIntOverflowSettlement
@@ -5409,46 +9596,12 @@ func (m *Cursor) Unmarshal(dAtA []byte) error {
 				}
 				b := dAtA[iNdEx]
 				iNdEx++
-				m.TotalWeight |= uint64(b&0x7F) << shift
+				m.Miners |= uint32(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
 			}
 		case 5:
-			if wireType != 2 {
-				return fmt.Errorf("proto: wrong wireType = %d for field MinersPool", wireType)
-			}
-			var stringLen uint64
-			for shift := uint(0); ; shift += 7 {
-				if shift >= 64 {
-					return ErrIntOverflowSettlement
-				}
-				if iNdEx >= l {
-					return io.ErrUnexpectedEOF
-				}
-				b := dAtA[iNdEx]
-				iNdEx++
-				stringLen |= uint64(b&0x7F) << shift
-				if b < 0x80 {
-					break
-				}
-			}
-			intStringLen := int(stringLen)
-			if intStringLen < 0 {
-				return ErrInvalidLengthSettlement
-			}
-			postIndex := iNdEx + intStringLen
-			if postIndex < 0 {
-				return ErrInvalidLengthSettlement
-			}
-			if postIndex > l {
-				return io.ErrUnexpectedEOF
-			}
-			if err := m.MinersPool.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
-				return err
-			}
-			iNdEx = postIndex
-		case 6:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Paid", wireType)
 			}
@@ -5482,7 +9635,7 @@ func (m *Cursor) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
-		case 7:
+		case 6:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field Result", wireType)
 			}
@@ -5515,7 +9668,7 @@ func (m *Cursor) Unmarshal(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
-		case 8:
+		case 7:
 			if wireType != 0 {
 				return fmt.Errorf("proto: wrong wireType = %d for field EmissionEnd", wireType)
 			}
@@ -5530,6 +9683,946 @@ func (m *Cursor) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.EmissionEnd |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *BondColumn) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: BondColumn: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: BondColumn: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = append(m.Miner[:0], dAtA[iNdEx:postIndex]...)
+			if m.Miner == nil {
+				m.Miner = []byte{}
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Absent", wireType)
+			}
+			m.Absent = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Absent |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *BondColumns) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: BondColumns: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: BondColumns: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Columns", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Columns = append(m.Columns, BondColumn{})
+			if err := m.Columns[len(m.Columns)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *BondRow) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: BondRow: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: BondRow: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Grader", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Grader = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Absent", wireType)
+			}
+			m.Absent = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Absent |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Bonds", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Bonds = append(m.Bonds[:0], dAtA[iNdEx:postIndex]...)
+			if m.Bonds == nil {
+				m.Bonds = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MinerScore) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MinerScore: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MinerScore: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Mean", wireType)
+			}
+			m.Mean = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Mean |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *SlashMarker) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: SlashMarker: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: SlashMarker: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field FromWindow", wireType)
+			}
+			m.FromWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.FromWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field ToWindow", wireType)
+			}
+			m.ToWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.ToWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipSettlement(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *SlashRecord) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowSettlement
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: SlashRecord: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: SlashRecord: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Source", wireType)
+			}
+			m.Source = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Source |= SlashSource(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			m.Code = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Code |= VerdictCode(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Burned", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Burned.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Voided", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Voided.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 9:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field JailedUntilWindow", wireType)
+			}
+			m.JailedUntilWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.JailedUntilWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 10:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}
@@ -5710,6 +10803,82 @@ func (m *MinerDuty) Unmarshal(dAtA []byte) error {
 				}
 			} else {
 				return fmt.Errorf("proto: wrong wireType = %d for field Missed", wireType)
+			}
+		case 4:
+			if wireType == 0 {
+				var v uint64
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return ErrIntOverflowSettlement
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					v |= uint64(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				m.Failed = append(m.Failed, v)
+			} else if wireType == 2 {
+				var packedLen int
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return ErrIntOverflowSettlement
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					packedLen |= int(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				if packedLen < 0 {
+					return ErrInvalidLengthSettlement
+				}
+				postIndex := iNdEx + packedLen
+				if postIndex < 0 {
+					return ErrInvalidLengthSettlement
+				}
+				if postIndex > l {
+					return io.ErrUnexpectedEOF
+				}
+				var elementCount int
+				var count int
+				for _, integer := range dAtA[iNdEx:postIndex] {
+					if integer < 128 {
+						count++
+					}
+				}
+				elementCount = count
+				if elementCount != 0 && len(m.Failed) == 0 {
+					m.Failed = make([]uint64, 0, elementCount)
+				}
+				for iNdEx < postIndex {
+					var v uint64
+					for shift := uint(0); ; shift += 7 {
+						if shift >= 64 {
+							return ErrIntOverflowSettlement
+						}
+						if iNdEx >= l {
+							return io.ErrUnexpectedEOF
+						}
+						b := dAtA[iNdEx]
+						iNdEx++
+						v |= uint64(b&0x7F) << shift
+						if b < 0x80 {
+							break
+						}
+					}
+					m.Failed = append(m.Failed, v)
+				}
+			} else {
+				return fmt.Errorf("proto: wrong wireType = %d for field Failed", wireType)
 			}
 		default:
 			iNdEx = preIndex
@@ -5907,6 +11076,63 @@ func (m *GraderDuty) Unmarshal(dAtA []byte) error {
 					break
 				}
 			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Windows", wireType)
+			}
+			m.Windows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Windows |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 6:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Revealed", wireType)
+			}
+			m.Revealed = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Revealed |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LastWindow", wireType)
+			}
+			m.LastWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LastWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipSettlement(dAtA[iNdEx:])
@@ -6097,6 +11323,316 @@ func (m *RunTotals) Unmarshal(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.ReleasedWindows |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miners", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Miners.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Graders", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Graders.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Learner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Learner.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Validators", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Validators.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 11:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pool", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Pool.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 12:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Claimed", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Claimed.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 13:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Voided", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Voided.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 14:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Expired", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthSettlement
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Expired.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 15:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SettledHeight", wireType)
+			}
+			m.SettledHeight = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.SettledHeight |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 16:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field UnlockedWindows", wireType)
+			}
+			m.UnlockedWindows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowSettlement
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.UnlockedWindows |= uint64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

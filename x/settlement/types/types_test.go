@@ -66,6 +66,20 @@ func TestParamsValidate(t *testing.T) {
 		"verdict_gas zero":                    func(p *types.Params) { p.VerdictGas = 0 },
 		"verdict_gas huge":                    func(p *types.Params) { p.VerdictGas = math.MaxUint64 },
 		"max_claim zero":                      func(p *types.Params) { p.MaxClaim = 0 },
+		"kappa that a minority has":           func(p *types.Params) { p.Kappa = 32767 },
+		"kappa above the whole":               func(p *types.Params) { p.Kappa = 65536 },
+		"bonds_penalty":                       func(p *types.Params) { p.BondsPenalty = 65536 },
+		"bonds_moving_average_ppm":            func(p *types.Params) { p.BondsMovingAveragePpm = 1_000_001 },
+		"alpha upside down":                   func(p *types.Params) { p.AlphaLow = p.AlphaHigh + 1 },
+		"alpha_high":                          func(p *types.Params) { p.AlphaHigh = 65536 },
+		"alpha_steepness":                     func(p *types.Params) { p.AlphaSteepness = 32768 },
+		"bond_memory_windows huge":            func(p *types.Params) { p.BondMemoryWindows = 1001 },
+		"credits expire while locked":         func(p *types.Params) { p.CreditExpiryWindows = p.RewardLockWindows },
+		"credit_expiry_windows huge":          func(p *types.Params) { p.CreditExpiryWindows = math.MaxUint32 },
+		"idle_release_blocks zero":            func(p *types.Params) { p.IdleReleaseBlocks = 0 },
+		"idle_release_blocks huge":            func(p *types.Params) { p.IdleReleaseBlocks = math.MaxUint64 },
+		"max_tolerant_failures zero":          func(p *types.Params) { p.MaxTolerantFailures = 0 },
+		"max_tolerant_failures not reachable": func(p *types.Params) { p.MaxTolerantFailures = p.DutyWindow + 1 },
 	} {
 		p := types.DefaultParams()
 		spoil(&p)
@@ -74,13 +88,13 @@ func TestParamsValidate(t *testing.T) {
 }
 
 // Clients rely on the codes: a new error takes a new number, and none ever changes.
-func TestErrorCodesAreStable(t *testing.T) {
+func TestAudit_G55_ErrorCodesAreStable(t *testing.T) {
 	for i, err := range []*errorsmod.Error{
 		types.ErrInvalidAddress, types.ErrInvalidParams, types.ErrInvalidGenesis, types.ErrWrongStage, types.ErrNotGrader,
 		types.ErrInvalidHash, types.ErrAlreadyCommitted, types.ErrNotCommitted, types.ErrAlreadyRevealed,
 		types.ErrInvalidSalt, types.ErrWrongMiners, types.ErrInvalidVerdict, types.ErrWrongWeights, types.ErrInvalidWork,
 		types.ErrWrongConformance, types.ErrHashMismatch, types.ErrNothingToClaim, types.ErrInvalidAmount, types.ErrNotSettled,
-		types.ErrInvalidRequest, types.ErrBrokenInvariant, types.ErrInternal,
+		types.ErrInvalidRequest, types.ErrBrokenInvariant, types.ErrInternal, types.ErrWrongAccusations,
 	} {
 		require.Equal(t, uint32(i+2), err.ABCICode(), err.Error())
 		require.Equal(t, types.ModuleName, err.Codespace())
@@ -97,34 +111,45 @@ func miners(n int) []types.CommittedMiner {
 
 var digest = bytes.Repeat([]byte{2}, 32)
 
+// works are n work roots.
+func works(n int) (roots [][]byte) {
+	for range n {
+		roots = append(roots, digest)
+	}
+	return roots
+}
+
 func TestNewVerdictsPassTheChainsCheckInAnyOrder(t *testing.T) {
 	ms := miners(4)
 	results := []verify.Result{
 		{Code: verify.OK, Leaf: 3, Value: 9}, {Code: verify.BadSample, Leaf: 5}, {Code: verify.Unavailable, Leaf: 8}, {Code: verify.OK},
 	}
-	v, err := types.NewVerdicts(ms, results, digest, digest)
+	v, err := types.NewVerdicts(ms, results, works(4), nil, digest)
 	require.NoError(t, err)
-	require.NoError(t, v.Check(ms, 8, digest))
+	require.NoError(t, v.Check(ms, nil, 8, digest))
 	require.Zero(t, v.Verdicts[0].Leaf, "only a hard failure names a leaf")
+	for _, x := range v.Verdicts {
+		require.Equal(t, x.Code == types.VerdictCode_VERDICT_CODE_OK, x.Work != nil, "only ok shows work")
+	}
 	require.Equal(t, uint64(5), v.Verdicts[1].Leaf)
 	require.Equal(t, []uint32{65535, 0, 0, 65535 * 10 / 16}, v.Weights, "169/16 is 10")
 
 	back := []types.CommittedMiner{ms[3], ms[2], ms[1], ms[0]}
-	other, err := types.NewVerdicts(back, []verify.Result{results[3], results[2], results[1], results[0]}, digest, digest)
+	other, err := types.NewVerdicts(back, []verify.Result{results[3], results[2], results[1], results[0]}, works(4), nil, digest)
 	require.NoError(t, err)
 	require.Equal(t, v, other)
-	_, err = types.NewVerdicts(ms, results[1:], digest, digest)
+	_, err = types.NewVerdicts(ms, results[1:], works(4), nil, digest)
 	require.ErrorIs(t, err, types.ErrInvalidVerdict)
 
-	none, err := types.NewVerdicts(nil, nil, nil, digest)
+	none, err := types.NewVerdicts(nil, nil, nil, nil, digest)
 	require.NoError(t, err)
-	require.NoError(t, none.Check(nil, 8, digest))
+	require.NoError(t, none.Check(nil, nil, 8, digest))
 }
 
 // The hash binds everything: the canonical bytes, the grader, the place and the salt.
 func TestVerdictHashBindsEverything(t *testing.T) {
 	ms := miners(2)
-	v, err := types.NewVerdicts(ms, []verify.Result{{Code: verify.OK}, {Code: verify.OK}}, digest, digest)
+	v, err := types.NewVerdicts(ms, []verify.Result{{Code: verify.OK}, {Code: verify.OK}}, works(2), nil, digest)
 	require.NoError(t, err)
 	grader, salt := sdk.ValAddress(bytes.Repeat([]byte{1}, 20)), bytes.Repeat([]byte{7}, 32)
 	base, err := v.Hash("chain-1", 1, 2, grader, salt)
@@ -149,12 +174,18 @@ func TestVerdictHashBindsEverything(t *testing.T) {
 }
 
 func TestCreditUnlocksAfterTheLock(t *testing.T) {
+	at := func(settled uint64) types.RunTotals { return types.RunTotals{SettledWindows: settled} }
 	c := types.Credit{Window: 5}
 	for settled, want := range map[uint64]bool{0: false, 5: false, 6: false, 9: false, 10: true, 11: true} {
-		require.Equal(t, want, c.Unlocked(settled, 4), "settled %d", settled)
+		require.Equal(t, want, c.Unlocked(at(settled), 4), "settled %d", settled)
 	}
-	require.True(t, types.Credit{}.Unlocked(math.MaxUint64, math.MaxUint32))
-	require.False(t, types.Credit{Window: math.MaxUint64}.Unlocked(math.MaxUint64, 0))
+	require.False(t, types.Credit{}.Unlocked(at(4), 4))
+	require.True(t, types.Credit{}.Unlocked(at(5), 4))
+	require.False(t, types.Credit{}.Unlocked(at(math.MaxUint32), math.MaxUint32))
+	require.False(t, types.Credit{Window: math.MaxUint64}.Unlocked(at(math.MaxUint64), 0))
+	idle := types.RunTotals{SettledWindows: 6, UnlockedWindows: 6}
+	require.True(t, c.Unlocked(idle, 4), "the run lay idle")
+	require.False(t, types.Credit{Window: 6}.Unlocked(idle, 4))
 }
 
 func TestAmounts(t *testing.T) {
@@ -178,7 +209,7 @@ func TestAmounts(t *testing.T) {
 // FuzzVerdictsCheck feeds decoded strangers' bytes to the chain's check.
 func FuzzVerdictsCheck(f *testing.F) {
 	ms := miners(2)
-	v, err := types.NewVerdicts(ms, []verify.Result{{Code: verify.OK}, {Code: verify.BadReward, Leaf: 4}}, digest, digest)
+	v, err := types.NewVerdicts(ms, []verify.Result{{Code: verify.OK}, {Code: verify.BadReward, Leaf: 4}}, works(2), nil, digest)
 	require.NoError(f, err)
 	raw, err := v.Canonical()
 	require.NoError(f, err)
@@ -186,7 +217,7 @@ func FuzzVerdictsCheck(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var got types.Verdicts
-		if got.Unmarshal(raw) != nil || got.Check(ms, 8, digest) != nil {
+		if got.Unmarshal(raw) != nil || got.Check(ms, nil, 8, digest) != nil {
 			return
 		}
 		// Whatever passes is canonical up to unknown fields: the same verdicts have the
