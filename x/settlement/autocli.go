@@ -4,8 +4,8 @@ import (
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
 )
 
-// AutoCLIOptions describes the module's commands. The queries window, scores and
-// metagraph are written by hand, since they print tables (client/cli). Verdicts are
+// AutoCLIOptions describes the module's commands. The queries that print
+// tables are written by hand (client/cli). Verdicts are
 // committed and revealed by the validator's daemon, so their commands are left out.
 func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 	run := &autocliv1.PositionalArgDescriptor{ProtoField: "run"}
@@ -46,6 +46,11 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 				{RpcMethod: "Window", Skip: true},
 				{RpcMethod: "Scores", Skip: true},
 				{RpcMethod: "Metagraph", Skip: true},
+				{RpcMethod: "Explain", Skip: true},
+				{RpcMethod: "Rewards", Skip: true},
+				{RpcMethod: "Emission", Skip: true},
+				{RpcMethod: "Duties", Skip: true},
+				{RpcMethod: "Slashes", Skip: true},
 			},
 			EnhanceCustomCommand: true,
 		},

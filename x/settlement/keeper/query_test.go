@@ -100,8 +100,25 @@ func TestTablesAreReadable(t *testing.T) {
 	require.NoError(t, err)
 	meta, err := q.Metagraph(s.ctx, &types.QueryMetagraphRequest{Run: run})
 	require.NoError(t, err)
+	tables := []*table.Table{cli.ScoresTable(run, scores.Scores), cli.MetagraphTable(meta), cli.WindowTable(s.result(1))}
+	for _, miner := range s.miners[:2] {
+		why, err := q.Explain(s.ctx, &types.QueryExplainRequest{Run: run, Window: 1, Miner: miner.String()})
+		require.NoError(t, err)
+		tables = append(tables, cli.ExplainTable(why))
+	}
+	rewards, err := q.Rewards(s.ctx, &types.QueryRewardsRequest{Address: s.miners[0].String()})
+	require.NoError(t, err)
+	emission, err := q.Emission(s.ctx, &types.QueryEmissionRequest{})
+	require.NoError(t, err)
+	grader := meta.Graders[1].Address
+	duties, err := q.Duties(s.ctx, &types.QueryDutiesRequest{Grader: grader})
+	require.NoError(t, err)
+	slashes, err := q.Slashes(s.ctx, &types.QuerySlashesRequest{Run: run})
+	require.NoError(t, err)
+	tables = append(tables, cli.RewardsTable(s.miners[0].String(), rewards), cli.EmissionTable(emission),
+		cli.DutiesTable(grader, duties), cli.SlashesTable(run, slashes))
 	var out bytes.Buffer
-	for _, x := range []*table.Table{cli.ScoresTable(run, scores.Scores), cli.MetagraphTable(meta), cli.WindowTable(s.result(1))} {
+	for _, x := range tables {
 		require.NoError(t, x.Write(&out))
 		out.WriteString("\n")
 	}

@@ -8,6 +8,7 @@ import (
 	cosmossdk_io_math "cosmossdk.io/math"
 	fmt "fmt"
 	_ "github.com/cosmos/cosmos-proto"
+	query "github.com/cosmos/cosmos-sdk/types/query"
 	_ "github.com/cosmos/gogoproto/gogoproto"
 	grpc1 "github.com/cosmos/gogoproto/grpc"
 	proto "github.com/cosmos/gogoproto/proto"
@@ -1060,6 +1061,909 @@ func (m *QueryTotalsResponse) GetTotals() RunTotals {
 	return RunTotals{}
 }
 
+type QueryExplainRequest struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miner  string `protobuf:"bytes,3,opt,name=miner,proto3" json:"miner,omitempty"`
+}
+
+func (m *QueryExplainRequest) Reset()         { *m = QueryExplainRequest{} }
+func (m *QueryExplainRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryExplainRequest) ProtoMessage()    {}
+func (*QueryExplainRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{19}
+}
+func (m *QueryExplainRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryExplainRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryExplainRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryExplainRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryExplainRequest.Merge(m, src)
+}
+func (m *QueryExplainRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryExplainRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryExplainRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryExplainRequest proto.InternalMessageInfo
+
+func (m *QueryExplainRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QueryExplainRequest) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *QueryExplainRequest) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+// ExplainItem is one step from a miner's duty to its coins.
+type ExplainItem struct {
+	// reason is one of the codes in the module's README, such as "duty" or "verdict".
+	Reason string `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	// amount in agal that the step adds; negative for a deduction.
+	Amount cosmossdk_io_math.Int `protobuf:"bytes,2,opt,name=amount,proto3,customtype=cosmossdk.io/math.Int" json:"amount"`
+	Text   string                `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+}
+
+func (m *ExplainItem) Reset()         { *m = ExplainItem{} }
+func (m *ExplainItem) String() string { return proto.CompactTextString(m) }
+func (*ExplainItem) ProtoMessage()    {}
+func (*ExplainItem) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{20}
+}
+func (m *ExplainItem) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *ExplainItem) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_ExplainItem.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *ExplainItem) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_ExplainItem.Merge(m, src)
+}
+func (m *ExplainItem) XXX_Size() int {
+	return m.Size()
+}
+func (m *ExplainItem) XXX_DiscardUnknown() {
+	xxx_messageInfo_ExplainItem.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_ExplainItem proto.InternalMessageInfo
+
+func (m *ExplainItem) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
+func (m *ExplainItem) GetText() string {
+	if m != nil {
+		return m.Text
+	}
+	return ""
+}
+
+// GraderView is what one grader said of the miner.
+type GraderView struct {
+	Grader string                `protobuf:"bytes,1,opt,name=grader,proto3" json:"grader,omitempty"`
+	Stake  cosmossdk_io_math.Int `protobuf:"bytes,2,opt,name=stake,proto3,customtype=cosmossdk.io/math.Int" json:"stake"`
+	Code   VerdictCode           `protobuf:"varint,3,opt,name=code,proto3,enum=galahad.settlement.v1.VerdictCode" json:"code,omitempty"`
+	Leaf   uint64                `protobuf:"varint,4,opt,name=leaf,proto3" json:"leaf,omitempty"`
+	Weight uint32                `protobuf:"varint,5,opt,name=weight,proto3" json:"weight,omitempty"`
+}
+
+func (m *GraderView) Reset()         { *m = GraderView{} }
+func (m *GraderView) String() string { return proto.CompactTextString(m) }
+func (*GraderView) ProtoMessage()    {}
+func (*GraderView) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{21}
+}
+func (m *GraderView) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *GraderView) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_GraderView.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *GraderView) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_GraderView.Merge(m, src)
+}
+func (m *GraderView) XXX_Size() int {
+	return m.Size()
+}
+func (m *GraderView) XXX_DiscardUnknown() {
+	xxx_messageInfo_GraderView.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_GraderView proto.InternalMessageInfo
+
+func (m *GraderView) GetGrader() string {
+	if m != nil {
+		return m.Grader
+	}
+	return ""
+}
+
+func (m *GraderView) GetCode() VerdictCode {
+	if m != nil {
+		return m.Code
+	}
+	return VerdictCode_VERDICT_CODE_UNSPECIFIED
+}
+
+func (m *GraderView) GetLeaf() uint64 {
+	if m != nil {
+		return m.Leaf
+	}
+	return 0
+}
+
+func (m *GraderView) GetWeight() uint32 {
+	if m != nil {
+		return m.Weight
+	}
+	return 0
+}
+
+type QueryExplainResponse struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miner  string `protobuf:"bytes,3,opt,name=miner,proto3" json:"miner,omitempty"`
+	// state is "open", "settled", "void" or "left out" (the window did not count on the miner).
+	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// summary is one sentence.
+	Summary string `protobuf:"bytes,5,opt,name=summary,proto3" json:"summary,omitempty"`
+	// result is the miner's row; null before the window is settled.
+	Result *MinerResult `protobuf:"bytes,6,opt,name=result,proto3" json:"result,omitempty"`
+	// items add up to received, exactly.
+	Items []ExplainItem `protobuf:"bytes,7,rep,name=items,proto3" json:"items"`
+	// received is what of the window's emission is or will be the miner's, in agal.
+	Received cosmossdk_io_math.Int `protobuf:"bytes,8,opt,name=received,proto3,customtype=cosmossdk.io/math.Int" json:"received"`
+	// credit says where the coins are: "locked", "claimable", "claimed", "void" or "none".
+	Credit string `protobuf:"bytes,9,opt,name=credit,proto3" json:"credit,omitempty"`
+	// graders are what the graders said, while their reveals are kept.
+	Graders []GraderView `protobuf:"bytes,10,rep,name=graders,proto3" json:"graders"`
+}
+
+func (m *QueryExplainResponse) Reset()         { *m = QueryExplainResponse{} }
+func (m *QueryExplainResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryExplainResponse) ProtoMessage()    {}
+func (*QueryExplainResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{22}
+}
+func (m *QueryExplainResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryExplainResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryExplainResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryExplainResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryExplainResponse.Merge(m, src)
+}
+func (m *QueryExplainResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryExplainResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryExplainResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryExplainResponse proto.InternalMessageInfo
+
+func (m *QueryExplainResponse) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QueryExplainResponse) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *QueryExplainResponse) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+func (m *QueryExplainResponse) GetState() string {
+	if m != nil {
+		return m.State
+	}
+	return ""
+}
+
+func (m *QueryExplainResponse) GetSummary() string {
+	if m != nil {
+		return m.Summary
+	}
+	return ""
+}
+
+func (m *QueryExplainResponse) GetResult() *MinerResult {
+	if m != nil {
+		return m.Result
+	}
+	return nil
+}
+
+func (m *QueryExplainResponse) GetItems() []ExplainItem {
+	if m != nil {
+		return m.Items
+	}
+	return nil
+}
+
+func (m *QueryExplainResponse) GetCredit() string {
+	if m != nil {
+		return m.Credit
+	}
+	return ""
+}
+
+func (m *QueryExplainResponse) GetGraders() []GraderView {
+	if m != nil {
+		return m.Graders
+	}
+	return nil
+}
+
+// RunRewards are an account's credits of one run.
+type RunRewards struct {
+	Run       uint64                `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Claimable cosmossdk_io_math.Int `protobuf:"bytes,2,opt,name=claimable,proto3,customtype=cosmossdk.io/math.Int" json:"claimable"`
+	Locked    cosmossdk_io_math.Int `protobuf:"bytes,3,opt,name=locked,proto3,customtype=cosmossdk.io/math.Int" json:"locked"`
+	// next_unlock is the number of settled windows at which the oldest locked credit unlocks; 0 where none is locked.
+	NextUnlock     uint64 `protobuf:"varint,4,opt,name=next_unlock,json=nextUnlock,proto3" json:"next_unlock,omitempty"`
+	SettledWindows uint64 `protobuf:"varint,5,opt,name=settled_windows,json=settledWindows,proto3" json:"settled_windows,omitempty"`
+}
+
+func (m *RunRewards) Reset()         { *m = RunRewards{} }
+func (m *RunRewards) String() string { return proto.CompactTextString(m) }
+func (*RunRewards) ProtoMessage()    {}
+func (*RunRewards) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{23}
+}
+func (m *RunRewards) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *RunRewards) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_RunRewards.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *RunRewards) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_RunRewards.Merge(m, src)
+}
+func (m *RunRewards) XXX_Size() int {
+	return m.Size()
+}
+func (m *RunRewards) XXX_DiscardUnknown() {
+	xxx_messageInfo_RunRewards.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_RunRewards proto.InternalMessageInfo
+
+func (m *RunRewards) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *RunRewards) GetNextUnlock() uint64 {
+	if m != nil {
+		return m.NextUnlock
+	}
+	return 0
+}
+
+func (m *RunRewards) GetSettledWindows() uint64 {
+	if m != nil {
+		return m.SettledWindows
+	}
+	return 0
+}
+
+type QueryRewardsRequest struct {
+	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
+}
+
+func (m *QueryRewardsRequest) Reset()         { *m = QueryRewardsRequest{} }
+func (m *QueryRewardsRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryRewardsRequest) ProtoMessage()    {}
+func (*QueryRewardsRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{24}
+}
+func (m *QueryRewardsRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryRewardsRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryRewardsRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryRewardsRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryRewardsRequest.Merge(m, src)
+}
+func (m *QueryRewardsRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryRewardsRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryRewardsRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryRewardsRequest proto.InternalMessageInfo
+
+func (m *QueryRewardsRequest) GetAddress() string {
+	if m != nil {
+		return m.Address
+	}
+	return ""
+}
+
+type QueryRewardsResponse struct {
+	Runs      []RunRewards          `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs"`
+	Claimable cosmossdk_io_math.Int `protobuf:"bytes,2,opt,name=claimable,proto3,customtype=cosmossdk.io/math.Int" json:"claimable"`
+	Locked    cosmossdk_io_math.Int `protobuf:"bytes,3,opt,name=locked,proto3,customtype=cosmossdk.io/math.Int" json:"locked"`
+}
+
+func (m *QueryRewardsResponse) Reset()         { *m = QueryRewardsResponse{} }
+func (m *QueryRewardsResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryRewardsResponse) ProtoMessage()    {}
+func (*QueryRewardsResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{25}
+}
+func (m *QueryRewardsResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryRewardsResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryRewardsResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryRewardsResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryRewardsResponse.Merge(m, src)
+}
+func (m *QueryRewardsResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryRewardsResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryRewardsResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryRewardsResponse proto.InternalMessageInfo
+
+func (m *QueryRewardsResponse) GetRuns() []RunRewards {
+	if m != nil {
+		return m.Runs
+	}
+	return nil
+}
+
+// RunEmission is a run's part of the emission.
+type RunEmission struct {
+	Run      uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Name     string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	SharePpm uint32 `protobuf:"varint,3,opt,name=share_ppm,json=sharePpm,proto3" json:"share_ppm,omitempty"`
+	// minted so far, in agal.
+	Minted cosmossdk_io_math.Int `protobuf:"bytes,4,opt,name=minted,proto3,customtype=cosmossdk.io/math.Int" json:"minted"`
+}
+
+func (m *RunEmission) Reset()         { *m = RunEmission{} }
+func (m *RunEmission) String() string { return proto.CompactTextString(m) }
+func (*RunEmission) ProtoMessage()    {}
+func (*RunEmission) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{26}
+}
+func (m *RunEmission) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *RunEmission) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_RunEmission.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *RunEmission) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_RunEmission.Merge(m, src)
+}
+func (m *RunEmission) XXX_Size() int {
+	return m.Size()
+}
+func (m *RunEmission) XXX_DiscardUnknown() {
+	xxx_messageInfo_RunEmission.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_RunEmission proto.InternalMessageInfo
+
+func (m *RunEmission) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *RunEmission) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+func (m *RunEmission) GetSharePpm() uint32 {
+	if m != nil {
+		return m.SharePpm
+	}
+	return 0
+}
+
+type QueryEmissionRequest struct {
+}
+
+func (m *QueryEmissionRequest) Reset()         { *m = QueryEmissionRequest{} }
+func (m *QueryEmissionRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryEmissionRequest) ProtoMessage()    {}
+func (*QueryEmissionRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{27}
+}
+func (m *QueryEmissionRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEmissionRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEmissionRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEmissionRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEmissionRequest.Merge(m, src)
+}
+func (m *QueryEmissionRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEmissionRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEmissionRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEmissionRequest proto.InternalMessageInfo
+
+type QueryEmissionResponse struct {
+	Height int64 `protobuf:"varint,1,opt,name=height,proto3" json:"height,omitempty"`
+	// block_reward is r(height), in agal, of which runs mint their shares.
+	BlockReward cosmossdk_io_math.Int `protobuf:"bytes,2,opt,name=block_reward,json=blockReward,proto3,customtype=cosmossdk.io/math.Int" json:"block_reward"`
+	// next_halving is the first block of the next halving; 0 where none is ahead.
+	NextHalving uint64                `protobuf:"varint,3,opt,name=next_halving,json=nextHalving,proto3" json:"next_halving,omitempty"`
+	Supply      cosmossdk_io_math.Int `protobuf:"bytes,4,opt,name=supply,proto3,customtype=cosmossdk.io/math.Int" json:"supply"`
+	MaxSupply   cosmossdk_io_math.Int `protobuf:"bytes,5,opt,name=max_supply,json=maxSupply,proto3,customtype=cosmossdk.io/math.Int" json:"max_supply"`
+	// minted by all runs so far, in agal.
+	Minted cosmossdk_io_math.Int `protobuf:"bytes,6,opt,name=minted,proto3,customtype=cosmossdk.io/math.Int" json:"minted"`
+	Runs   []RunEmission         `protobuf:"bytes,7,rep,name=runs,proto3" json:"runs"`
+	// unassigned_ppm is the part of the emission that no run has, and that nobody mints.
+	UnassignedPpm uint32 `protobuf:"varint,8,opt,name=unassigned_ppm,json=unassignedPpm,proto3" json:"unassigned_ppm,omitempty"`
+}
+
+func (m *QueryEmissionResponse) Reset()         { *m = QueryEmissionResponse{} }
+func (m *QueryEmissionResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryEmissionResponse) ProtoMessage()    {}
+func (*QueryEmissionResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{28}
+}
+func (m *QueryEmissionResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryEmissionResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryEmissionResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryEmissionResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryEmissionResponse.Merge(m, src)
+}
+func (m *QueryEmissionResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryEmissionResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryEmissionResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryEmissionResponse proto.InternalMessageInfo
+
+func (m *QueryEmissionResponse) GetHeight() int64 {
+	if m != nil {
+		return m.Height
+	}
+	return 0
+}
+
+func (m *QueryEmissionResponse) GetNextHalving() uint64 {
+	if m != nil {
+		return m.NextHalving
+	}
+	return 0
+}
+
+func (m *QueryEmissionResponse) GetRuns() []RunEmission {
+	if m != nil {
+		return m.Runs
+	}
+	return nil
+}
+
+func (m *QueryEmissionResponse) GetUnassignedPpm() uint32 {
+	if m != nil {
+		return m.UnassignedPpm
+	}
+	return 0
+}
+
+// RunDuties are a grader's duties in one run.
+type RunDuties struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	// missed windows within the duty window.
+	Missed []uint64 `protobuf:"varint,2,rep,packed,name=missed,proto3" json:"missed,omitempty"`
+	// allowed is the number of windows that it may miss.
+	Allowed              uint32 `protobuf:"varint,3,opt,name=allowed,proto3" json:"allowed,omitempty"`
+	SuspendedUntilWindow uint64 `protobuf:"varint,4,opt,name=suspended_until_window,json=suspendedUntilWindow,proto3" json:"suspended_until_window,omitempty"`
+	// last are its newest windows, at most 20, newest first.
+	Last []GraderResult `protobuf:"bytes,5,rep,name=last,proto3" json:"last"`
+}
+
+func (m *RunDuties) Reset()         { *m = RunDuties{} }
+func (m *RunDuties) String() string { return proto.CompactTextString(m) }
+func (*RunDuties) ProtoMessage()    {}
+func (*RunDuties) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{29}
+}
+func (m *RunDuties) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *RunDuties) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_RunDuties.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *RunDuties) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_RunDuties.Merge(m, src)
+}
+func (m *RunDuties) XXX_Size() int {
+	return m.Size()
+}
+func (m *RunDuties) XXX_DiscardUnknown() {
+	xxx_messageInfo_RunDuties.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_RunDuties proto.InternalMessageInfo
+
+func (m *RunDuties) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *RunDuties) GetMissed() []uint64 {
+	if m != nil {
+		return m.Missed
+	}
+	return nil
+}
+
+func (m *RunDuties) GetAllowed() uint32 {
+	if m != nil {
+		return m.Allowed
+	}
+	return 0
+}
+
+func (m *RunDuties) GetSuspendedUntilWindow() uint64 {
+	if m != nil {
+		return m.SuspendedUntilWindow
+	}
+	return 0
+}
+
+func (m *RunDuties) GetLast() []GraderResult {
+	if m != nil {
+		return m.Last
+	}
+	return nil
+}
+
+type QueryDutiesRequest struct {
+	Grader string `protobuf:"bytes,1,opt,name=grader,proto3" json:"grader,omitempty"`
+}
+
+func (m *QueryDutiesRequest) Reset()         { *m = QueryDutiesRequest{} }
+func (m *QueryDutiesRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryDutiesRequest) ProtoMessage()    {}
+func (*QueryDutiesRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{30}
+}
+func (m *QueryDutiesRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryDutiesRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryDutiesRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryDutiesRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryDutiesRequest.Merge(m, src)
+}
+func (m *QueryDutiesRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryDutiesRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryDutiesRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryDutiesRequest proto.InternalMessageInfo
+
+func (m *QueryDutiesRequest) GetGrader() string {
+	if m != nil {
+		return m.Grader
+	}
+	return ""
+}
+
+type QueryDutiesResponse struct {
+	Runs []RunDuties `protobuf:"bytes,1,rep,name=runs,proto3" json:"runs"`
+}
+
+func (m *QueryDutiesResponse) Reset()         { *m = QueryDutiesResponse{} }
+func (m *QueryDutiesResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryDutiesResponse) ProtoMessage()    {}
+func (*QueryDutiesResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{31}
+}
+func (m *QueryDutiesResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryDutiesResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryDutiesResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryDutiesResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryDutiesResponse.Merge(m, src)
+}
+func (m *QueryDutiesResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryDutiesResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryDutiesResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryDutiesResponse proto.InternalMessageInfo
+
+func (m *QueryDutiesResponse) GetRuns() []RunDuties {
+	if m != nil {
+		return m.Runs
+	}
+	return nil
+}
+
+type QuerySlashesRequest struct {
+	Run        uint64             `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Pagination *query.PageRequest `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QuerySlashesRequest) Reset()         { *m = QuerySlashesRequest{} }
+func (m *QuerySlashesRequest) String() string { return proto.CompactTextString(m) }
+func (*QuerySlashesRequest) ProtoMessage()    {}
+func (*QuerySlashesRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{32}
+}
+func (m *QuerySlashesRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QuerySlashesRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QuerySlashesRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QuerySlashesRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QuerySlashesRequest.Merge(m, src)
+}
+func (m *QuerySlashesRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QuerySlashesRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QuerySlashesRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QuerySlashesRequest proto.InternalMessageInfo
+
+func (m *QuerySlashesRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QuerySlashesRequest) GetPagination() *query.PageRequest {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
+type QuerySlashesResponse struct {
+	Slashes    []SlashRecord       `protobuf:"bytes,1,rep,name=slashes,proto3" json:"slashes"`
+	Pagination *query.PageResponse `protobuf:"bytes,2,opt,name=pagination,proto3" json:"pagination,omitempty"`
+}
+
+func (m *QuerySlashesResponse) Reset()         { *m = QuerySlashesResponse{} }
+func (m *QuerySlashesResponse) String() string { return proto.CompactTextString(m) }
+func (*QuerySlashesResponse) ProtoMessage()    {}
+func (*QuerySlashesResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_de4ef0ec1acfdc70, []int{33}
+}
+func (m *QuerySlashesResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QuerySlashesResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QuerySlashesResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QuerySlashesResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QuerySlashesResponse.Merge(m, src)
+}
+func (m *QuerySlashesResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QuerySlashesResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QuerySlashesResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QuerySlashesResponse proto.InternalMessageInfo
+
+func (m *QuerySlashesResponse) GetSlashes() []SlashRecord {
+	if m != nil {
+		return m.Slashes
+	}
+	return nil
+}
+
+func (m *QuerySlashesResponse) GetPagination() *query.PageResponse {
+	if m != nil {
+		return m.Pagination
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterType((*QueryParamsRequest)(nil), "galahad.settlement.v1.QueryParamsRequest")
 	proto.RegisterType((*QueryParamsResponse)(nil), "galahad.settlement.v1.QueryParamsResponse")
@@ -1080,93 +1984,160 @@ func init() {
 	proto.RegisterType((*QueryRevealsResponse)(nil), "galahad.settlement.v1.QueryRevealsResponse")
 	proto.RegisterType((*QueryTotalsRequest)(nil), "galahad.settlement.v1.QueryTotalsRequest")
 	proto.RegisterType((*QueryTotalsResponse)(nil), "galahad.settlement.v1.QueryTotalsResponse")
+	proto.RegisterType((*QueryExplainRequest)(nil), "galahad.settlement.v1.QueryExplainRequest")
+	proto.RegisterType((*ExplainItem)(nil), "galahad.settlement.v1.ExplainItem")
+	proto.RegisterType((*GraderView)(nil), "galahad.settlement.v1.GraderView")
+	proto.RegisterType((*QueryExplainResponse)(nil), "galahad.settlement.v1.QueryExplainResponse")
+	proto.RegisterType((*RunRewards)(nil), "galahad.settlement.v1.RunRewards")
+	proto.RegisterType((*QueryRewardsRequest)(nil), "galahad.settlement.v1.QueryRewardsRequest")
+	proto.RegisterType((*QueryRewardsResponse)(nil), "galahad.settlement.v1.QueryRewardsResponse")
+	proto.RegisterType((*RunEmission)(nil), "galahad.settlement.v1.RunEmission")
+	proto.RegisterType((*QueryEmissionRequest)(nil), "galahad.settlement.v1.QueryEmissionRequest")
+	proto.RegisterType((*QueryEmissionResponse)(nil), "galahad.settlement.v1.QueryEmissionResponse")
+	proto.RegisterType((*RunDuties)(nil), "galahad.settlement.v1.RunDuties")
+	proto.RegisterType((*QueryDutiesRequest)(nil), "galahad.settlement.v1.QueryDutiesRequest")
+	proto.RegisterType((*QueryDutiesResponse)(nil), "galahad.settlement.v1.QueryDutiesResponse")
+	proto.RegisterType((*QuerySlashesRequest)(nil), "galahad.settlement.v1.QuerySlashesRequest")
+	proto.RegisterType((*QuerySlashesResponse)(nil), "galahad.settlement.v1.QuerySlashesResponse")
 }
 
 func init() { proto.RegisterFile("galahad/settlement/v1/query.proto", fileDescriptor_de4ef0ec1acfdc70) }
 
 var fileDescriptor_de4ef0ec1acfdc70 = []byte{
-	// 1291 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x57, 0x4f, 0x4f, 0x1b, 0xc7,
-	0x1b, 0x66, 0x8d, 0xb1, 0xf1, 0x20, 0x48, 0x7e, 0x13, 0x40, 0xfe, 0xb9, 0xc1, 0xc0, 0xb6, 0x4d,
-	0x48, 0x88, 0xbd, 0x05, 0xd2, 0x56, 0x25, 0x2d, 0x04, 0x68, 0x15, 0x21, 0x35, 0x6a, 0xb2, 0x69,
-	0x82, 0x54, 0x55, 0xb2, 0xc6, 0xde, 0x89, 0xd9, 0xb2, 0x3b, 0xb3, 0xd9, 0x19, 0x43, 0x23, 0xc4,
-	0xa5, 0x87, 0x9e, 0x5b, 0xf5, 0x58, 0xe5, 0xd8, 0x7e, 0x02, 0x3e, 0x44, 0x8e, 0x88, 0x4a, 0x55,
-	0xd5, 0x43, 0x5a, 0x41, 0x2b, 0xf5, 0xdc, 0x4f, 0x50, 0xed, 0xfc, 0x31, 0xac, 0xc3, 0xae, 0x4d,
-	0xd3, 0xdb, 0xee, 0x3b, 0xef, 0xf3, 0xf8, 0x99, 0x77, 0xde, 0xf7, 0xd9, 0x31, 0x98, 0x6e, 0x22,
-	0x0f, 0x6d, 0x22, 0xc7, 0x62, 0x98, 0x73, 0x0f, 0xfb, 0x98, 0x70, 0x6b, 0x7b, 0xce, 0x7a, 0xd2,
-	0xc2, 0xe1, 0xd3, 0x6a, 0x10, 0x52, 0x4e, 0xe1, 0x98, 0x4a, 0xa9, 0x9e, 0xa4, 0x54, 0xb7, 0xe7,
-	0x4a, 0xff, 0x6f, 0x50, 0xe6, 0x53, 0x56, 0x13, 0x49, 0x96, 0x7c, 0x91, 0x88, 0xd2, 0x95, 0xb3,
-	0x49, 0x4f, 0xe1, 0x65, 0xde, 0x68, 0x93, 0x36, 0xa9, 0xc4, 0x47, 0x4f, 0x2a, 0x7a, 0xb9, 0x49,
-	0x69, 0xd3, 0xc3, 0x16, 0x0a, 0x5c, 0x0b, 0x11, 0x42, 0x39, 0xe2, 0x2e, 0x25, 0x8a, 0xdb, 0x1c,
-	0x05, 0xf0, 0x7e, 0x24, 0xee, 0x1e, 0x0a, 0x91, 0xcf, 0x6c, 0xfc, 0xa4, 0x85, 0x19, 0x37, 0x6d,
-	0x70, 0x29, 0x16, 0x65, 0x01, 0x25, 0x0c, 0xc3, 0x5b, 0x20, 0x17, 0x88, 0x48, 0xd1, 0x98, 0x32,
-	0x66, 0x86, 0xe6, 0x27, 0xaa, 0x67, 0xee, 0xa5, 0x2a, 0x61, 0xab, 0xd9, 0xe7, 0x2f, 0x26, 0xfb,
-	0x6c, 0x05, 0x31, 0x97, 0xd4, 0x2f, 0x6d, 0xb8, 0xc4, 0xa1, 0x3b, 0xea, 0x97, 0xe0, 0x45, 0xd0,
-	0x1f, 0xb6, 0x88, 0xe0, 0xcb, 0xda, 0xd1, 0x23, 0x1c, 0x07, 0xb9, 0x1d, 0x91, 0x52, 0xcc, 0x88,
-	0xa0, 0x7a, 0x33, 0x7f, 0x33, 0x94, 0x28, 0x4d, 0xa0, 0x44, 0xad, 0xb4, 0xf3, 0xa5, 0xa8, 0xd7,
-	0x13, 0x44, 0xb5, 0x61, 0x2d, 0x8f, 0x6b, 0x69, 0x12, 0x08, 0x6f, 0x83, 0x9c, 0xef, 0x12, 0x1c,
-	0xb2, 0x62, 0x66, 0xaa, 0x7f, 0x66, 0x68, 0xde, 0x4c, 0xa0, 0xb8, 0x1b, 0x25, 0xc5, 0x19, 0x24,
-	0x0e, 0xae, 0x81, 0x7c, 0x33, 0x44, 0x4e, 0x44, 0xd1, 0x2f, 0x28, 0x92, 0x54, 0xdc, 0x11, 0x59,
-	0x31, 0x0e, 0x8d, 0x34, 0x7f, 0xe8, 0x07, 0x03, 0x0f, 0x1a, 0x34, 0xc4, 0xb0, 0x0a, 0x06, 0x04,
-	0xb1, 0xd8, 0x52, 0x61, 0xb5, 0x78, 0xb8, 0x5f, 0x19, 0x55, 0x2d, 0xb1, 0xe2, 0x38, 0x21, 0x66,
-	0xec, 0x01, 0x0f, 0x5d, 0xd2, 0xb4, 0x65, 0x1a, 0x2c, 0x82, 0xbc, 0xdc, 0x0a, 0x13, 0x45, 0x1b,
-	0xb6, 0xf5, 0x2b, 0x9c, 0x00, 0x80, 0x6e, 0xd5, 0xf4, 0x62, 0xbf, 0x58, 0x2c, 0xd0, 0xad, 0x0d,
-	0xb5, 0x7c, 0x03, 0x40, 0x1f, 0x23, 0x52, 0x73, 0x49, 0x03, 0x13, 0xee, 0x6e, 0xe3, 0x5a, 0x10,
-	0xd4, 0x8b, 0x59, 0x51, 0xf8, 0x8b, 0xd1, 0xca, 0xba, 0x5e, 0xb8, 0x17, 0xd4, 0xe1, 0x32, 0xc8,
-	0x06, 0xc8, 0x75, 0x8a, 0x03, 0x42, 0xd5, 0x6c, 0xa4, 0xfe, 0xd7, 0x17, 0x93, 0x63, 0x52, 0x19,
-	0x73, 0xb6, 0xaa, 0x2e, 0xb5, 0x7c, 0xc4, 0x37, 0xab, 0xeb, 0x84, 0x1f, 0xee, 0x57, 0x80, 0x92,
-	0xbc, 0x4e, 0xb8, 0x2d, 0x80, 0xf0, 0x23, 0x90, 0x67, 0x1e, 0x62, 0x9b, 0xd8, 0x29, 0xe6, 0xce,
-	0xcf, 0xa1, 0xb1, 0x70, 0x19, 0x14, 0x3c, 0xc4, 0x78, 0xad, 0x41, 0x1d, 0x5c, 0xcc, 0x4f, 0x19,
-	0x33, 0x23, 0x89, 0x47, 0xf6, 0x08, 0x87, 0x8e, 0xdb, 0xe0, 0x6b, 0xd4, 0xc1, 0xf6, 0x60, 0x04,
-	0x8a, 0x9e, 0xe0, 0x6b, 0x8a, 0xc0, 0xc3, 0xe8, 0x71, 0x71, 0x50, 0xec, 0x56, 0x2c, 0x7e, 0x8c,
-	0xd1, 0x63, 0x38, 0x09, 0x86, 0xc4, 0xa2, 0xea, 0xaa, 0x82, 0x58, 0x06, 0x51, 0x48, 0x56, 0xcd,
-	0xbc, 0xad, 0x3a, 0x59, 0x9c, 0x15, 0x4b, 0xee, 0xe4, 0xc4, 0x53, 0x31, 0xef, 0xab, 0x56, 0xd6,
-	0x0c, 0xaa, 0x95, 0x17, 0x41, 0x8e, 0x89, 0x48, 0xd1, 0x10, 0x4d, 0x74, 0x39, 0x61, 0x53, 0x02,
-	0xa6, 0x3b, 0x50, 0x22, 0xcc, 0xbf, 0x33, 0xa0, 0x70, 0x17, 0x73, 0x24, 0x7a, 0x14, 0xce, 0x83,
-	0x3c, 0x92, 0x8d, 0xd2, 0xb5, 0x85, 0x74, 0x62, 0x74, 0xba, 0x75, 0x4a, 0x1c, 0xa1, 0xf5, 0xbc,
-	0xa7, 0x1b, 0x01, 0xe1, 0x1a, 0xc8, 0x79, 0xb4, 0xb1, 0x85, 0x1d, 0xd1, 0x67, 0xe7, 0xa4, 0x50,
-	0x50, 0x78, 0x15, 0x5c, 0x70, 0x70, 0xc3, 0x43, 0x21, 0x76, 0x6a, 0xcd, 0x90, 0xb6, 0x02, 0x26,
-	0xda, 0x71, 0xd8, 0x1e, 0xd1, 0xe1, 0x3b, 0x22, 0x0a, 0xab, 0xe0, 0xd2, 0x17, 0xc8, 0xf5, 0xb0,
-	0x53, 0x6b, 0x11, 0xee, 0x7a, 0xfa, 0xb8, 0x06, 0x44, 0xfd, 0xff, 0x27, 0x97, 0x1e, 0x46, 0x2b,
-	0xf2, 0xd4, 0x60, 0x09, 0x0c, 0x62, 0xe2, 0x04, 0xd4, 0x25, 0x5c, 0x36, 0x9f, 0xdd, 0x7e, 0x87,
-	0xef, 0x80, 0x6c, 0x74, 0xbe, 0xa2, 0x97, 0x7a, 0x1a, 0x7f, 0x5b, 0xe4, 0x9b, 0x07, 0x06, 0x00,
-	0x51, 0xd1, 0xe5, 0x54, 0xc3, 0x5b, 0x9d, 0x55, 0x9f, 0x3e, 0xdc, 0xaf, 0x4c, 0xa8, 0x4d, 0x3e,
-	0x42, 0x9e, 0xeb, 0x20, 0x4e, 0xc3, 0x84, 0xf2, 0xbf, 0xab, 0x34, 0x64, 0x52, 0x5d, 0xec, 0xb4,
-	0x7f, 0x48, 0x11, 0x91, 0x61, 0xfa, 0x2e, 0x63, 0xaa, 0xec, 0xc3, 0xb6, 0x7a, 0x83, 0x37, 0xc1,
-	0x38, 0x6b, 0xb1, 0x00, 0x13, 0xa7, 0xb3, 0x46, 0x72, 0xbe, 0x47, 0xdb, 0xab, 0xa7, 0xca, 0x64,
-	0x5e, 0x03, 0x63, 0xa2, 0x35, 0xa3, 0x6d, 0x35, 0x43, 0x14, 0x6c, 0x26, 0xf6, 0xb7, 0xf9, 0xb3,
-	0x01, 0xc6, 0x3b, 0x73, 0x55, 0x27, 0xbf, 0x3c, 0x0c, 0x57, 0xc1, 0x05, 0xb9, 0x13, 0xa7, 0x76,
-	0x7a, 0x28, 0xb2, 0xf6, 0x88, 0x0a, 0x6b, 0x4b, 0x5a, 0x6a, 0x9b, 0xb1, 0x74, 0xd2, 0xa9, 0xa4,
-	0xd3, 0xd0, 0xcd, 0xde, 0x61, 0xc5, 0x2b, 0x27, 0x56, 0x9c, 0x15, 0x04, 0xd3, 0x29, 0x04, 0xb2,
-	0x9c, 0x9d, 0x46, 0xbc, 0xa1, 0xc6, 0x73, 0x2d, 0xc4, 0x8e, 0xcb, 0x53, 0x26, 0xbc, 0xed, 0xd3,
-	0x99, 0x9e, 0x7c, 0xda, 0xfc, 0xd3, 0x00, 0xa3, 0x71, 0x66, 0x55, 0xaf, 0x0f, 0x40, 0xbe, 0x21,
-	0x43, 0x6a, 0xf4, 0x93, 0x3e, 0xad, 0x12, 0xa8, 0x05, 0x2b, 0x0c, 0x5c, 0x07, 0x85, 0x86, 0x87,
-	0x5c, 0x1f, 0xd5, 0x3d, 0xfc, 0x6f, 0xe6, 0xf7, 0x04, 0xfd, 0x9f, 0x0c, 0xb1, 0xb9, 0xac, 0x0b,
-	0x48, 0x7d, 0x3f, 0xb5, 0x80, 0x49, 0x1f, 0xfb, 0xcf, 0x75, 0x9d, 0x34, 0x81, 0xaa, 0xd3, 0x87,
-	0x20, 0xdf, 0x90, 0x21, 0x55, 0xa7, 0x37, 0xba, 0xf9, 0x7e, 0x94, 0xdc, 0x2e, 0x97, 0x84, 0xb6,
-	0xe5, 0xd9, 0x78, 0x1b, 0x23, 0xef, 0x15, 0xe4, 0xb5, 0x09, 0x4e, 0xe4, 0x85, 0x32, 0xd4, 0x9b,
-	0x3c, 0x89, 0xd7, 0xf2, 0x14, 0xd4, 0xbc, 0xa2, 0xbe, 0x2f, 0x9f, 0x52, 0x9e, 0xa6, 0xce, 0x7c,
-	0xa8, 0xb6, 0xa1, 0xf3, 0x94, 0x88, 0x25, 0x90, 0xe3, 0x22, 0xa2, 0x2e, 0x44, 0x49, 0x03, 0x64,
-	0xb7, 0x88, 0x44, 0xea, 0x01, 0x92, 0xa8, 0xf9, 0xbf, 0x0a, 0x60, 0x40, 0xf0, 0xc2, 0xaf, 0x0d,
-	0x90, 0x93, 0x77, 0x39, 0x78, 0x2d, 0x81, 0xe4, 0xe5, 0xcb, 0x63, 0xe9, 0x7a, 0x2f, 0xa9, 0x52,
-	0xab, 0xf9, 0xe6, 0x57, 0x3f, 0xfd, 0xf1, 0x5d, 0x66, 0x12, 0x4e, 0x58, 0x67, 0xdf, 0x71, 0xe5,
-	0xdd, 0x11, 0x7e, 0x6f, 0x80, 0x9c, 0xb2, 0xf1, 0x54, 0x21, 0xb1, 0xbb, 0x65, 0xba, 0x90, 0xf8,
-	0x2d, 0xd2, 0x5c, 0x14, 0x42, 0x6e, 0xc2, 0xf9, 0x04, 0x21, 0x61, 0x8b, 0x30, 0x6b, 0x37, 0x6c,
-	0x91, 0x3d, 0x4b, 0xd9, 0x97, 0xb5, 0x2b, 0x1f, 0xf6, 0xe0, 0xb7, 0x06, 0xc8, 0xc9, 0x2f, 0x79,
-	0xba, 0xba, 0xd8, 0x7d, 0x21, 0x5d, 0x5d, 0xfc, 0x62, 0x60, 0xbe, 0x25, 0xd4, 0x5d, 0x87, 0x33,
-	0xdd, 0xd5, 0xc9, 0xeb, 0x00, 0x7c, 0x66, 0xc8, 0xeb, 0x80, 0xb0, 0x65, 0x78, 0x23, 0xed, 0xb7,
-	0x3a, 0x9d, 0xbe, 0x54, 0xe9, 0x31, 0x5b, 0x89, 0x5b, 0x10, 0xe2, 0x2a, 0x70, 0xb6, 0xbb, 0x38,
-	0xbf, 0xad, 0xe8, 0x99, 0x01, 0xf2, 0xca, 0x04, 0x61, 0x6a, 0x25, 0xe2, 0x1e, 0x5c, 0x9a, 0xed,
-	0x29, 0x57, 0x29, 0x7b, 0x4f, 0x28, 0x5b, 0x80, 0x73, 0xdd, 0x95, 0x29, 0x27, 0xb5, 0x76, 0x85,
-	0x51, 0xef, 0xc1, 0x1f, 0x23, 0x7d, 0xd2, 0x2e, 0xba, 0xe8, 0x8b, 0x59, 0x5c, 0x17, 0x7d, 0x71,
-	0x37, 0x33, 0x57, 0x85, 0xbe, 0xf7, 0xe1, 0xe2, 0xf9, 0x9b, 0xce, 0x52, 0x5e, 0x26, 0x84, 0x2a,
-	0x1b, 0x4a, 0x17, 0x1a, 0x37, 0xbb, 0x74, 0xa1, 0x1d, 0xbe, 0xf6, 0x4a, 0x42, 0x95, 0xab, 0x89,
-	0x29, 0x91, 0x7e, 0x93, 0x3e, 0x25, 0x31, 0xd7, 0x4b, 0x9f, 0x92, 0xb8, 0xf1, 0x9d, 0x67, 0x4a,
-	0xa4, 0xd5, 0xad, 0x7e, 0xf2, 0xfc, 0xa8, 0x6c, 0x1c, 0x1c, 0x95, 0x8d, 0xdf, 0x8f, 0xca, 0xc6,
-	0x37, 0xc7, 0xe5, 0xbe, 0x83, 0xe3, 0x72, 0xdf, 0x2f, 0xc7, 0xe5, 0xbe, 0xcf, 0xde, 0x6e, 0xba,
-	0x7c, 0xb3, 0x55, 0xaf, 0x36, 0xa8, 0xaf, 0xd9, 0x2a, 0x04, 0xf3, 0x1d, 0x1a, 0x6e, 0xb5, 0xd9,
-	0xbf, 0x3c, 0xcd, 0xcf, 0x9f, 0x06, 0x98, 0xd5, 0x73, 0xe2, 0x5f, 0xf5, 0xc2, 0x3f, 0x01, 0x00,
-	0x00, 0xff, 0xff, 0xda, 0x48, 0x62, 0xf8, 0x08, 0x10, 0x00, 0x00,
+	// 2117 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xcc, 0x59, 0xcb, 0x6f, 0x1c, 0xc7,
+	0xd1, 0xd7, 0x70, 0x97, 0xbb, 0xdc, 0xa6, 0x29, 0xf9, 0x6b, 0x53, 0xc4, 0x7e, 0x8c, 0xc5, 0xc7,
+	0x24, 0x96, 0xa8, 0x07, 0x77, 0x43, 0xca, 0x49, 0x60, 0xd9, 0x96, 0x2c, 0x4a, 0x8a, 0x42, 0x23,
+	0x8e, 0xe9, 0x51, 0x24, 0x01, 0x41, 0x80, 0x45, 0xef, 0x4e, 0x7b, 0x39, 0xe1, 0x4c, 0xcf, 0x78,
+	0xa6, 0x87, 0xa4, 0x40, 0x30, 0x87, 0x1c, 0x72, 0xcc, 0x03, 0x89, 0x4f, 0x81, 0x4f, 0x41, 0x72,
+	0xcc, 0x49, 0x7f, 0x40, 0x0e, 0x39, 0xf8, 0x28, 0x28, 0x40, 0x10, 0x04, 0x88, 0x13, 0x48, 0xc9,
+	0x29, 0x40, 0x0e, 0x39, 0xe5, 0x18, 0x74, 0x75, 0xcd, 0xec, 0xce, 0x9a, 0x33, 0xfb, 0xb0, 0x0f,
+	0xbe, 0x6d, 0x77, 0x57, 0xd5, 0xfc, 0xba, 0x5e, 0x5d, 0x55, 0x4b, 0x56, 0xbb, 0xcc, 0x65, 0xbb,
+	0xcc, 0x6e, 0x46, 0x5c, 0x4a, 0x97, 0x7b, 0x5c, 0xc8, 0xe6, 0xfe, 0x46, 0xf3, 0x83, 0x98, 0x87,
+	0x8f, 0x1a, 0x41, 0xe8, 0x4b, 0x9f, 0x9e, 0x45, 0x92, 0x46, 0x8f, 0xa4, 0xb1, 0xbf, 0xb1, 0x78,
+	0xa9, 0xe3, 0x47, 0x9e, 0x1f, 0x35, 0xdb, 0x2c, 0xe2, 0x9a, 0xbe, 0xb9, 0xbf, 0xd1, 0xe6, 0x92,
+	0x6d, 0x34, 0x03, 0xd6, 0x75, 0x04, 0x93, 0x8e, 0x2f, 0xb4, 0x88, 0xc5, 0xff, 0xd7, 0xb4, 0x2d,
+	0x58, 0x35, 0xf5, 0x02, 0x8f, 0xce, 0x9f, 0x0c, 0xa0, 0xef, 0x5b, 0x9a, 0x6e, 0xbe, 0xeb, 0x77,
+	0x7d, 0xcd, 0xaf, 0x7e, 0xe1, 0xee, 0xcb, 0x5d, 0xdf, 0xef, 0xba, 0xbc, 0xc9, 0x02, 0xa7, 0xc9,
+	0x84, 0xf0, 0x25, 0x7c, 0x15, 0x65, 0x9b, 0xf3, 0x84, 0xbe, 0xa7, 0x80, 0xed, 0xb0, 0x90, 0x79,
+	0x91, 0xc5, 0x3f, 0x88, 0x79, 0x24, 0x4d, 0x8b, 0xbc, 0x94, 0xd9, 0x8d, 0x02, 0x5f, 0x44, 0x9c,
+	0xbe, 0x4e, 0x2a, 0x01, 0xec, 0xd4, 0x8d, 0x15, 0x63, 0x6d, 0x76, 0xf3, 0x5c, 0xe3, 0xc4, 0x7b,
+	0x37, 0x34, 0xdb, 0x56, 0xf9, 0xe3, 0x4f, 0x96, 0x4f, 0x59, 0xc8, 0x62, 0x5e, 0xc7, 0x2f, 0x3d,
+	0x74, 0x84, 0xed, 0x1f, 0xe0, 0x97, 0xe8, 0x8b, 0xa4, 0x14, 0xc6, 0x02, 0xe4, 0x95, 0x2d, 0xf5,
+	0x93, 0x2e, 0x90, 0xca, 0x01, 0x90, 0xd4, 0xa7, 0x60, 0x13, 0x57, 0xe6, 0xdf, 0x0c, 0x04, 0x95,
+	0x08, 0x40, 0x50, 0x37, 0x53, 0x7a, 0x0d, 0xea, 0xcb, 0x39, 0xa0, 0x52, 0xb6, 0xd8, 0x95, 0x09,
+	0x34, 0xcd, 0x48, 0xdf, 0x22, 0x15, 0xcf, 0x11, 0x3c, 0x8c, 0xea, 0x53, 0x2b, 0xa5, 0xb5, 0xd9,
+	0x4d, 0x33, 0x47, 0xc4, 0x3b, 0x8a, 0x28, 0x2b, 0x41, 0xf3, 0xd1, 0x5b, 0xa4, 0xda, 0x0d, 0x99,
+	0xad, 0x44, 0x94, 0x40, 0x44, 0x1e, 0x8a, 0xbb, 0x40, 0x95, 0x91, 0x91, 0x70, 0x9a, 0xbf, 0x29,
+	0x91, 0xe9, 0x7b, 0x1d, 0x3f, 0xe4, 0xb4, 0x41, 0xa6, 0x41, 0x30, 0x5c, 0xa9, 0xb6, 0x55, 0x7f,
+	0xfa, 0x78, 0x7d, 0x1e, 0x5d, 0xe2, 0xa6, 0x6d, 0x87, 0x3c, 0x8a, 0xee, 0xc9, 0xd0, 0x11, 0x5d,
+	0x4b, 0x93, 0xd1, 0x3a, 0xa9, 0xea, 0xab, 0x44, 0xa0, 0xb4, 0x39, 0x2b, 0x59, 0xd2, 0x73, 0x84,
+	0xf8, 0x7b, 0xad, 0xe4, 0xb0, 0x04, 0x87, 0x35, 0x7f, 0xef, 0x21, 0x1e, 0x5f, 0x21, 0xd4, 0xe3,
+	0x4c, 0xb4, 0x1c, 0xd1, 0xe1, 0x42, 0x3a, 0xfb, 0xbc, 0x15, 0x04, 0xed, 0x7a, 0x19, 0x14, 0xff,
+	0xa2, 0x3a, 0xd9, 0x4e, 0x0e, 0x76, 0x82, 0x36, 0xbd, 0x41, 0xca, 0x01, 0x73, 0xec, 0xfa, 0x34,
+	0xa0, 0xba, 0xac, 0xd0, 0xff, 0xe5, 0x93, 0xe5, 0xb3, 0x1a, 0x59, 0x64, 0xef, 0x35, 0x1c, 0xbf,
+	0xe9, 0x31, 0xb9, 0xdb, 0xd8, 0x16, 0xf2, 0xe9, 0xe3, 0x75, 0x82, 0x90, 0xb7, 0x85, 0xb4, 0x80,
+	0x91, 0xde, 0x21, 0xd5, 0xc8, 0x65, 0xd1, 0x2e, 0xb7, 0xeb, 0x95, 0xf1, 0x65, 0x24, 0xbc, 0xf4,
+	0x06, 0xa9, 0xb9, 0x2c, 0x92, 0xad, 0x8e, 0x6f, 0xf3, 0x7a, 0x75, 0xc5, 0x58, 0x3b, 0x9d, 0x6b,
+	0xb2, 0x07, 0x3c, 0xb4, 0x9d, 0x8e, 0xbc, 0xe5, 0xdb, 0xdc, 0x9a, 0x51, 0x4c, 0xea, 0x17, 0xfd,
+	0x12, 0x0a, 0x70, 0x39, 0x7b, 0xbf, 0x3e, 0x03, 0xb7, 0x85, 0xc3, 0x6f, 0x73, 0xf6, 0x3e, 0x5d,
+	0x26, 0xb3, 0x70, 0x88, 0x5e, 0x55, 0x83, 0x63, 0xa2, 0xb6, 0xb4, 0xd6, 0xcc, 0xb7, 0xd0, 0x93,
+	0xc1, 0x56, 0x51, 0xbe, 0x27, 0xe7, 0x5a, 0xc5, 0x7c, 0x0f, 0x5d, 0x39, 0x91, 0x80, 0xae, 0x7c,
+	0x8d, 0x54, 0x22, 0xd8, 0xa9, 0x1b, 0xe0, 0x44, 0x2f, 0xe7, 0x5c, 0x0a, 0xd8, 0x12, 0x0f, 0xd4,
+	0x1c, 0xe6, 0x7f, 0xa6, 0x48, 0xed, 0x1d, 0x2e, 0x19, 0xf8, 0x28, 0xdd, 0x24, 0x55, 0xa6, 0x1d,
+	0x65, 0xa8, 0x0b, 0x25, 0x84, 0xca, 0xba, 0x6d, 0x5f, 0xd8, 0x80, 0x75, 0x5c, 0xeb, 0x2a, 0x46,
+	0x7a, 0x8b, 0x54, 0x5c, 0xbf, 0xb3, 0xc7, 0x6d, 0xf0, 0xb3, 0x31, 0x45, 0x20, 0x2b, 0xbd, 0x40,
+	0xce, 0xd8, 0xbc, 0xe3, 0xb2, 0x90, 0xdb, 0xad, 0x6e, 0xe8, 0xc7, 0x41, 0x04, 0xee, 0x38, 0x67,
+	0x9d, 0x4e, 0xb6, 0xef, 0xc2, 0x2e, 0x6d, 0x90, 0x97, 0x7e, 0xc0, 0x1c, 0x97, 0xdb, 0xad, 0x58,
+	0x48, 0xc7, 0x4d, 0xcc, 0x35, 0x0d, 0xfa, 0xff, 0x3f, 0x7d, 0x74, 0x5f, 0x9d, 0x68, 0xab, 0xd1,
+	0x45, 0x32, 0xc3, 0x85, 0x1d, 0xf8, 0x8e, 0x90, 0xda, 0xf9, 0xac, 0x74, 0x4d, 0xbf, 0x4e, 0xca,
+	0xca, 0xbe, 0xe0, 0x4b, 0x23, 0x85, 0xbf, 0x05, 0xf4, 0xe6, 0x13, 0x83, 0x10, 0xa5, 0x74, 0x1d,
+	0xd5, 0xf4, 0xf5, 0x41, 0xad, 0xaf, 0x3e, 0x7d, 0xbc, 0x7e, 0x0e, 0x2f, 0xf9, 0x80, 0xb9, 0x8e,
+	0xcd, 0xa4, 0x1f, 0xe6, 0xa8, 0xff, 0x1b, 0x88, 0x61, 0xaa, 0x30, 0x8b, 0xf5, 0xe7, 0x0f, 0x0d,
+	0x42, 0x25, 0x4c, 0xcf, 0x89, 0x22, 0x54, 0xfb, 0x9c, 0x85, 0x2b, 0xfa, 0x2a, 0x59, 0x88, 0xe2,
+	0x28, 0xe0, 0xc2, 0x1e, 0xd4, 0x91, 0x8e, 0xef, 0xf9, 0xf4, 0xb4, 0x4f, 0x4d, 0xe6, 0x45, 0x72,
+	0x16, 0x5c, 0x53, 0x5d, 0xab, 0x1b, 0xb2, 0x60, 0x37, 0xd7, 0xbf, 0xcd, 0x3f, 0x19, 0x64, 0x61,
+	0x90, 0x16, 0x3d, 0xf9, 0xd3, 0xc1, 0x70, 0x81, 0x9c, 0xd1, 0x37, 0xb1, 0x5b, 0xfd, 0x41, 0x51,
+	0xb6, 0x4e, 0xe3, 0x76, 0x92, 0x92, 0xae, 0xa7, 0xc9, 0x58, 0x67, 0xd2, 0x95, 0x3c, 0x6b, 0x24,
+	0xce, 0x3e, 0x90, 0x8a, 0x6f, 0xf6, 0x52, 0x71, 0x19, 0x04, 0xac, 0x16, 0x08, 0xd0, 0xea, 0x1c,
+	0x4c, 0xc4, 0x0f, 0x31, 0x3c, 0x6f, 0x85, 0xdc, 0x76, 0x64, 0x41, 0x84, 0xa7, 0x79, 0x7a, 0x6a,
+	0xa4, 0x3c, 0x6d, 0xfe, 0xd3, 0x20, 0xf3, 0x59, 0xc9, 0xa8, 0xaf, 0x37, 0x49, 0xb5, 0xa3, 0xb7,
+	0x30, 0xf4, 0xf3, 0x9e, 0x56, 0xcd, 0x98, 0x00, 0x46, 0x1e, 0xba, 0x4d, 0x6a, 0x1d, 0x97, 0x39,
+	0x1e, 0x6b, 0xbb, 0x7c, 0x92, 0xf8, 0xed, 0x71, 0x7f, 0x2e, 0x41, 0x6c, 0xde, 0x48, 0x14, 0xe8,
+	0x7b, 0x5e, 0xa1, 0x02, 0xf3, 0x1e, 0xfb, 0xef, 0x27, 0x7a, 0x4a, 0x04, 0xa0, 0x9e, 0x6e, 0x93,
+	0x6a, 0x47, 0x6f, 0xa1, 0x9e, 0xbe, 0x32, 0x2c, 0xef, 0x2b, 0xe2, 0x54, 0x5d, 0x9a, 0x35, 0x85,
+	0x67, 0xf1, 0x7d, 0xce, 0xdc, 0xcf, 0x00, 0x2f, 0x15, 0xd0, 0x83, 0x17, 0xea, 0xad, 0xd1, 0xe0,
+	0x69, 0xfe, 0x04, 0x1e, 0xb2, 0x9a, 0xe7, 0xf1, 0x7d, 0xf9, 0xae, 0x2f, 0x8b, 0xd0, 0x99, 0xf7,
+	0xf1, 0x1a, 0x09, 0x1d, 0x82, 0xb8, 0x4e, 0x2a, 0x12, 0x76, 0xb0, 0x20, 0xca, 0x0b, 0x20, 0x2b,
+	0x16, 0x9a, 0x33, 0x09, 0x20, 0xcd, 0x65, 0xfa, 0x28, 0xf6, 0xce, 0x61, 0xe0, 0x32, 0x47, 0x8c,
+	0xad, 0x9d, 0x5e, 0x54, 0x94, 0x46, 0x8b, 0x8a, 0x1f, 0x92, 0x59, 0xfc, 0xd6, 0xb6, 0xe4, 0x9e,
+	0x12, 0x1b, 0x72, 0x16, 0xf9, 0xfa, 0x5b, 0x35, 0x0b, 0x57, 0xca, 0x33, 0x99, 0xe7, 0xc7, 0x42,
+	0x4e, 0xe2, 0xe1, 0xc8, 0x4a, 0x29, 0x29, 0x4b, 0x7e, 0x28, 0x35, 0x34, 0x0b, 0x7e, 0x9b, 0xff,
+	0x36, 0x08, 0xd1, 0x89, 0xe0, 0x81, 0xc3, 0x0f, 0xe8, 0x6b, 0xa4, 0xa2, 0x13, 0xc1, 0xe8, 0x49,
+	0x1c, 0x19, 0xe8, 0x4d, 0x32, 0x1d, 0x49, 0xb6, 0x37, 0x51, 0x0c, 0x6a, 0x4e, 0xf5, 0x14, 0x41,
+	0x59, 0x53, 0x1a, 0xb9, 0xac, 0x01, 0x7a, 0x75, 0x31, 0xa8, 0x66, 0x74, 0x6e, 0x87, 0xdf, 0x60,
+	0x20, 0xee, 0x74, 0x77, 0x25, 0xbc, 0x8a, 0x73, 0x16, 0xae, 0xcc, 0xdf, 0x97, 0xd0, 0x7f, 0x53,
+	0x13, 0xe7, 0xa6, 0xed, 0xcf, 0xc9, 0xc6, 0x74, 0x1e, 0x34, 0x23, 0x39, 0xe0, 0xab, 0x59, 0x7a,
+	0xa1, 0x2a, 0xa4, 0x28, 0xf6, 0x3c, 0x16, 0x3e, 0xd2, 0x35, 0xa5, 0x95, 0x2c, 0x55, 0x29, 0x14,
+	0xc2, 0x23, 0x07, 0x6f, 0xf5, 0x68, 0x6f, 0x32, 0x72, 0xd0, 0xeb, 0x64, 0xda, 0x91, 0xdc, 0x8b,
+	0xea, 0xd5, 0xc2, 0x6a, 0xbe, 0xcf, 0xe7, 0x30, 0x02, 0x34, 0x1b, 0xbd, 0x4b, 0x66, 0x42, 0xde,
+	0xe1, 0xce, 0x3e, 0xb7, 0xa1, 0x38, 0x1c, 0xd3, 0x90, 0x29, 0xb3, 0x52, 0x9e, 0xce, 0xd0, 0x50,
+	0x44, 0xd6, 0x2c, 0x5c, 0xf5, 0x3f, 0x51, 0xa4, 0xf0, 0x89, 0xea, 0x79, 0xe5, 0xe0, 0x13, 0xf5,
+	0x5f, 0x83, 0x10, 0x2b, 0x16, 0x16, 0x3f, 0x60, 0xa1, 0x1d, 0x9d, 0x60, 0xb8, 0x2f, 0xd8, 0x93,
+	0xa0, 0xaa, 0x6a, 0xc1, 0x0f, 0x65, 0x2b, 0x16, 0x6a, 0x03, 0xdd, 0x94, 0xa8, 0xad, 0xfb, 0xb0,
+	0x73, 0x52, 0x81, 0x30, 0x7d, 0x52, 0x81, 0x60, 0x6e, 0xa7, 0xd9, 0x1b, 0xee, 0x9e, 0xe4, 0xa7,
+	0x09, 0x4a, 0x5e, 0xf3, 0xb9, 0x91, 0x26, 0x72, 0x94, 0x95, 0x76, 0xba, 0xe5, 0x30, 0x16, 0x49,
+	0x16, 0x5f, 0xcd, 0xcf, 0xa0, 0xc8, 0x88, 0xe6, 0x01, 0xa6, 0x2f, 0xdc, 0x6b, 0xfc, 0xa1, 0x41,
+	0x66, 0xad, 0x58, 0xdc, 0x51, 0x75, 0xa1, 0xe3, 0x8b, 0x13, 0x9c, 0x85, 0x92, 0xb2, 0x60, 0x1e,
+	0x82, 0xb5, 0xe0, 0xb7, 0xea, 0x91, 0xa2, 0x5d, 0x16, 0xaa, 0x8e, 0xd0, 0xc3, 0xca, 0x72, 0x06,
+	0x36, 0x76, 0x02, 0x4f, 0xe1, 0xf2, 0x1c, 0x21, 0xb9, 0xad, 0xe3, 0x79, 0x4c, 0x5c, 0x9a, 0xd5,
+	0x5c, 0x48, 0xb2, 0x10, 0x02, 0x4b, 0xa6, 0x0f, 0x7f, 0x2d, 0x61, 0x0d, 0xda, 0x3b, 0x40, 0xb3,
+	0x2c, 0x90, 0xca, 0xae, 0x4e, 0x68, 0x0a, 0x7c, 0xc9, 0xc2, 0x15, 0xfd, 0x0e, 0x79, 0xa1, 0xad,
+	0x2e, 0xdb, 0x0a, 0xc1, 0x1c, 0x93, 0x28, 0x7d, 0x16, 0x04, 0x68, 0x73, 0xd2, 0x55, 0xf2, 0x02,
+	0x38, 0xeb, 0x2e, 0x73, 0xf7, 0x1d, 0xd1, 0x85, 0xeb, 0x97, 0x2d, 0x70, 0xe0, 0x6f, 0xe9, 0x2d,
+	0xa5, 0x81, 0x28, 0x0e, 0x02, 0xf7, 0xd1, 0x44, 0x1a, 0xd0, 0xac, 0xf4, 0x6d, 0x42, 0x3c, 0x76,
+	0xd8, 0x42, 0x41, 0x13, 0xb4, 0xd5, 0x35, 0x8f, 0x1d, 0xde, 0xd3, 0xb2, 0x7a, 0x26, 0xa9, 0x4c,
+	0x6c, 0x12, 0xfa, 0x06, 0xfa, 0x7d, 0x71, 0xe6, 0xec, 0x73, 0xa6, 0x8c, 0xe3, 0xbf, 0x42, 0x4e,
+	0xc7, 0x82, 0x45, 0x91, 0xd3, 0x15, 0xdc, 0x06, 0xbf, 0x99, 0x01, 0xbf, 0x99, 0xeb, 0xed, 0xee,
+	0x04, 0x9e, 0xf9, 0x07, 0x83, 0xd4, 0xac, 0x58, 0xdc, 0x8e, 0xa5, 0xc3, 0xa3, 0x93, 0xdf, 0x1c,
+	0x6c, 0x68, 0xa6, 0x56, 0x4a, 0xea, 0xcd, 0xc1, 0x86, 0xa6, 0x4e, 0xaa, 0xcc, 0x75, 0xfd, 0x83,
+	0xb4, 0xd3, 0x49, 0x96, 0x93, 0xb5, 0x3a, 0xf4, 0x4d, 0xec, 0xb8, 0xa6, 0xc7, 0x9d, 0xd8, 0xe8,
+	0xe6, 0xef, 0x5d, 0x2c, 0xd3, 0xf4, 0x3d, 0x92, 0x34, 0x34, 0x79, 0xf5, 0x90, 0x4e, 0x05, 0x12,
+	0x81, 0xe9, 0x54, 0xa0, 0x3f, 0x17, 0x15, 0x54, 0x73, 0x9a, 0xaf, 0xdf, 0x22, 0x69, 0x2d, 0x77,
+	0x0f, 0x26, 0x27, 0x05, 0x95, 0xee, 0x37, 0x09, 0xe9, 0x8d, 0x24, 0xb1, 0x07, 0x3d, 0xdf, 0x40,
+	0xdc, 0x6d, 0x16, 0xf1, 0x86, 0x9e, 0x77, 0xe2, 0xfc, 0xb2, 0xb1, 0xc3, 0xba, 0x1c, 0xa5, 0x59,
+	0x7d, 0x9c, 0xe6, 0xaf, 0x93, 0x8c, 0x9a, 0x7e, 0x11, 0x6f, 0xb1, 0x95, 0x8c, 0x7e, 0x92, 0x8b,
+	0xe4, 0x39, 0x17, 0x30, 0x5a, 0xbc, 0xe3, 0x87, 0x76, 0xf2, 0xe8, 0x21, 0x23, 0xbd, 0x7b, 0x02,
+	0xc8, 0x0b, 0x43, 0x41, 0x6a, 0x00, 0xfd, 0x28, 0x37, 0xff, 0x75, 0x86, 0x4c, 0x03, 0x4a, 0xfa,
+	0x63, 0x83, 0x54, 0xf4, 0xb8, 0x92, 0x5e, 0xcc, 0x01, 0xf4, 0xe9, 0xf9, 0xe8, 0xe2, 0xa5, 0x51,
+	0x48, 0xf5, 0x77, 0xcd, 0x57, 0x7e, 0xf4, 0xc7, 0x7f, 0xfc, 0x62, 0x6a, 0x99, 0x9e, 0x6b, 0x9e,
+	0x3c, 0xc6, 0xd5, 0xe3, 0x51, 0xfa, 0x2b, 0x83, 0x54, 0xd0, 0x2f, 0x0b, 0x81, 0x64, 0xc6, 0xa7,
+	0xc5, 0x40, 0xb2, 0x83, 0x52, 0xf3, 0x1a, 0x00, 0x79, 0x95, 0x6e, 0xe6, 0x00, 0x51, 0x0e, 0xd3,
+	0x3c, 0x0a, 0x63, 0x71, 0xdc, 0xc4, 0x07, 0xb8, 0x79, 0xa4, 0x7f, 0x1c, 0xd3, 0x9f, 0x1b, 0xa4,
+	0xa2, 0x87, 0x55, 0xc5, 0xe8, 0x32, 0x23, 0xb1, 0x62, 0x74, 0xd9, 0xd9, 0x97, 0xf9, 0x55, 0x40,
+	0x77, 0x89, 0xae, 0x0d, 0x47, 0xa7, 0x27, 0x5e, 0xf4, 0x23, 0x43, 0x4f, 0xbc, 0x60, 0xf2, 0x40,
+	0xaf, 0x14, 0x7d, 0x6b, 0x70, 0x98, 0xb1, 0xb8, 0x3e, 0x22, 0x35, 0x82, 0xbb, 0x0a, 0xe0, 0xd6,
+	0xe9, 0xe5, 0xe1, 0xe0, 0xbc, 0x14, 0xd1, 0x47, 0x06, 0xa9, 0x62, 0x9f, 0x4f, 0x0b, 0x35, 0x91,
+	0x1d, 0x33, 0x2c, 0x5e, 0x1e, 0x89, 0x16, 0x91, 0xbd, 0x06, 0xc8, 0xae, 0xd2, 0x8d, 0xe1, 0xc8,
+	0x70, 0x58, 0xd0, 0x3c, 0x82, 0x8a, 0xfc, 0x98, 0xfe, 0x56, 0xe1, 0xd3, 0x1d, 0xf1, 0x10, 0x7c,
+	0x99, 0x2e, 0x7e, 0x08, 0xbe, 0x6c, 0xc3, 0x6e, 0x6e, 0x01, 0xbe, 0x37, 0xe8, 0xb5, 0xf1, 0x9d,
+	0xae, 0x89, 0xed, 0x3a, 0x00, 0xc5, 0x4e, 0xbb, 0x18, 0x68, 0xb6, 0x9f, 0x2f, 0x06, 0x3a, 0xd0,
+	0xba, 0x7f, 0x26, 0xa0, 0xd8, 0xb8, 0x43, 0x94, 0xe8, 0x96, 0xba, 0x38, 0x4a, 0x32, 0x8d, 0x7d,
+	0x71, 0x94, 0x64, 0x7b, 0xfb, 0x71, 0xa2, 0x44, 0x77, 0xf3, 0xf4, 0x77, 0x06, 0xa9, 0x62, 0xa7,
+	0x53, 0xac, 0xbc, 0x6c, 0xbb, 0x5f, 0xac, 0xbc, 0x81, 0xbe, 0xd1, 0x7c, 0x1b, 0x60, 0xdd, 0xa6,
+	0x5b, 0x13, 0x28, 0x8f, 0x6b, 0x59, 0xa9, 0x5b, 0xfe, 0x12, 0xac, 0xad, 0xdb, 0x9a, 0x21, 0xd6,
+	0xee, 0xaf, 0xff, 0x87, 0x59, 0x3b, 0x53, 0xdf, 0x0f, 0xd7, 0xa3, 0xa6, 0x6f, 0x1e, 0x61, 0xa7,
+	0x70, 0x4c, 0x7f, 0x62, 0x90, 0x99, 0xb4, 0x82, 0x2e, 0x56, 0x4e, 0xb6, 0x9c, 0x5d, 0xbc, 0x32,
+	0x1a, 0x31, 0x22, 0xbb, 0x00, 0xc8, 0x56, 0xe9, 0x72, 0x0e, 0x32, 0x9e, 0x60, 0xf8, 0xa9, 0x41,
+	0x2a, 0x58, 0x42, 0x15, 0x3a, 0x5b, 0xa6, 0x3c, 0x29, 0x76, 0xb6, 0x6c, 0xe1, 0x61, 0x36, 0x00,
+	0xca, 0x1a, 0x3d, 0x9f, 0x03, 0xc5, 0x06, 0xf2, 0xe6, 0x91, 0x2e, 0x5f, 0x8e, 0xe9, 0x87, 0x06,
+	0xa9, 0xe2, 0xb3, 0x5f, 0x6c, 0xb9, 0x6c, 0x35, 0x52, 0x6c, 0xb9, 0x81, 0x3a, 0xc2, 0xdc, 0x00,
+	0x50, 0x97, 0xe9, 0xc5, 0x11, 0xde, 0x09, 0xcd, 0xba, 0xf5, 0xee, 0xc7, 0xcf, 0x96, 0x8c, 0x27,
+	0xcf, 0x96, 0x8c, 0xbf, 0x3f, 0x5b, 0x32, 0x7e, 0xf6, 0x7c, 0xe9, 0xd4, 0x93, 0xe7, 0x4b, 0xa7,
+	0xfe, 0xfc, 0x7c, 0xe9, 0xd4, 0xf7, 0xbe, 0xd6, 0x75, 0xe4, 0x6e, 0xdc, 0x6e, 0x74, 0x7c, 0x2f,
+	0x11, 0xb7, 0x2e, 0xb8, 0x3c, 0xf0, 0xc3, 0xbd, 0x54, 0xfc, 0x61, 0xff, 0x07, 0xe4, 0xa3, 0x80,
+	0x47, 0xed, 0x0a, 0xfc, 0x77, 0x7a, 0xf5, 0x7f, 0x01, 0x00, 0x00, 0xff, 0xff, 0xcd, 0x8b, 0x99,
+	0x64, 0x1a, 0x1e, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -1196,6 +2167,16 @@ type QueryClient interface {
 	Reveals(ctx context.Context, in *QueryRevealsRequest, opts ...grpc.CallOption) (*QueryRevealsResponse, error)
 	// Totals are a run's running sums.
 	Totals(ctx context.Context, in *QueryTotalsRequest, opts ...grpc.CallOption) (*QueryTotalsResponse, error)
+	// Explain says why a miner earned what it earned in a window, step by step from its duty to its coins.
+	Explain(ctx context.Context, in *QueryExplainRequest, opts ...grpc.CallOption) (*QueryExplainResponse, error)
+	// Rewards is all that an account has to take, over all runs.
+	Rewards(ctx context.Context, in *QueryRewardsRequest, opts ...grpc.CallOption) (*QueryRewardsResponse, error)
+	// Emission says what a block is worth now, who gets it, and what is left to mint.
+	Emission(ctx context.Context, in *QueryEmissionRequest, opts ...grpc.CallOption) (*QueryEmissionResponse, error)
+	// Duties are a grader's duties in every run, with its newest windows.
+	Duties(ctx context.Context, in *QueryDutiesRequest, opts ...grpc.CallOption) (*QueryDutiesResponse, error)
+	// Slashes lists what the miners of a run lost, by window and miner.
+	Slashes(ctx context.Context, in *QuerySlashesRequest, opts ...grpc.CallOption) (*QuerySlashesResponse, error)
 }
 
 type queryClient struct {
@@ -1278,6 +2259,51 @@ func (c *queryClient) Totals(ctx context.Context, in *QueryTotalsRequest, opts .
 	return out, nil
 }
 
+func (c *queryClient) Explain(ctx context.Context, in *QueryExplainRequest, opts ...grpc.CallOption) (*QueryExplainResponse, error) {
+	out := new(QueryExplainResponse)
+	err := c.cc.Invoke(ctx, "/galahad.settlement.v1.Query/Explain", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Rewards(ctx context.Context, in *QueryRewardsRequest, opts ...grpc.CallOption) (*QueryRewardsResponse, error) {
+	out := new(QueryRewardsResponse)
+	err := c.cc.Invoke(ctx, "/galahad.settlement.v1.Query/Rewards", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Emission(ctx context.Context, in *QueryEmissionRequest, opts ...grpc.CallOption) (*QueryEmissionResponse, error) {
+	out := new(QueryEmissionResponse)
+	err := c.cc.Invoke(ctx, "/galahad.settlement.v1.Query/Emission", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Duties(ctx context.Context, in *QueryDutiesRequest, opts ...grpc.CallOption) (*QueryDutiesResponse, error) {
+	out := new(QueryDutiesResponse)
+	err := c.cc.Invoke(ctx, "/galahad.settlement.v1.Query/Duties", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Slashes(ctx context.Context, in *QuerySlashesRequest, opts ...grpc.CallOption) (*QuerySlashesResponse, error) {
+	out := new(QuerySlashesResponse)
+	err := c.cc.Invoke(ctx, "/galahad.settlement.v1.Query/Slashes", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	Params(context.Context, *QueryParamsRequest) (*QueryParamsResponse, error)
@@ -1295,6 +2321,16 @@ type QueryServer interface {
 	Reveals(context.Context, *QueryRevealsRequest) (*QueryRevealsResponse, error)
 	// Totals are a run's running sums.
 	Totals(context.Context, *QueryTotalsRequest) (*QueryTotalsResponse, error)
+	// Explain says why a miner earned what it earned in a window, step by step from its duty to its coins.
+	Explain(context.Context, *QueryExplainRequest) (*QueryExplainResponse, error)
+	// Rewards is all that an account has to take, over all runs.
+	Rewards(context.Context, *QueryRewardsRequest) (*QueryRewardsResponse, error)
+	// Emission says what a block is worth now, who gets it, and what is left to mint.
+	Emission(context.Context, *QueryEmissionRequest) (*QueryEmissionResponse, error)
+	// Duties are a grader's duties in every run, with its newest windows.
+	Duties(context.Context, *QueryDutiesRequest) (*QueryDutiesResponse, error)
+	// Slashes lists what the miners of a run lost, by window and miner.
+	Slashes(context.Context, *QuerySlashesRequest) (*QuerySlashesResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -1324,6 +2360,21 @@ func (*UnimplementedQueryServer) Reveals(ctx context.Context, req *QueryRevealsR
 }
 func (*UnimplementedQueryServer) Totals(ctx context.Context, req *QueryTotalsRequest) (*QueryTotalsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method Totals not implemented")
+}
+func (*UnimplementedQueryServer) Explain(ctx context.Context, req *QueryExplainRequest) (*QueryExplainResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Explain not implemented")
+}
+func (*UnimplementedQueryServer) Rewards(ctx context.Context, req *QueryRewardsRequest) (*QueryRewardsResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Rewards not implemented")
+}
+func (*UnimplementedQueryServer) Emission(ctx context.Context, req *QueryEmissionRequest) (*QueryEmissionResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Emission not implemented")
+}
+func (*UnimplementedQueryServer) Duties(ctx context.Context, req *QueryDutiesRequest) (*QueryDutiesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Duties not implemented")
+}
+func (*UnimplementedQueryServer) Slashes(ctx context.Context, req *QuerySlashesRequest) (*QuerySlashesResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Slashes not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -1474,6 +2525,96 @@ func _Query_Totals_Handler(srv interface{}, ctx context.Context, dec func(interf
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Explain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryExplainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Explain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.settlement.v1.Query/Explain",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Explain(ctx, req.(*QueryExplainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Rewards_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryRewardsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Rewards(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.settlement.v1.Query/Rewards",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Rewards(ctx, req.(*QueryRewardsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Emission_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryEmissionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Emission(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.settlement.v1.Query/Emission",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Emission(ctx, req.(*QueryEmissionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Duties_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryDutiesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Duties(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.settlement.v1.Query/Duties",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Duties(ctx, req.(*QueryDutiesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Slashes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QuerySlashesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Slashes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.settlement.v1.Query/Slashes",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Slashes(ctx, req.(*QuerySlashesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "galahad.settlement.v1.Query",
@@ -1510,6 +2651,26 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Totals",
 			Handler:    _Query_Totals_Handler,
+		},
+		{
+			MethodName: "Explain",
+			Handler:    _Query_Explain_Handler,
+		},
+		{
+			MethodName: "Rewards",
+			Handler:    _Query_Rewards_Handler,
+		},
+		{
+			MethodName: "Emission",
+			Handler:    _Query_Emission_Handler,
+		},
+		{
+			MethodName: "Duties",
+			Handler:    _Query_Duties_Handler,
+		},
+		{
+			MethodName: "Slashes",
+			Handler:    _Query_Slashes_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -2329,6 +3490,795 @@ func (m *QueryTotalsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryExplainRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryExplainRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryExplainRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Window != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *ExplainItem) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *ExplainItem) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *ExplainItem) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Text) > 0 {
+		i -= len(m.Text)
+		copy(dAtA[i:], m.Text)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Text)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	{
+		size := m.Amount.Size()
+		i -= size
+		if _, err := m.Amount.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *GraderView) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *GraderView) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *GraderView) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Weight != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Weight))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.Leaf != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Leaf))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Code != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Code))
+		i--
+		dAtA[i] = 0x18
+	}
+	{
+		size := m.Stake.Size()
+		i -= size
+		if _, err := m.Stake.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if len(m.Grader) > 0 {
+		i -= len(m.Grader)
+		copy(dAtA[i:], m.Grader)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Grader)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryExplainResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryExplainResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryExplainResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Graders) > 0 {
+		for iNdEx := len(m.Graders) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Graders[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x52
+		}
+	}
+	if len(m.Credit) > 0 {
+		i -= len(m.Credit)
+		copy(dAtA[i:], m.Credit)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Credit)))
+		i--
+		dAtA[i] = 0x4a
+	}
+	{
+		size := m.Received.Size()
+		i -= size
+		if _, err := m.Received.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x42
+	if len(m.Items) > 0 {
+		for iNdEx := len(m.Items) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Items[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x3a
+		}
+	}
+	if m.Result != nil {
+		{
+			size, err := m.Result.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x32
+	}
+	if len(m.Summary) > 0 {
+		i -= len(m.Summary)
+		copy(dAtA[i:], m.Summary)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Summary)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.State) > 0 {
+		i -= len(m.State)
+		copy(dAtA[i:], m.State)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.State)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Window != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *RunRewards) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *RunRewards) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *RunRewards) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.SettledWindows != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.SettledWindows))
+		i--
+		dAtA[i] = 0x28
+	}
+	if m.NextUnlock != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.NextUnlock))
+		i--
+		dAtA[i] = 0x20
+	}
+	{
+		size := m.Locked.Size()
+		i -= size
+		if _, err := m.Locked.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1a
+	{
+		size := m.Claimable.Size()
+		i -= size
+		if _, err := m.Claimable.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryRewardsRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryRewardsRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryRewardsRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Address) > 0 {
+		i -= len(m.Address)
+		copy(dAtA[i:], m.Address)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Address)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryRewardsResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryRewardsResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryRewardsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size := m.Locked.Size()
+		i -= size
+		if _, err := m.Locked.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x1a
+	{
+		size := m.Claimable.Size()
+		i -= size
+		if _, err := m.Claimable.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if len(m.Runs) > 0 {
+		for iNdEx := len(m.Runs) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Runs[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *RunEmission) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *RunEmission) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *RunEmission) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size := m.Minted.Size()
+		i -= size
+		if _, err := m.Minted.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x22
+	if m.SharePpm != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.SharePpm))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEmissionRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEmissionRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEmissionRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryEmissionResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryEmissionResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryEmissionResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.UnassignedPpm != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.UnassignedPpm))
+		i--
+		dAtA[i] = 0x40
+	}
+	if len(m.Runs) > 0 {
+		for iNdEx := len(m.Runs) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Runs[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x3a
+		}
+	}
+	{
+		size := m.Minted.Size()
+		i -= size
+		if _, err := m.Minted.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x32
+	{
+		size := m.MaxSupply.Size()
+		i -= size
+		if _, err := m.MaxSupply.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x2a
+	{
+		size := m.Supply.Size()
+		i -= size
+		if _, err := m.Supply.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x22
+	if m.NextHalving != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.NextHalving))
+		i--
+		dAtA[i] = 0x18
+	}
+	{
+		size := m.BlockReward.Size()
+		i -= size
+		if _, err := m.BlockReward.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x12
+	if m.Height != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Height))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *RunDuties) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *RunDuties) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *RunDuties) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Last) > 0 {
+		for iNdEx := len(m.Last) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Last[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x2a
+		}
+	}
+	if m.SuspendedUntilWindow != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.SuspendedUntilWindow))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Allowed != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Allowed))
+		i--
+		dAtA[i] = 0x18
+	}
+	if len(m.Missed) > 0 {
+		dAtA8 := make([]byte, len(m.Missed)*10)
+		var j7 int
+		for _, num := range m.Missed {
+			for num >= 1<<7 {
+				dAtA8[j7] = uint8(uint64(num)&0x7f | 0x80)
+				num >>= 7
+				j7++
+			}
+			dAtA8[j7] = uint8(num)
+			j7++
+		}
+		i -= j7
+		copy(dAtA[i:], dAtA8[:j7])
+		i = encodeVarintQuery(dAtA, i, uint64(j7))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryDutiesRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryDutiesRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryDutiesRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Grader) > 0 {
+		i -= len(m.Grader)
+		copy(dAtA[i:], m.Grader)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Grader)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryDutiesResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryDutiesResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryDutiesResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Runs) > 0 {
+		for iNdEx := len(m.Runs) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Runs[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QuerySlashesRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QuerySlashesRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QuerySlashesRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QuerySlashesResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QuerySlashesResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QuerySlashesResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Pagination != nil {
+		{
+			size, err := m.Pagination.MarshalToSizedBuffer(dAtA[:i])
+			if err != nil {
+				return 0, err
+			}
+			i -= size
+			i = encodeVarintQuery(dAtA, i, uint64(size))
+		}
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Slashes) > 0 {
+		for iNdEx := len(m.Slashes) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Slashes[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0xa
+		}
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintQuery(dAtA []byte, offset int, v uint64) int {
 	offset -= sovQuery(v)
 	base := offset
@@ -2671,6 +4621,327 @@ func (m *QueryTotalsResponse) Size() (n int) {
 	_ = l
 	l = m.Totals.Size()
 	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryExplainRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovQuery(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *ExplainItem) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Reason)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = m.Amount.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	l = len(m.Text)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *GraderView) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Grader)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = m.Stake.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if m.Code != 0 {
+		n += 1 + sovQuery(uint64(m.Code))
+	}
+	if m.Leaf != 0 {
+		n += 1 + sovQuery(uint64(m.Leaf))
+	}
+	if m.Weight != 0 {
+		n += 1 + sovQuery(uint64(m.Weight))
+	}
+	return n
+}
+
+func (m *QueryExplainResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovQuery(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.State)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Summary)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.Result != nil {
+		l = m.Result.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if len(m.Items) > 0 {
+		for _, e := range m.Items {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	l = m.Received.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	l = len(m.Credit)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if len(m.Graders) > 0 {
+		for _, e := range m.Graders {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *RunRewards) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	l = m.Claimable.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	l = m.Locked.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if m.NextUnlock != 0 {
+		n += 1 + sovQuery(uint64(m.NextUnlock))
+	}
+	if m.SettledWindows != 0 {
+		n += 1 + sovQuery(uint64(m.SettledWindows))
+	}
+	return n
+}
+
+func (m *QueryRewardsRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Address)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryRewardsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Runs) > 0 {
+		for _, e := range m.Runs {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	l = m.Claimable.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	l = m.Locked.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *RunEmission) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	if m.SharePpm != 0 {
+		n += 1 + sovQuery(uint64(m.SharePpm))
+	}
+	l = m.Minted.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryEmissionRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *QueryEmissionResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Height != 0 {
+		n += 1 + sovQuery(uint64(m.Height))
+	}
+	l = m.BlockReward.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if m.NextHalving != 0 {
+		n += 1 + sovQuery(uint64(m.NextHalving))
+	}
+	l = m.Supply.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	l = m.MaxSupply.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	l = m.Minted.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	if len(m.Runs) > 0 {
+		for _, e := range m.Runs {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.UnassignedPpm != 0 {
+		n += 1 + sovQuery(uint64(m.UnassignedPpm))
+	}
+	return n
+}
+
+func (m *RunDuties) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if len(m.Missed) > 0 {
+		l = 0
+		for _, e := range m.Missed {
+			l += sovQuery(uint64(e))
+		}
+		n += 1 + sovQuery(uint64(l)) + l
+	}
+	if m.Allowed != 0 {
+		n += 1 + sovQuery(uint64(m.Allowed))
+	}
+	if m.SuspendedUntilWindow != 0 {
+		n += 1 + sovQuery(uint64(m.SuspendedUntilWindow))
+	}
+	if len(m.Last) > 0 {
+		for _, e := range m.Last {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *QueryDutiesRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Grader)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryDutiesResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Runs) > 0 {
+		for _, e := range m.Runs {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *QuerySlashesRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QuerySlashesResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if len(m.Slashes) > 0 {
+		for _, e := range m.Slashes {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	if m.Pagination != nil {
+		l = m.Pagination.Size()
+		n += 1 + l + sovQuery(uint64(l))
+	}
 	return n
 }
 
@@ -4850,6 +7121,2299 @@ func (m *QueryTotalsResponse) Unmarshal(dAtA []byte) error {
 				return io.ErrUnexpectedEOF
 			}
 			if err := m.Totals.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryExplainRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryExplainRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryExplainRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *ExplainItem) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: ExplainItem: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: ExplainItem: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Amount", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Amount.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Text", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Text = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *GraderView) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: GraderView: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: GraderView: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Grader", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Grader = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Stake", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Stake.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Code", wireType)
+			}
+			m.Code = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Code |= VerdictCode(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Leaf", wireType)
+			}
+			m.Leaf = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Leaf |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Weight", wireType)
+			}
+			m.Weight = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Weight |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryExplainResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryExplainResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryExplainResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field State", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.State = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Summary", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Summary = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Result", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Result == nil {
+				m.Result = &MinerResult{}
+			}
+			if err := m.Result.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Items", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Items = append(m.Items, ExplainItem{})
+			if err := m.Items[len(m.Items)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Received", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Received.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 9:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Credit", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Credit = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 10:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Graders", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Graders = append(m.Graders, GraderView{})
+			if err := m.Graders[len(m.Graders)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *RunRewards) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: RunRewards: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: RunRewards: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Claimable", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Claimable.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Locked", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Locked.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NextUnlock", wireType)
+			}
+			m.NextUnlock = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.NextUnlock |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SettledWindows", wireType)
+			}
+			m.SettledWindows = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.SettledWindows |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryRewardsRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryRewardsRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryRewardsRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Address", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Address = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryRewardsResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryRewardsResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryRewardsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Runs", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Runs = append(m.Runs, RunRewards{})
+			if err := m.Runs[len(m.Runs)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Claimable", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Claimable.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Locked", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Locked.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *RunEmission) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: RunEmission: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: RunEmission: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SharePpm", wireType)
+			}
+			m.SharePpm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.SharePpm |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Minted", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Minted.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEmissionRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEmissionRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEmissionRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryEmissionResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryEmissionResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryEmissionResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Height", wireType)
+			}
+			m.Height = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Height |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BlockReward", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.BlockReward.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field NextHalving", wireType)
+			}
+			m.NextHalving = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.NextHalving |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Supply", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Supply.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field MaxSupply", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.MaxSupply.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Minted", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Minted.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Runs", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Runs = append(m.Runs, RunEmission{})
+			if err := m.Runs[len(m.Runs)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 8:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field UnassignedPpm", wireType)
+			}
+			m.UnassignedPpm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.UnassignedPpm |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *RunDuties) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: RunDuties: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: RunDuties: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType == 0 {
+				var v uint64
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return ErrIntOverflowQuery
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					v |= uint64(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				m.Missed = append(m.Missed, v)
+			} else if wireType == 2 {
+				var packedLen int
+				for shift := uint(0); ; shift += 7 {
+					if shift >= 64 {
+						return ErrIntOverflowQuery
+					}
+					if iNdEx >= l {
+						return io.ErrUnexpectedEOF
+					}
+					b := dAtA[iNdEx]
+					iNdEx++
+					packedLen |= int(b&0x7F) << shift
+					if b < 0x80 {
+						break
+					}
+				}
+				if packedLen < 0 {
+					return ErrInvalidLengthQuery
+				}
+				postIndex := iNdEx + packedLen
+				if postIndex < 0 {
+					return ErrInvalidLengthQuery
+				}
+				if postIndex > l {
+					return io.ErrUnexpectedEOF
+				}
+				var elementCount int
+				var count int
+				for _, integer := range dAtA[iNdEx:postIndex] {
+					if integer < 128 {
+						count++
+					}
+				}
+				elementCount = count
+				if elementCount != 0 && len(m.Missed) == 0 {
+					m.Missed = make([]uint64, 0, elementCount)
+				}
+				for iNdEx < postIndex {
+					var v uint64
+					for shift := uint(0); ; shift += 7 {
+						if shift >= 64 {
+							return ErrIntOverflowQuery
+						}
+						if iNdEx >= l {
+							return io.ErrUnexpectedEOF
+						}
+						b := dAtA[iNdEx]
+						iNdEx++
+						v |= uint64(b&0x7F) << shift
+						if b < 0x80 {
+							break
+						}
+					}
+					m.Missed = append(m.Missed, v)
+				}
+			} else {
+				return fmt.Errorf("proto: wrong wireType = %d for field Missed", wireType)
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Allowed", wireType)
+			}
+			m.Allowed = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Allowed |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field SuspendedUntilWindow", wireType)
+			}
+			m.SuspendedUntilWindow = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.SuspendedUntilWindow |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Last", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Last = append(m.Last, GraderResult{})
+			if err := m.Last[len(m.Last)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryDutiesRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryDutiesRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryDutiesRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Grader", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Grader = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryDutiesResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryDutiesResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryDutiesResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Runs", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Runs = append(m.Runs, RunDuties{})
+			if err := m.Runs[len(m.Runs)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QuerySlashesRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QuerySlashesRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QuerySlashesRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageRequest{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QuerySlashesResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QuerySlashesResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QuerySlashesResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Slashes", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Slashes = append(m.Slashes, SlashRecord{})
+			if err := m.Slashes[len(m.Slashes)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Pagination", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if m.Pagination == nil {
+				m.Pagination = &query.PageResponse{}
+			}
+			if err := m.Pagination.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
 				return err
 			}
 			iNdEx = postIndex

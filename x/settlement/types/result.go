@@ -124,3 +124,17 @@ func (m SlashMarker) Covers(window uint64) bool { return m.FromWindow <= window 
 
 // Name is the code's name as package verify and all tables spell it, such as "bad_sample".
 func (c VerdictCode) Name() string { return verify.Code(uint32(c)).String() }
+
+// Name is the source as tables spell it, such as "verdict".
+func (s SlashSource) Name() string {
+	switch s {
+	case SlashSource_SLASH_SOURCE_VERDICT:
+		return "verdict"
+	case SlashSource_SLASH_SOURCE_UNAVAILABLE:
+		return "unavailable"
+	case SlashSource_SLASH_SOURCE_PROOF:
+		return "proof"
+	default:
+		return "unknown"
+	}
+}

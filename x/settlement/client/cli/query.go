@@ -10,6 +10,9 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/spf13/cobra"
 
+	"github.com/cosmos/cosmos-sdk/client"
+	"github.com/cosmos/cosmos-sdk/client/flags"
+
 	"github.com/galahad-network/galahad/x/internal/table"
 	"github.com/galahad-network/galahad/x/settlement/types"
 )
@@ -22,7 +25,12 @@ func NewQueryCmd() *cobra.Command {
 	return table.Parent(types.ModuleName, "Verdicts, scores and pay",
 		scoresCmd(),
 		table.Command("metagraph RUN", "Show every miner and grader of a run", cobra.ExactArgs(1), metagraph),
-		table.Command("window RUN WINDOW", "Show who did what in a settled window and what it paid", cobra.ExactArgs(2), window))
+		table.Command("window RUN WINDOW", "Show who did what in a settled window and what it paid", cobra.ExactArgs(2), window),
+		table.Command("explain RUN WINDOW MINER", "Say why a miner earned what it earned in a window, step by step", cobra.ExactArgs(3), explain),
+		table.Command("rewards ADDRESS", "Show all that a miner has to take, over all runs", cobra.ExactArgs(1), rewards),
+		table.Command("emission", "Show what a block is worth, who gets it, and what is left to mint", cobra.NoArgs, emission),
+		table.Command("duties GRADER", "Show a grader's newest windows and the reveals that it missed", cobra.ExactArgs(1), duties),
+		slashesCmd())
 }
 
 func scoresCmd() *cobra.Command {
@@ -71,6 +79,68 @@ func window(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto
 	return res, WindowTable(res), nil
 }
 
+func explain(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Message, *table.Table, error) {
+	run, err := number("RUN", args[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := number("WINDOW", args[1])
+	if err != nil {
+		return nil, nil, err
+	}
+	res, err := types.NewQueryClient(conn).Explain(ctx, &types.QueryExplainRequest{Run: run, Window: id, Miner: args[2]})
+	if err != nil {
+		return nil, nil, err
+	}
+	return res, ExplainTable(res), nil
+}
+
+func rewards(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Message, *table.Table, error) {
+	res, err := types.NewQueryClient(conn).Rewards(ctx, &types.QueryRewardsRequest{Address: args[0]})
+	if err != nil {
+		return nil, nil, err
+	}
+	return res, RewardsTable(args[0], res), nil
+}
+
+func emission(ctx context.Context, conn gogogrpc.ClientConn, _ []string) (proto.Message, *table.Table, error) {
+	res, err := types.NewQueryClient(conn).Emission(ctx, &types.QueryEmissionRequest{})
+	if err != nil {
+		return nil, nil, err
+	}
+	return res, EmissionTable(res), nil
+}
+
+func duties(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Message, *table.Table, error) {
+	res, err := types.NewQueryClient(conn).Duties(ctx, &types.QueryDutiesRequest{Grader: args[0]})
+	if err != nil {
+		return nil, nil, err
+	}
+	return res, DutiesTable(args[0], res), nil
+}
+
+func slashesCmd() *cobra.Command {
+	var cmd *cobra.Command
+	cmd = table.Command("slashes RUN", "List what the miners of a run lost", cobra.ExactArgs(1),
+		func(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Message, *table.Table, error) {
+			run, err := number("RUN", args[0])
+			if err != nil {
+				return nil, nil, err
+			}
+			page, err := client.ReadPageRequest(cmd.Flags())
+			if err != nil {
+				return nil, nil, err
+			}
+			res, err := types.NewQueryClient(conn).Slashes(ctx, &types.QuerySlashesRequest{Run: run, Pagination: page})
+			if err != nil {
+				return nil, nil, err
+			}
+			return res, SlashesTable(run, res), nil
+		})
+	flags.AddPaginationFlagsToCmd(cmd, "slashes")
+	return cmd
+}
+
 func number(name, arg string) (uint64, error) {
 	n, err := strconv.ParseUint(arg, 10, 64)
 	if err != nil {
@@ -90,38 +160,6 @@ func ScoresTable(run uint64, scores []types.Score) *table.Table {
 	return t.Note("INCENTIVE is the mean share of the miners' part of the emission; PAID and SLASHED are in GAL.")
 }
 
-// MetagraphTable shows miners, then graders.
-func MetagraphTable(m *types.QueryMetagraphResponse) *table.Table {
-	t := table.New("ROLE", "ADDRESS", "STAKE", "LOCKED", "GROUPS", "SHARE", "LAST PAID", "STATE").
-		Title("Metagraph of run %d after %d settled windows", m.Run, m.SettledWindows)
-	for _, x := range m.Miners {
-		var share, paid, state any
-		if x.Last != nil {
-			share, paid = ppb(x.Last.IncentivePpb), x.Last.Paid
-			state = verdict(x.Last.Code, x.Last.Leaf)
-		}
-		if x.JailedUntilWindow > m.SettledWindows {
-			state = fmt.Sprintf("jailed until window %d, last %v", x.JailedUntilWindow, dash(state))
-		}
-		t.Row("miner", table.Addr(x.Address), x.Bond, x.Locked, x.DeclaredGroups, share, paid, state)
-	}
-	for _, x := range m.Graders {
-		var stake, share, paid any
-		state := fmt.Sprintf("missed %d", x.Missed)
-		if x.Last != nil {
-			stake, share, paid = x.Last.Stake, ppb(x.Last.DividendPpb), x.Last.Paid
-			if x.Last.Reason != "" {
-				state += ", last: " + x.Last.Reason
-			}
-		}
-		if x.SuspendedUntilWindow > m.SettledWindows {
-			state = fmt.Sprintf("suspended until window %d", x.SuspendedUntilWindow)
-		}
-		t.Row("grader", table.Addr(x.Address), stake, nil, nil, share, paid, state)
-	}
-	return t.Note("STAKE is a miner's bond or a grader's bonded stake, in GAL; SHARE is of the miners' or graders' part of the last window.")
-}
-
 // WindowTable shows a settled window: its miners, then its graders, and where the
 // emission went.
 func WindowTable(w *types.QueryWindowResponse) *table.Table {
@@ -137,18 +175,23 @@ func WindowTable(w *types.QueryWindowResponse) *table.Table {
 			table.PPM(m.AgreeingPpm), m.Weight, m.Paid, m.Slashed, m.Reason)
 	}
 	for _, g := range w.Graders {
-		state := "revealed"
-		switch {
-		case !g.Committed:
-			state = "absent"
-		case !g.Revealed:
-			state = "not counted"
-		}
-		t.Row("grader", table.Addr(g.Grader), nil, state, nil, nil, g.Paid, nil, g.Reason)
+		t.Row("grader", table.Addr(g.Grader), nil, revealed(g), nil, nil, g.Paid, nil, g.Reason)
 	}
 	return t.Note("Minted %s: miners %s, graders %s, learner %s, validators %s, community pool %s.",
 		table.FormatGAL(r.Minted), table.FormatGAL(r.Miners), table.FormatGAL(r.Graders), table.FormatGAL(r.Learner),
 		table.FormatGAL(r.Validators), table.FormatGAL(r.Pool))
+}
+
+// revealed says what became of a grader's reveal.
+func revealed(g types.GraderResult) string {
+	switch {
+	case g.Revealed:
+		return "revealed"
+	case g.Committed:
+		return "not counted"
+	default:
+		return "absent"
+	}
 }
 
 // ppb are billionths, shown as a percentage.
