@@ -10,7 +10,10 @@ import (
 	sdkmath "cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 	"github.com/cosmos/cosmos-sdk/x/authz"
+	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/rl/env"
@@ -171,4 +174,40 @@ func TestUnbondedCoinsComeBackOnTheRealChain(t *testing.T) {
 	require.Equal(t, params.GAL(960), c.Balance(alice.Address))
 	c.NextBlock()
 	require.Equal(t, params.GAL(984), c.Balance(alice.Address))
+}
+
+// Deposits move by the module's rules alone: a transfer would break that the account
+// holds what is pending.
+func TestAudit_G50_RolloutAccountRefusesSends(t *testing.T) {
+	c := newChain(t)
+	alice := c.Account("alice")
+	_, err := c.Deliver(alice, banktypes.NewMsgSend(alice.Address, authtypes.NewModuleAddress(types.ModuleName), testapp.Coins(params.GAL(1))))
+	require.ErrorIs(t, err, sdkerrors.ErrUnauthorized)
+}
+
+// A grant acts for its granter, and nobody acts without one.
+func TestAudit_F47_EvidenceAndAccusationsThroughAuthz(t *testing.T) {
+	c := newChain(t)
+	alice, hot := c.Account("alice"), c.Account("hot")
+	c.register(alice)
+	c.reach(1, challengetypes.StageCommit)
+	c.MustDeliver(alice, commit(alice, 1, 2))
+	c.reach(1, challengetypes.StageSealed)
+	for _, msg := range []sdk.Msg{
+		&types.MsgSubmitEvidence{Submitter: alice.String(), Run: 1, Window: 1, Miner: alice.String()},
+		&types.MsgAccuse{Accuser: alice.String(), Run: 1, Window: 1, Miner: alice.String()},
+		&types.MsgWithdrawAccusation{Accuser: alice.String(), Run: 1, Id: 1},
+	} {
+		_, err := c.Deliver(hot, msg)
+		require.Error(t, err, "somebody else's signature")
+		exec := authz.NewMsgExec(hot.Address, []sdk.Msg{msg})
+		_, err = c.Deliver(hot, &exec)
+		require.ErrorIs(t, err, authz.ErrNoAuthorizationFound)
+	}
+	grant, err := authz.NewMsgGrant(alice.Address, hot.Address, authz.NewGenericAuthorization(sdk.MsgTypeURL(&types.MsgSubmitEvidence{})), nil)
+	require.NoError(t, err)
+	c.MustDeliver(alice, grant)
+	exec := authz.NewMsgExec(hot.Address, []sdk.Msg{&types.MsgSubmitEvidence{Submitter: alice.String(), Run: 1, Window: 1, Miner: alice.String()}})
+	_, err = c.Deliver(hot, &exec)
+	require.ErrorIs(t, err, types.ErrInvalidProof)
 }

@@ -4,8 +4,8 @@ import (
 	autocliv1 "cosmossdk.io/api/cosmos/autocli/v1"
 )
 
-// AutoCLIOptions describes the module's commands. `query rollout commitments` is
-// written by hand, since it prints a table (client/cli).
+// AutoCLIOptions describes the module's commands. What prints a table
+// or reads a file is written by hand (client/cli).
 func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 	return &autocliv1.ModuleOptions{
 		Query: &autocliv1.ServiceCommandDescriptor{
@@ -23,6 +23,20 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}, {ProtoField: "window"}, {ProtoField: "miner"}},
 				},
 				{RpcMethod: "Commitments", Skip: true},
+				{
+					RpcMethod:      "Evidence",
+					Use:            "evidence RUN WINDOW MINER",
+					Short:          "Show what was proven against a miner in a window",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}, {ProtoField: "window"}, {ProtoField: "miner"}},
+				},
+				{RpcMethod: "Evidences", Skip: true},
+				{
+					RpcMethod:      "Accusation",
+					Use:            "accusation RUN ID",
+					Short:          "Show an accusation and what became of it",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}, {ProtoField: "id"}},
+				},
+				{RpcMethod: "Accusations", Skip: true},
 			},
 			EnhanceCustomCommand: true,
 		},
@@ -38,6 +52,21 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 						{ProtoField: "root"}, {ProtoField: "groups"}, {ProtoField: "bytes"}, {ProtoField: "locator"},
 					},
 				},
+				{RpcMethod: "SubmitEvidence", Skip: true},
+				{
+					RpcMethod: "Accuse",
+					Use:       "accuse RUN WINDOW MINER LEAF",
+					Short:     "Ask the graders, for a deposit, to replay a leaf",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{
+						{ProtoField: "run"}, {ProtoField: "window"}, {ProtoField: "miner"}, {ProtoField: "leaf"},
+					},
+				},
+				{
+					RpcMethod:      "WithdrawAccusation",
+					Use:            "withdraw-accusation RUN ID",
+					Short:          "Take back the deposit of an accusation that a closed run will never judge",
+					PositionalArgs: []*autocliv1.PositionalArgDescriptor{{ProtoField: "run"}, {ProtoField: "id"}},
+				},
 				{
 					RpcMethod:      "UpdateParams",
 					Use:            "update-params-proposal PARAMS",
@@ -46,6 +75,7 @@ func (AppModule) AutoCLIOptions() *autocliv1.ModuleOptions {
 					GovProposal:    true,
 				},
 			},
+			EnhanceCustomCommand: true,
 		},
 	}
 }

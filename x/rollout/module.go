@@ -73,6 +73,9 @@ func (AppModule) RegisterGRPCGatewayRoutes(clientCtx client.Context, mux *gwrunt
 // GetQueryCmd is the hand-written part of the module's query commands.
 func (AppModule) GetQueryCmd() *cobra.Command { return cli.NewQueryCmd() }
 
+// GetTxCmd is the hand-written part of the module's transaction commands.
+func (AppModule) GetTxCmd() *cobra.Command { return cli.NewTxCmd() }
+
 // RegisterServices implements module.HasServices.
 func (am AppModule) RegisterServices(cfg module.Configurator) {
 	types.RegisterMsgServer(cfg.MsgServer(), keeper.NewMsgServer(am.keeper))

@@ -8,6 +8,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 
+	"github.com/galahad-network/galahad/x/internal/page"
 	"github.com/galahad-network/galahad/x/rollout/types"
 )
 
@@ -53,7 +54,7 @@ func (q queryServer) Commitments(ctx context.Context, req *types.QueryCommitment
 	if err != nil {
 		return nil, err
 	}
-	commitments, page, err := query.CollectionPaginate(ctx, q.k.CommitmentsByMiner, req.Pagination,
+	commitments, page, err := query.CollectionPaginate(ctx, q.k.CommitmentsByMiner, page.Clamp(req.Pagination),
 		func(_ collections.Triple[uint64, uint64, sdk.AccAddress], c types.Commitment) (types.Commitment, error) {
 			return c, nil
 		},
@@ -88,7 +89,7 @@ func (q queryServer) Evidences(ctx context.Context, req *types.QueryEvidencesReq
 	if req == nil {
 		return nil, types.ErrInvalidRequest.Wrap("empty")
 	}
-	evidences, page, err := query.CollectionPaginate(ctx, q.k.EvidenceByMiner, req.Pagination,
+	evidences, page, err := query.CollectionPaginate(ctx, q.k.EvidenceByMiner, page.Clamp(req.Pagination),
 		func(_ collections.Triple[uint64, uint64, sdk.AccAddress], e types.Evidence) (types.Evidence, error) {
 			return e, nil
 		},
@@ -119,7 +120,7 @@ func (q queryServer) Accusations(ctx context.Context, req *types.QueryAccusation
 	if req == nil {
 		return nil, types.ErrInvalidRequest.Wrap("empty")
 	}
-	accusations, page, err := query.CollectionPaginate(ctx, q.k.Judged, req.Pagination,
+	accusations, page, err := query.CollectionPaginate(ctx, q.k.Judged, page.Clamp(req.Pagination),
 		func(key collections.Triple[uint64, uint64, uint64], _ collections.NoValue) (types.Accusation, error) {
 			return q.k.AccusationsByID.Get(ctx, collections.Join(req.Run, key.K3()))
 		},
