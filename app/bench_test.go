@@ -104,6 +104,7 @@ func benchRun(b *testing.B, i, runs int) challengetypes.Run {
 	require.NoError(b, err)
 	digest := e.Digest()
 	p := challengetypes.DefaultRunParams([]challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}}, benchDigest(1), benchConformance)
+	p.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 	p.CommitBlocks, p.AuditBlocks, p.RevealBlocks = uint32(12+i), 2, 2
 	p.MaxGroupsPerWindow, p.MinGraderTokensPerSecond, p.MaxStaleness = 4096, 1_000_000, 1<<31
 	p.EmissionSharePpm = uint32(1_000_000 / runs)

@@ -77,6 +77,7 @@ var accountPermissions = map[string][]string{
 	stakingtypes.BondedPoolName:    {authtypes.Burner, authtypes.Staking},
 	stakingtypes.NotBondedPoolName: {authtypes.Burner, authtypes.Staking},
 	govtypes.ModuleName:            {authtypes.Burner},
+	challengetypes.ModuleName:      nil,                // deposits of runs
 	registrytypes.ModuleName:       {authtypes.Burner}, // miners' bonds; burns what is slashed
 	rollouttypes.ModuleName:        {authtypes.Burner}, // deposits of accusations; burns those that were refuted
 	settlementtypes.ModuleName:     {authtypes.Minter},
@@ -164,7 +165,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 		k.Account, k.Bank, k.Staking, k.Distribution, k.Challenge, k.Registry, k.Rollout,
 		params.BaseDenom, authtypes.FeeCollectorName, authority)
 	k.Challenge.SetSources(k.Registry, k.Policy, k.Settlement)
-	k.Challenge.SetHooks(k.Settlement)
+	k.Challenge.SetHooks(challengetypes.MultiHooks{k.Settlement, k.Rollout})
 	k.Rollout.SetHooks(k.Settlement)
 
 	k.Staking.SetHooks(stakingtypes.NewMultiStakingHooks(k.Distribution.Hooks(), k.Slashing.Hooks()))

@@ -50,6 +50,7 @@ func newChain(t testing.TB, opts ...testapp.Option) *testapp.Chain {
 			}
 			p := types.DefaultRunParams([]types.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}},
 				bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
+			p.PolicyActivation = types.PolicyActivation_POLICY_ACTIVATION_DELAYED
 			p.CommitBlocks, p.AuditBlocks, p.RevealBlocks, p.MinGraderTokensPerSecond = 4, 4, 2, 100_000
 			g.Runs = []types.Run{{
 				Id: 1, Owner: learner, Learner: learner, Name: "test", Params: p, Status: types.RunStatus_RUN_STATUS_ACTIVE,

@@ -57,6 +57,7 @@ func newChain(t *testing.T) *chain {
 			}
 			p := challengetypes.DefaultRunParams([]challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}},
 				bytes.Repeat([]byte{1}, 32), conformance)
+			p.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 			p.CommitBlocks, p.AuditBlocks, p.RevealBlocks, p.MinGraderTokensPerSecond = 4, 4, 2, 100_000
 			g.Runs = []challengetypes.Run{{
 				Id: 1, Owner: learner, Learner: learner, Name: "test", Params: p, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE,

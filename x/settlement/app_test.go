@@ -63,6 +63,7 @@ func newNetwork(t *testing.T, miners int, change func(*types.Params)) *network {
 				PublicKey: key.PublicKey(), GenesisTime: start.Unix() - 100, Period: 1, TimeoutBlocks: 30, Test: true,
 			}
 			p := challengetypes.DefaultRunParams([]challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: d[:], Weight: 1}}, digest, conformance)
+			p.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 			p.CommitBlocks, p.AuditBlocks, p.RevealBlocks, p.MinGraderTokensPerSecond = 4, 4, 3, 100_000
 			g.Runs = []challengetypes.Run{{
 				Id: run, Owner: learner, Learner: learner, Name: "test", Params: p, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE,

@@ -50,7 +50,12 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 	}
-	return nil
+	for _, t := range g.Tokenizers {
+		if err := k.Tokenizers.Set(ctx, t.Run, t.File); err != nil {
+			return err
+		}
+	}
+	return k.NextRun.Set(ctx, g.NextRunOrDefault())
 }
 
 // ExportGenesis returns the whole state; InitGenesis of it gives the same state.
@@ -75,6 +80,20 @@ func (k *Keeper) ExportGenesis(ctx context.Context) (*types.GenesisState, error)
 		return nil, err
 	}
 	if g.Beacons, err = values(k.Beacons.Iterate(ctx, nil)); err != nil {
+		return nil, err
+	}
+	tokenizers, err := k.Tokenizers.Iterate(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	files, err := tokenizers.KeyValues()
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range files {
+		g.Tokenizers = append(g.Tokenizers, types.RunTokenizer{Run: f.Key, File: f.Value})
+	}
+	if g.NextRun, err = k.NextRun.Get(ctx); err != nil {
 		return nil, err
 	}
 	return &g, nil

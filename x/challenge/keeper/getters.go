@@ -130,6 +130,16 @@ func (k *Keeper) LatestGraders(ctx context.Context, run uint64) (window uint64, 
 	return 0, false, nil
 }
 
+// Tokenizer returns the tokenizer file that a run registered, the one that its
+// tokenizer_digest pins; false if it registered none.
+func (k *Keeper) Tokenizer(ctx context.Context, run uint64) ([]byte, bool, error) {
+	file, err := k.Tokenizers.Get(ctx, run)
+	if errors.Is(err, collections.ErrNotFound) {
+		return nil, false, nil
+	}
+	return file, err == nil, err
+}
+
 // PendingRounds lists the rounds that windows wait for, ascending, each once.
 func (k *Keeper) PendingRounds(ctx context.Context) ([]uint64, error) {
 	it, err := k.Pending.Iterate(ctx, nil)

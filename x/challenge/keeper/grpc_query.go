@@ -13,15 +13,19 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/query"
 
 	"github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/internal/page"
 )
 
 // queryServer answers the module's queries.
-type queryServer struct{ k *Keeper }
+type queryServer struct {
+	*types.UnimplementedQueryServer
+	k *Keeper
+}
 
 var _ types.QueryServer = queryServer{}
 
 // NewQueryServer returns the module's queries over gRPC and REST.
-func NewQueryServer(k *Keeper) types.QueryServer { return queryServer{k} }
+func NewQueryServer(k *Keeper) types.QueryServer { return queryServer{k: k} }
 
 // Params implements types.QueryServer.
 func (q queryServer) Params(ctx context.Context, _ *types.QueryParamsRequest) (*types.QueryParamsResponse, error) {
@@ -43,7 +47,7 @@ func (q queryServer) Run(ctx context.Context, req *types.QueryRunRequest) (*type
 
 // Runs implements types.QueryServer.
 func (q queryServer) Runs(ctx context.Context, req *types.QueryRunsRequest) (*types.QueryRunsResponse, error) {
-	runs, page, err := query.CollectionPaginate(ctx, q.k.Runs, req.Pagination,
+	runs, page, err := query.CollectionPaginate(ctx, q.k.Runs, page.Clamp(req.Pagination),
 		func(_ uint64, r types.Run) (types.Run, error) { return r, nil })
 	if err != nil {
 		return nil, err

@@ -51,6 +51,12 @@ type Keeper struct {
 	Graders collections.Map[collections.Triple[uint64, uint64, []byte], types.FrozenGrader]
 	// Beacons are the verified rounds.
 	Beacons collections.Map[uint64, types.Beacon]
+	// Tokenizers are the tokenizer files that runs registered.
+	Tokenizers collections.Map[uint64, []byte]
+	// NextRun is the id of the run that is created next.
+	NextRun collections.Item[uint64]
+	// Live indexes the runs that have something left to do; see live.
+	Live collections.KeySet[uint64]
 }
 
 // NewKeeper returns a keeper over the module's store. authority may change the
@@ -80,9 +86,12 @@ func NewKeeper(
 		Open:    collections.NewKeySet(sb, types.OpenKey, "open", pair),
 		Pending: collections.NewKeySet(sb, types.PendingKey, "pending",
 			collections.TripleKeyCodec(collections.Uint64Key, collections.Uint64Key, collections.Uint64Key)),
-		Miners:  collections.NewMap(sb, types.MinersKey, "miners", byAddress, codec.CollValue[types.FrozenMiner](cdc)),
-		Graders: collections.NewMap(sb, types.GradersKey, "graders", byAddress, codec.CollValue[types.FrozenGrader](cdc)),
-		Beacons: collections.NewMap(sb, types.BeaconsKey, "beacons", collections.Uint64Key, codec.CollValue[types.Beacon](cdc)),
+		Miners:     collections.NewMap(sb, types.MinersKey, "miners", byAddress, codec.CollValue[types.FrozenMiner](cdc)),
+		Graders:    collections.NewMap(sb, types.GradersKey, "graders", byAddress, codec.CollValue[types.FrozenGrader](cdc)),
+		Beacons:    collections.NewMap(sb, types.BeaconsKey, "beacons", collections.Uint64Key, codec.CollValue[types.Beacon](cdc)),
+		Tokenizers: collections.NewMap(sb, types.TokenizersKey, "tokenizers", collections.Uint64Key, collections.BytesValue),
+		NextRun:    collections.NewItem(sb, types.NextRunKey, "next_run", collections.Uint64Value),
+		Live:       collections.NewKeySet(sb, types.LiveKey, "live", collections.Uint64Key),
 	}
 	schema, err := sb.Build()
 	if err != nil {

@@ -40,6 +40,10 @@ type sources struct {
 	hookFails  error
 	hookPanics bool
 	voided     []types.Window
+	bases      []uint64
+	keep       bool // PruneWindow is not done
+	pruned     [][2]uint64
+	pruneFails error
 }
 
 func (s *sources) EligibleMiners(_ context.Context, _, _ uint64, maxMiners, maxGroups uint32) ([]types.EligibleMiner, error) {
@@ -57,6 +61,22 @@ func (s *sources) EligibleMiners(_ context.Context, _, _ uint64, maxMiners, maxG
 
 func (s *sources) ActiveCheckpoint(context.Context, uint64) ([]byte, uint64, error) {
 	return bytes.Repeat([]byte{byte(s.version + 1)}, 32), s.version, s.fail
+}
+
+func (s *sources) CreateBase(_ context.Context, run uint64, digest []byte, _ string) error {
+	if len(digest) != 32 {
+		return errors.New("base digest")
+	}
+	s.bases = append(s.bases, run)
+	return nil
+}
+
+func (s *sources) PruneWindow(_ context.Context, run, window uint64, limit int) (int, bool, error) {
+	if s.keep || limit == 0 {
+		return 0, false, nil
+	}
+	s.pruned = append(s.pruned, [2]uint64{run, window})
+	return 1, true, s.pruneFails
 }
 
 func (s *sources) BondPerGroup(_ context.Context, _ uint64, floor sdkmath.Int) (sdkmath.Int, error) {

@@ -80,7 +80,7 @@ func (k *Keeper) startAudit(ctx context.Context, b types.Beacon, w types.Window)
 // fee's share gas used / gas limit, floored. Only a transaction whose single,
 // outermost message is msg gets it, or one fee could be paid back many times.
 // A refund that fails is logged and changes nothing else. Its own work, one
-// transfer, is not metered: it is part of beacon_gas, so that a simulation, which
+// transfer, is not metered: it is part of what the message charges, so that a simulation, which
 // pays no fee and so gets none back, names the same gas as the real thing.
 func (k *Keeper) RefundFee(ctx context.Context, msg sdk.Msg) {
 	info, ok := types.GetFeeInfo(ctx)
@@ -95,7 +95,7 @@ func (k *Keeper) RefundFee(ctx context.Context, msg sdk.Msg) {
 	branch, write := sdk.UnwrapSDKContext(ctx).CacheContext()
 	branch = branch.WithGasMeter(storetypes.NewInfiniteGasMeter())
 	if err := k.bank.SendCoinsFromModuleToAccount(branch, authtypes.FeeCollectorName, info.Payer, refund); err != nil {
-		k.Logger(ctx).Error("refund of a beacon fee", "err", err)
+		k.Logger(ctx).Error("refund of a fee", "err", err)
 		return
 	}
 	write()

@@ -586,6 +586,438 @@ func (m *EventBeaconAccepted) GetSubmitter() string {
 	return ""
 }
 
+type EventWindowPruned struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+}
+
+func (m *EventWindowPruned) Reset()         { *m = EventWindowPruned{} }
+func (m *EventWindowPruned) String() string { return proto.CompactTextString(m) }
+func (*EventWindowPruned) ProtoMessage()    {}
+func (*EventWindowPruned) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4d2505f0dab5b204, []int{9}
+}
+func (m *EventWindowPruned) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventWindowPruned) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventWindowPruned.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventWindowPruned) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventWindowPruned.Merge(m, src)
+}
+func (m *EventWindowPruned) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventWindowPruned) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventWindowPruned.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventWindowPruned proto.InternalMessageInfo
+
+func (m *EventWindowPruned) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventWindowPruned) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+type EventRunCreated struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Owner   string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Learner string `protobuf:"bytes,3,opt,name=learner,proto3" json:"learner,omitempty"`
+	Name    string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	Deposit string `protobuf:"bytes,5,opt,name=deposit,proto3" json:"deposit,omitempty"`
+}
+
+func (m *EventRunCreated) Reset()         { *m = EventRunCreated{} }
+func (m *EventRunCreated) String() string { return proto.CompactTextString(m) }
+func (*EventRunCreated) ProtoMessage()    {}
+func (*EventRunCreated) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4d2505f0dab5b204, []int{10}
+}
+func (m *EventRunCreated) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventRunCreated) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventRunCreated.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventRunCreated) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventRunCreated.Merge(m, src)
+}
+func (m *EventRunCreated) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventRunCreated) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventRunCreated.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventRunCreated proto.InternalMessageInfo
+
+func (m *EventRunCreated) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventRunCreated) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *EventRunCreated) GetLearner() string {
+	if m != nil {
+		return m.Learner
+	}
+	return ""
+}
+
+func (m *EventRunCreated) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+func (m *EventRunCreated) GetDeposit() string {
+	if m != nil {
+		return m.Deposit
+	}
+	return ""
+}
+
+type EventRunUpdated struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Learner string `protobuf:"bytes,2,opt,name=learner,proto3" json:"learner,omitempty"`
+}
+
+func (m *EventRunUpdated) Reset()         { *m = EventRunUpdated{} }
+func (m *EventRunUpdated) String() string { return proto.CompactTextString(m) }
+func (*EventRunUpdated) ProtoMessage()    {}
+func (*EventRunUpdated) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4d2505f0dab5b204, []int{11}
+}
+func (m *EventRunUpdated) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventRunUpdated) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventRunUpdated.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventRunUpdated) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventRunUpdated.Merge(m, src)
+}
+func (m *EventRunUpdated) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventRunUpdated) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventRunUpdated.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventRunUpdated proto.InternalMessageInfo
+
+func (m *EventRunUpdated) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventRunUpdated) GetLearner() string {
+	if m != nil {
+		return m.Learner
+	}
+	return ""
+}
+
+type EventRunPaused struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+}
+
+func (m *EventRunPaused) Reset()         { *m = EventRunPaused{} }
+func (m *EventRunPaused) String() string { return proto.CompactTextString(m) }
+func (*EventRunPaused) ProtoMessage()    {}
+func (*EventRunPaused) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4d2505f0dab5b204, []int{12}
+}
+func (m *EventRunPaused) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventRunPaused) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventRunPaused.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventRunPaused) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventRunPaused.Merge(m, src)
+}
+func (m *EventRunPaused) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventRunPaused) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventRunPaused.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventRunPaused proto.InternalMessageInfo
+
+func (m *EventRunPaused) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventRunPaused) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
+type EventRunResumed struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *EventRunResumed) Reset()         { *m = EventRunResumed{} }
+func (m *EventRunResumed) String() string { return proto.CompactTextString(m) }
+func (*EventRunResumed) ProtoMessage()    {}
+func (*EventRunResumed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4d2505f0dab5b204, []int{13}
+}
+func (m *EventRunResumed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventRunResumed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventRunResumed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventRunResumed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventRunResumed.Merge(m, src)
+}
+func (m *EventRunResumed) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventRunResumed) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventRunResumed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventRunResumed proto.InternalMessageInfo
+
+func (m *EventRunResumed) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+type EventRunClosed struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *EventRunClosed) Reset()         { *m = EventRunClosed{} }
+func (m *EventRunClosed) String() string { return proto.CompactTextString(m) }
+func (*EventRunClosed) ProtoMessage()    {}
+func (*EventRunClosed) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4d2505f0dab5b204, []int{14}
+}
+func (m *EventRunClosed) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventRunClosed) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventRunClosed.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventRunClosed) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventRunClosed.Merge(m, src)
+}
+func (m *EventRunClosed) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventRunClosed) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventRunClosed.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventRunClosed proto.InternalMessageInfo
+
+func (m *EventRunClosed) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+type EventDepositReturned struct {
+	Run     uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Owner   string `protobuf:"bytes,2,opt,name=owner,proto3" json:"owner,omitempty"`
+	Deposit string `protobuf:"bytes,3,opt,name=deposit,proto3" json:"deposit,omitempty"`
+}
+
+func (m *EventDepositReturned) Reset()         { *m = EventDepositReturned{} }
+func (m *EventDepositReturned) String() string { return proto.CompactTextString(m) }
+func (*EventDepositReturned) ProtoMessage()    {}
+func (*EventDepositReturned) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4d2505f0dab5b204, []int{15}
+}
+func (m *EventDepositReturned) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventDepositReturned) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventDepositReturned.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventDepositReturned) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventDepositReturned.Merge(m, src)
+}
+func (m *EventDepositReturned) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventDepositReturned) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventDepositReturned.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventDepositReturned proto.InternalMessageInfo
+
+func (m *EventDepositReturned) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventDepositReturned) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *EventDepositReturned) GetDeposit() string {
+	if m != nil {
+		return m.Deposit
+	}
+	return ""
+}
+
+type EventEmissionShareSet struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Ppm uint32 `protobuf:"varint,2,opt,name=ppm,proto3" json:"ppm,omitempty"`
+}
+
+func (m *EventEmissionShareSet) Reset()         { *m = EventEmissionShareSet{} }
+func (m *EventEmissionShareSet) String() string { return proto.CompactTextString(m) }
+func (*EventEmissionShareSet) ProtoMessage()    {}
+func (*EventEmissionShareSet) Descriptor() ([]byte, []int) {
+	return fileDescriptor_4d2505f0dab5b204, []int{16}
+}
+func (m *EventEmissionShareSet) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *EventEmissionShareSet) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_EventEmissionShareSet.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *EventEmissionShareSet) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_EventEmissionShareSet.Merge(m, src)
+}
+func (m *EventEmissionShareSet) XXX_Size() int {
+	return m.Size()
+}
+func (m *EventEmissionShareSet) XXX_DiscardUnknown() {
+	xxx_messageInfo_EventEmissionShareSet.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_EventEmissionShareSet proto.InternalMessageInfo
+
+func (m *EventEmissionShareSet) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *EventEmissionShareSet) GetPpm() uint32 {
+	if m != nil {
+		return m.Ppm
+	}
+	return 0
+}
+
 func init() {
 	proto.RegisterType((*EventWindowOpening)(nil), "galahad.challenge.v1.EventWindowOpening")
 	proto.RegisterType((*EventCommitStarted)(nil), "galahad.challenge.v1.EventCommitStarted")
@@ -596,43 +1028,60 @@ func init() {
 	proto.RegisterType((*EventWindowClosed)(nil), "galahad.challenge.v1.EventWindowClosed")
 	proto.RegisterType((*EventWindowVoid)(nil), "galahad.challenge.v1.EventWindowVoid")
 	proto.RegisterType((*EventBeaconAccepted)(nil), "galahad.challenge.v1.EventBeaconAccepted")
+	proto.RegisterType((*EventWindowPruned)(nil), "galahad.challenge.v1.EventWindowPruned")
+	proto.RegisterType((*EventRunCreated)(nil), "galahad.challenge.v1.EventRunCreated")
+	proto.RegisterType((*EventRunUpdated)(nil), "galahad.challenge.v1.EventRunUpdated")
+	proto.RegisterType((*EventRunPaused)(nil), "galahad.challenge.v1.EventRunPaused")
+	proto.RegisterType((*EventRunResumed)(nil), "galahad.challenge.v1.EventRunResumed")
+	proto.RegisterType((*EventRunClosed)(nil), "galahad.challenge.v1.EventRunClosed")
+	proto.RegisterType((*EventDepositReturned)(nil), "galahad.challenge.v1.EventDepositReturned")
+	proto.RegisterType((*EventEmissionShareSet)(nil), "galahad.challenge.v1.EventEmissionShareSet")
 }
 
 func init() { proto.RegisterFile("galahad/challenge/v1/events.proto", fileDescriptor_4d2505f0dab5b204) }
 
 var fileDescriptor_4d2505f0dab5b204 = []byte{
-	// 481 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x54, 0xc1, 0x6e, 0xd3, 0x40,
-	0x10, 0x8d, 0x49, 0x13, 0xf0, 0x14, 0x04, 0x5d, 0xa2, 0xca, 0x12, 0x60, 0x5a, 0x9f, 0x7a, 0x69,
-	0xac, 0x0a, 0xae, 0x20, 0xda, 0x2a, 0x57, 0x90, 0x6c, 0xa9, 0x48, 0x5c, 0xaa, 0x8d, 0x77, 0xe4,
-	0xac, 0x6a, 0xef, 0x5a, 0xbb, 0x6b, 0x07, 0x6e, 0x7c, 0x02, 0x67, 0xfe, 0x83, 0x7f, 0xe0, 0xd8,
-	0x23, 0x47, 0x94, 0xfc, 0x08, 0xf2, 0xda, 0x49, 0x5c, 0x89, 0x8b, 0x7b, 0xf3, 0xbc, 0x79, 0x33,
-	0xfb, 0xde, 0xb3, 0x76, 0xe1, 0x38, 0xa5, 0x19, 0x5d, 0x50, 0x16, 0x26, 0x0b, 0x9a, 0x65, 0x28,
-	0x52, 0x0c, 0xab, 0xb3, 0x10, 0x2b, 0x14, 0x46, 0x4f, 0x0b, 0x25, 0x8d, 0x24, 0x93, 0x96, 0x32,
-	0xdd, 0x52, 0xa6, 0xd5, 0x59, 0xf0, 0xcb, 0x01, 0x32, 0xab, 0x69, 0x9f, 0xb9, 0x60, 0x72, 0xf9,
-	0xa9, 0x40, 0xc1, 0x45, 0x4a, 0x9e, 0xc1, 0x50, 0x95, 0xc2, 0x73, 0x8e, 0x9c, 0x93, 0xbd, 0xa8,
-	0xfe, 0x24, 0x87, 0x30, 0x5e, 0x5a, 0x8a, 0xf7, 0xc0, 0x82, 0x6d, 0x45, 0x26, 0x30, 0x52, 0xb2,
-	0x14, 0xcc, 0x1b, 0x5a, 0xb8, 0x29, 0xc8, 0x29, 0x90, 0x64, 0x81, 0xc9, 0x4d, 0x21, 0xb9, 0x30,
-	0xd7, 0x15, 0x2a, 0xcd, 0xa5, 0xf0, 0xf6, 0x2c, 0xe5, 0x60, 0xd7, 0xb9, 0x6a, 0x1a, 0xf5, 0xf2,
-	0x9c, 0x0b, 0x54, 0xda, 0x1b, 0x1d, 0x39, 0x27, 0x4f, 0xa2, 0xb6, 0x22, 0x1e, 0x3c, 0x4c, 0x15,
-	0x65, 0x75, 0x63, 0x6c, 0x1b, 0x9b, 0x32, 0xf8, 0xbe, 0xd1, 0x7d, 0x29, 0xf3, 0x9c, 0x9b, 0xd8,
-	0x50, 0x65, 0x90, 0xf5, 0xd0, 0x7d, 0x0c, 0x8f, 0x13, 0x3b, 0x7a, 0xad, 0xeb, 0x59, 0x2b, 0x7f,
-	0x18, 0xed, 0x27, 0xbb, 0x75, 0xe4, 0x15, 0x40, 0x4b, 0x41, 0xc1, 0xac, 0xf8, 0x61, 0xe4, 0x36,
-	0xc8, 0x4c, 0xb0, 0x20, 0x86, 0x83, 0x4e, 0x72, 0x31, 0xd2, 0xac, 0x97, 0x80, 0xff, 0x06, 0x17,
-	0xfc, 0x74, 0xda, 0xad, 0xe7, 0x25, 0xbb, 0x8f, 0xad, 0xd7, 0xb0, 0x4f, 0xeb, 0xc9, 0x3b, 0xae,
-	0x80, 0x6e, 0x97, 0x91, 0x17, 0xe0, 0x36, 0x84, 0x9d, 0xa7, 0x47, 0x16, 0x98, 0x09, 0x56, 0x3b,
-	0x56, 0x58, 0x21, 0xcd, 0x6c, 0x77, 0xd4, 0x38, 0x6e, 0x90, 0xda, 0xf1, 0xfb, 0x36, 0xf3, 0xc8,
-	0x22, 0xbd, 0xc5, 0x05, 0x1f, 0x60, 0x62, 0xe7, 0x63, 0x34, 0x26, 0xe3, 0x22, 0xed, 0xbf, 0xe1,
-	0xdd, 0x9d, 0xcc, 0x2f, 0x33, 0xa9, 0x7b, 0x8d, 0xc7, 0xf0, 0xb4, 0x33, 0x7e, 0x25, 0x79, 0x9f,
-	0x68, 0x0f, 0x61, 0xac, 0x90, 0x6a, 0x29, 0x6c, 0xaa, 0x6e, 0xd4, 0x56, 0x01, 0x87, 0xe7, 0x76,
-	0xe9, 0x05, 0xd2, 0x44, 0x8a, 0xf3, 0x24, 0xc1, 0xa2, 0x36, 0xb5, 0xfd, 0xbf, 0x4e, 0xf7, 0x62,
-	0xf8, 0x00, 0x8a, 0x0a, 0x26, 0x73, 0x81, 0x5a, 0xdb, 0x03, 0xdc, 0xa8, 0x83, 0x90, 0x97, 0xe0,
-	0xea, 0x72, 0x9e, 0x73, 0x63, 0x50, 0xb5, 0xe7, 0xec, 0x80, 0x8b, 0x8f, 0xbf, 0x57, 0xbe, 0x73,
-	0xbb, 0xf2, 0x9d, 0xbf, 0x2b, 0xdf, 0xf9, 0xb1, 0xf6, 0x07, 0xb7, 0x6b, 0x7f, 0xf0, 0x67, 0xed,
-	0x0f, 0xbe, 0xbc, 0x4d, 0xb9, 0x59, 0x94, 0xf3, 0x69, 0x22, 0xf3, 0xb0, 0xbd, 0xe8, 0xa7, 0x02,
-	0xcd, 0x52, 0xaa, 0x9b, 0x4d, 0x1d, 0x7e, 0xed, 0xbc, 0x0e, 0xe6, 0x5b, 0x81, 0x7a, 0x3e, 0xb6,
-	0x4f, 0xc3, 0x9b, 0x7f, 0x01, 0x00, 0x00, 0xff, 0xff, 0xdd, 0xee, 0x85, 0x68, 0x3f, 0x04, 0x00,
-	0x00,
+	// 639 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x55, 0xc1, 0x6e, 0xd3, 0x4a,
+	0x14, 0xad, 0x9b, 0x26, 0xef, 0xf9, 0xf6, 0xf5, 0xd1, 0x9a, 0x50, 0x45, 0x02, 0x4c, 0x6b, 0x36,
+	0xdd, 0x34, 0x51, 0x05, 0x2b, 0x50, 0x11, 0x6d, 0xc9, 0x16, 0x2a, 0x5b, 0x14, 0xc4, 0xa6, 0x9a,
+	0xda, 0x57, 0xc9, 0xa8, 0xf6, 0x8c, 0x35, 0x33, 0x4e, 0x60, 0x07, 0x7f, 0xc0, 0x9a, 0xff, 0xe0,
+	0x1f, 0x58, 0x76, 0xc9, 0x12, 0xb5, 0x3f, 0x82, 0x66, 0x3c, 0x8e, 0x13, 0x94, 0x2e, 0xcc, 0x6e,
+	0xee, 0x9d, 0x7b, 0xcf, 0x3d, 0xe7, 0xcc, 0xd8, 0x03, 0xbb, 0x23, 0x92, 0x92, 0x31, 0x49, 0x06,
+	0xf1, 0x98, 0xa4, 0x29, 0xb2, 0x11, 0x0e, 0x26, 0x07, 0x03, 0x9c, 0x20, 0x53, 0xb2, 0x9f, 0x0b,
+	0xae, 0xb8, 0xd7, 0xb5, 0x25, 0xfd, 0x59, 0x49, 0x7f, 0x72, 0x10, 0x7c, 0x77, 0xc0, 0x1b, 0xea,
+	0xb2, 0x77, 0x94, 0x25, 0x7c, 0xfa, 0x26, 0x47, 0x46, 0xd9, 0xc8, 0xdb, 0x84, 0x96, 0x28, 0x58,
+	0xcf, 0xd9, 0x71, 0xf6, 0xd6, 0x42, 0xbd, 0xf4, 0xb6, 0xa1, 0x33, 0x35, 0x25, 0xbd, 0x55, 0x93,
+	0xb4, 0x91, 0xd7, 0x85, 0xb6, 0xe0, 0x05, 0x4b, 0x7a, 0x2d, 0x93, 0x2e, 0x03, 0x6f, 0x1f, 0xbc,
+	0x78, 0x8c, 0xf1, 0x65, 0xce, 0x29, 0x53, 0xe7, 0x13, 0x14, 0x92, 0x72, 0xd6, 0x5b, 0x33, 0x25,
+	0x5b, 0xf5, 0xce, 0x59, 0xb9, 0xa1, 0xc1, 0x33, 0xca, 0x50, 0xc8, 0x5e, 0x7b, 0xc7, 0xd9, 0xdb,
+	0x08, 0x6d, 0xe4, 0xf5, 0xe0, 0x9f, 0x91, 0x20, 0x89, 0xde, 0xe8, 0x98, 0x8d, 0x2a, 0x0c, 0x3e,
+	0x57, 0xbc, 0x4f, 0x78, 0x96, 0x51, 0x15, 0x29, 0x22, 0x14, 0x26, 0x0d, 0x78, 0xef, 0xc2, 0x7f,
+	0xb1, 0x69, 0x3d, 0x97, 0xba, 0xd7, 0xd0, 0x6f, 0x85, 0xeb, 0x71, 0x0d, 0xe7, 0x3d, 0x04, 0xb0,
+	0x25, 0xc8, 0x12, 0x43, 0xbe, 0x15, 0xba, 0x65, 0x66, 0xc8, 0x92, 0x20, 0x82, 0xad, 0x39, 0xe7,
+	0x22, 0x24, 0x69, 0x23, 0x02, 0x4b, 0x8d, 0x0b, 0xbe, 0x39, 0x16, 0xf5, 0xa8, 0x48, 0xfe, 0x46,
+	0xd6, 0x23, 0x58, 0x27, 0xba, 0x73, 0x41, 0x15, 0x90, 0x19, 0x98, 0x77, 0x1f, 0xdc, 0xb2, 0xa0,
+	0xd6, 0xf4, 0xaf, 0x49, 0x0c, 0x59, 0xa2, 0x15, 0x0b, 0x9c, 0x20, 0x49, 0xcd, 0x6e, 0xbb, 0x54,
+	0x5c, 0x66, 0xb4, 0xe2, 0x17, 0xd6, 0xf3, 0xd0, 0x64, 0x1a, 0x93, 0x0b, 0x5e, 0x42, 0xd7, 0xf4,
+	0x47, 0xa8, 0x54, 0x4a, 0xd9, 0xa8, 0x39, 0xc2, 0xe1, 0x82, 0xe7, 0x27, 0x29, 0x97, 0x8d, 0xda,
+	0x23, 0xb8, 0x33, 0xd7, 0x7e, 0xc6, 0x69, 0x13, 0x6b, 0xb7, 0xa1, 0x23, 0x90, 0x48, 0xce, 0x8c,
+	0xab, 0x6e, 0x68, 0xa3, 0x80, 0xc2, 0x5d, 0x03, 0x7a, 0x8c, 0x24, 0xe6, 0xec, 0x28, 0x8e, 0x31,
+	0xd7, 0xa2, 0x66, 0xe7, 0xeb, 0xcc, 0x7f, 0x18, 0x3e, 0x80, 0x20, 0x2c, 0xe1, 0x19, 0x43, 0x29,
+	0xcd, 0x00, 0x37, 0x9c, 0xcb, 0x78, 0x0f, 0xc0, 0x95, 0xc5, 0x45, 0x46, 0x95, 0x42, 0x61, 0xe7,
+	0xd4, 0x89, 0x3f, 0xe4, 0x9f, 0x8a, 0x82, 0x35, 0x92, 0xff, 0xc5, 0xb1, 0xfa, 0xc3, 0x82, 0x9d,
+	0x08, 0x24, 0xcb, 0xbd, 0xef, 0x42, 0x9b, 0x4f, 0x19, 0x0a, 0xcb, 0xae, 0x0c, 0xf4, 0xa7, 0x98,
+	0x22, 0x11, 0x6c, 0x46, 0xab, 0x0a, 0x3d, 0x0f, 0xd6, 0x18, 0xc9, 0xd0, 0x5c, 0x26, 0x37, 0x34,
+	0x6b, 0x5d, 0x9d, 0x60, 0xce, 0x25, 0x55, 0xe6, 0x16, 0xb9, 0x61, 0x15, 0x06, 0x87, 0x35, 0x85,
+	0xb7, 0x79, 0x72, 0x0b, 0x85, 0xb9, 0x61, 0xab, 0x0b, 0xc3, 0x82, 0x67, 0xf0, 0x7f, 0xd5, 0x7e,
+	0x4a, 0x8a, 0x5b, 0x4f, 0xdf, 0x1e, 0xd4, 0xea, 0xc2, 0x41, 0x3d, 0xae, 0x47, 0x87, 0x28, 0x8b,
+	0x6c, 0x59, 0x73, 0x10, 0xd4, 0x03, 0x6e, 0xbb, 0x5e, 0xc1, 0x7b, 0x7b, 0x8f, 0x5f, 0x95, 0x9a,
+	0x42, 0x54, 0x85, 0x60, 0xcd, 0xbc, 0xac, 0xdc, 0x69, 0x2d, 0xba, 0xf3, 0x1c, 0xee, 0x19, 0xe4,
+	0x61, 0x46, 0xa5, 0xfe, 0x33, 0x46, 0x63, 0x22, 0x30, 0x42, 0xb5, 0x04, 0x7a, 0x13, 0x5a, 0x79,
+	0x9e, 0x19, 0xe0, 0x8d, 0x50, 0x2f, 0x8f, 0x5f, 0xff, 0xb8, 0xf6, 0x9d, 0xab, 0x6b, 0xdf, 0xf9,
+	0x75, 0xed, 0x3b, 0x5f, 0x6f, 0xfc, 0x95, 0xab, 0x1b, 0x7f, 0xe5, 0xe7, 0x8d, 0xbf, 0xf2, 0xe1,
+	0xe9, 0x88, 0xaa, 0x71, 0x71, 0xd1, 0x8f, 0x79, 0x36, 0xb0, 0xcf, 0xc0, 0x3e, 0x43, 0x35, 0xe5,
+	0xe2, 0xb2, 0x8a, 0x07, 0x1f, 0xe7, 0xde, 0x0e, 0xf5, 0x29, 0x47, 0x79, 0xd1, 0x31, 0x0f, 0xc7,
+	0x93, 0xdf, 0x01, 0x00, 0x00, 0xff, 0xff, 0x7d, 0x8c, 0x6c, 0x2d, 0x5d, 0x06, 0x00, 0x00,
 }
 
 func (m *EventWindowOpening) Marshal() (dAtA []byte, err error) {
@@ -998,6 +1447,296 @@ func (m *EventBeaconAccepted) MarshalToSizedBuffer(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
+func (m *EventWindowPruned) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventWindowPruned) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventWindowPruned) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Window != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventRunCreated) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventRunCreated) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventRunCreated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Deposit) > 0 {
+		i -= len(m.Deposit)
+		copy(dAtA[i:], m.Deposit)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Deposit)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Learner) > 0 {
+		i -= len(m.Learner)
+		copy(dAtA[i:], m.Learner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Learner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventRunUpdated) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventRunUpdated) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventRunUpdated) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Learner) > 0 {
+		i -= len(m.Learner)
+		copy(dAtA[i:], m.Learner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Learner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventRunPaused) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventRunPaused) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventRunPaused) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventRunResumed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventRunResumed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventRunResumed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventRunClosed) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventRunClosed) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventRunClosed) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventDepositReturned) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventDepositReturned) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventDepositReturned) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Deposit) > 0 {
+		i -= len(m.Deposit)
+		copy(dAtA[i:], m.Deposit)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Deposit)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintEvents(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *EventEmissionShareSet) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *EventEmissionShareSet) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *EventEmissionShareSet) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Ppm != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Ppm))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintEvents(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintEvents(dAtA []byte, offset int, v uint64) int {
 	offset -= sovEvents(v)
 	base := offset
@@ -1179,6 +1918,140 @@ func (m *EventBeaconAccepted) Size() (n int) {
 	l = len(m.Submitter)
 	if l > 0 {
 		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventWindowPruned) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovEvents(uint64(m.Window))
+	}
+	return n
+}
+
+func (m *EventRunCreated) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Learner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Deposit)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventRunUpdated) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Learner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventRunPaused) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Reason)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventRunResumed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *EventRunClosed) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *EventDepositReturned) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	l = len(m.Deposit)
+	if l > 0 {
+		n += 1 + l + sovEvents(uint64(l))
+	}
+	return n
+}
+
+func (m *EventEmissionShareSet) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovEvents(uint64(m.Run))
+	}
+	if m.Ppm != 0 {
+		n += 1 + sovEvents(uint64(m.Ppm))
 	}
 	return n
 }
@@ -2227,6 +3100,852 @@ func (m *EventBeaconAccepted) Unmarshal(dAtA []byte) error {
 			}
 			m.Submitter = string(dAtA[iNdEx:postIndex])
 			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventWindowPruned) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventWindowPruned: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventWindowPruned: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventRunCreated) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventRunCreated: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventRunCreated: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Learner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Learner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Deposit = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventRunUpdated) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventRunUpdated: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventRunUpdated: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Learner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Learner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventRunPaused) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventRunPaused: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventRunPaused: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventRunResumed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventRunResumed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventRunResumed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventRunClosed) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventRunClosed: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventRunClosed: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventDepositReturned) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventDepositReturned: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventDepositReturned: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthEvents
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Deposit = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipEvents(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthEvents
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *EventEmissionShareSet) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowEvents
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: EventEmissionShareSet: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: EventEmissionShareSet: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ppm", wireType)
+			}
+			m.Ppm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowEvents
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Ppm |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := skipEvents(dAtA[iNdEx:])

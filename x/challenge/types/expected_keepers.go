@@ -2,6 +2,7 @@ package types
 
 import (
 	"context"
+	"errors"
 
 	sdkmath "cosmossdk.io/math"
 
@@ -15,8 +16,9 @@ type StakingKeeper interface {
 	GetBondedValidatorsByPower(ctx context.Context) ([]stakingtypes.Validator, error)
 }
 
-// BankKeeper pays refunds of fees.
+// BankKeeper pays refunds of fees and keeps deposits.
 type BankKeeper interface {
+	SendCoinsFromAccountToModule(ctx context.Context, sender sdk.AccAddress, recipientModule string, amt sdk.Coins) error
 	SendCoinsFromModuleToAccount(ctx context.Context, senderModule string, recipient sdk.AccAddress, amt sdk.Coins) error
 }
 
@@ -40,6 +42,8 @@ type PolicyKeeper interface {
 	// ActiveCheckpoint is the newest active checkpoint at ctx's height: its
 	// 32-byte digest and its version.
 	ActiveCheckpoint(ctx context.Context, run uint64) (digest []byte, version uint64, err error)
+	// CreateBase gives a new run the model that it starts from, as version 0.
+	CreateBase(ctx context.Context, run uint64, digest []byte, locator string) error
 }
 
 // SettlementKeeper says what a group costs and which graders are suspended.
@@ -51,10 +55,43 @@ type SettlementKeeper interface {
 	GraderSuspended(ctx context.Context, run, window uint64, grader sdk.ValAddress) (bool, error)
 }
 
-// ChallengeHooks are called when a window ends without settlement.
+// ChallengeHooks are called when a window ends without settlement and when it is
+// removed.
 type ChallengeHooks interface {
 	// AfterWindowVoid runs once for a window that became VOID, with its emission
 	// range final, on a branch of the state: an error drops what the hook wrote,
 	// is logged and halts nothing.
 	AfterWindowVoid(ctx context.Context, w Window) error
+	// PruneWindow removes at most limit keys that belong to a window which is to
+	// go, and says how many it removed. done means that no key is left; a window
+	// that is still needed answers with removed 0 and done false, and is asked again
+	// in a later block. Calls come in consecutive blocks until all hooks are done.
+	PruneWindow(ctx context.Context, run, window uint64, limit int) (removed int, done bool, err error)
+}
+
+// MultiHooks calls several hooks in their order.
+type MultiHooks []ChallengeHooks
+
+var _ ChallengeHooks = MultiHooks(nil)
+
+// AfterWindowVoid calls every hook and joins their errors.
+func (m MultiHooks) AfterWindowVoid(ctx context.Context, w Window) error {
+	var errs []error
+	for _, h := range m {
+		errs = append(errs, h.AfterWindowVoid(ctx, w))
+	}
+	return errors.Join(errs...)
+}
+
+// PruneWindow asks the hooks in order, each only once those before it are done,
+// and shares limit among them.
+func (m MultiHooks) PruneWindow(ctx context.Context, run, window uint64, limit int) (removed int, done bool, err error) {
+	for _, h := range m {
+		n, done, err := h.PruneWindow(ctx, run, window, limit-removed)
+		removed += n
+		if err != nil || !done {
+			return removed, false, err
+		}
+	}
+	return removed, true, nil
 }

@@ -47,6 +47,9 @@ func (g GenesisState) Validate(ac, vc address.Codec) error {
 	if err := g.validateWindows(runs, sets); err != nil {
 		return err
 	}
+	if err := g.validateTokenizers(runs); err != nil {
+		return err
+	}
 	for i, b := range g.Beacons {
 		switch {
 		case b.Round == 0 || b.Height < 0:
@@ -79,10 +82,39 @@ func (g GenesisState) validateRuns(ac address.Codec) (map[uint64]Run, error) {
 		shares += uint64(r.Params.EmissionSharePpm)
 		runs[r.Id] = r
 	}
+	if n := len(g.Runs); n > 0 && g.NextRunOrDefault() <= g.Runs[n-1].Id {
+		return nil, ErrInvalidGenesis.Wrapf("next_run %d is not above run %d", g.NextRun, g.Runs[n-1].Id)
+	}
 	if shares > Million {
 		return nil, ErrInvalidGenesis.Wrapf("emission shares of the runs sum to %d ppm, more than %d", shares, Million)
 	}
 	return runs, nil
+}
+
+// validateTokenizers checks that every file belongs to a run and is the one that
+// the run pins.
+func (g GenesisState) validateTokenizers(runs map[uint64]Run) error {
+	for i, t := range g.Tokenizers {
+		if i > 0 && t.Run <= g.Tokenizers[i-1].Run {
+			return ErrInvalidGenesis.Wrapf("tokenizers[%d]: run %d is there twice or out of order", i, t.Run)
+		}
+		run, ok := runs[t.Run]
+		if !ok {
+			return ErrInvalidGenesis.Wrapf("tokenizers[%d]: no run %d", i, t.Run)
+		}
+		if err := run.Params.CheckTokenizer(t.File); err != nil {
+			return ErrInvalidGenesis.Wrapf("tokenizers[%d]: %s", i, err)
+		}
+	}
+	return nil
+}
+
+// NextRunOrDefault is the id of the run that is created next.
+func (g GenesisState) NextRunOrDefault() uint64 {
+	if g.NextRun != 0 || len(g.Runs) == 0 {
+		return max(g.NextRun, 1)
+	}
+	return g.Runs[len(g.Runs)-1].Id + 1
 }
 
 func (g GenesisState) validateFrozen(ac, vc address.Codec) (map[windowID]frozen, error) {

@@ -24,4 +24,10 @@ var (
 	MinersKey  = collections.NewPrefix(5)
 	GradersKey = collections.NewPrefix(6)
 	BeaconsKey = collections.NewPrefix(7)
+	// TokenizersKey holds the tokenizer files that runs registered.
+	TokenizersKey = collections.NewPrefix(8)
+	// NextRunKey holds the id of the run that is created next.
+	NextRunKey = collections.NewPrefix(9)
+	// LiveKey indexes the runs that have something left to do.
+	LiveKey = collections.NewPrefix(10)
 )

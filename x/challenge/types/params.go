@@ -22,6 +22,9 @@ const (
 	MaxTimeoutBlocks = 1_000_000
 	// MaxAmountBits bounds amounts of coins in parameters.
 	MaxAmountBits = 128
+	// MaxKeepWindows and MaxPrunePerBlock bound what is kept and what a block removes.
+	MaxKeepWindows   = 100_000
+	MaxPrunePerBlock = 10_000
 )
 
 // Quicknet is drand's public network with the scheme that the module verifies.
@@ -52,6 +55,9 @@ func DefaultParams() Params {
 		MaxGraders:     64,
 		MinGraderStake: sdkmath.NewIntWithDecimal(1_000, 18),
 		BeaconGas:      50_000,
+		RunDeposit:     sdkmath.NewIntWithDecimal(100, 18),
+		KeepWindows:    100,
+		PrunePerBlock:  500,
 	}
 }
 
@@ -67,6 +73,15 @@ func (p Params) Validate() error {
 		return ErrInvalidParams.Wrapf("max_graders %d is not within 1..%d", p.MaxGraders, MaxGraders)
 	case p.BeaconGas == 0 || p.BeaconGas > MaxBeaconGas:
 		return ErrInvalidParams.Wrapf("beacon_gas %d is not within 1..%d", p.BeaconGas, MaxBeaconGas)
+	}
+	switch {
+	case p.KeepWindows < MaxOpenWindows || p.KeepWindows > MaxKeepWindows:
+		return ErrInvalidParams.Wrapf("keep_windows %d is not within %d..%d", p.KeepWindows, MaxOpenWindows, MaxKeepWindows)
+	case p.PrunePerBlock == 0 || p.PrunePerBlock > MaxPrunePerBlock:
+		return ErrInvalidParams.Wrapf("prune_per_block %d is not within 1..%d", p.PrunePerBlock, MaxPrunePerBlock)
+	}
+	if err := checkAmount(p.RunDeposit); err != nil {
+		return ErrInvalidParams.Wrapf("run_deposit: %s", err)
 	}
 	if err := checkAmount(p.MinGraderStake); err != nil {
 		return ErrInvalidParams.Wrapf("min_grader_stake: %s", err)

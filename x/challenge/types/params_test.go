@@ -95,7 +95,10 @@ func TestRunParamsThatMakeNoSenseAreRefused(t *testing.T) {
 		change func(*types.RunParams)
 	}{
 		"tolerant mode":           {"tolerant is not in this version", func(p *types.RunParams) { p.EngineMode = types.EngineMode_ENGINE_MODE_TOLERANT }},
-		"sequential mode":         {"sequential is not in this version", func(p *types.RunParams) { p.WindowMode = types.WindowMode_WINDOW_MODE_SEQUENTIAL }},
+		"no activation":           {"policy_activation", func(p *types.RunParams) { p.PolicyActivation = 0 }},
+		"unknown activation":      {"policy_activation", func(p *types.RunParams) { p.PolicyActivation = 3 }},
+		"endless wait":            {"policy_wait_blocks", func(p *types.RunParams) { p.PolicyWaitBlocks = types.MaxStageBlocks + 1 }},
+		"endless timeout":         {"learner_timeout_windows", func(p *types.RunParams) { p.LearnerTimeoutWindows = types.MaxTimeoutWindows + 1 }},
 		"no engine mode":          {"engine_mode", func(p *types.RunParams) { p.EngineMode = 0 }},
 		"unknown window mode":     {"window_mode", func(p *types.RunParams) { p.WindowMode = 9 }},
 		"no environment":          {"mix", func(p *types.RunParams) { p.Mix = nil }},

@@ -5,7 +5,9 @@ package types
 
 import (
 	context "context"
+	cosmossdk_io_math "cosmossdk.io/math"
 	fmt "fmt"
+	_ "github.com/cosmos/cosmos-proto"
 	query "github.com/cosmos/cosmos-sdk/types/query"
 	_ "github.com/cosmos/gogoproto/gogoproto"
 	grpc1 "github.com/cosmos/gogoproto/grpc"
@@ -918,6 +920,404 @@ func (m *QueryPendingRoundsResponse) GetRounds() []uint64 {
 	return nil
 }
 
+type QueryAssignmentRequest struct {
+	Run    uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+	Window uint64 `protobuf:"varint,2,opt,name=window,proto3" json:"window,omitempty"`
+	Miner  string `protobuf:"bytes,3,opt,name=miner,proto3" json:"miner,omitempty"`
+}
+
+func (m *QueryAssignmentRequest) Reset()         { *m = QueryAssignmentRequest{} }
+func (m *QueryAssignmentRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryAssignmentRequest) ProtoMessage()    {}
+func (*QueryAssignmentRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0a076db1e2eacf81, []int{19}
+}
+func (m *QueryAssignmentRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAssignmentRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAssignmentRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAssignmentRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAssignmentRequest.Merge(m, src)
+}
+func (m *QueryAssignmentRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAssignmentRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAssignmentRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAssignmentRequest proto.InternalMessageInfo
+
+func (m *QueryAssignmentRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *QueryAssignmentRequest) GetWindow() uint64 {
+	if m != nil {
+		return m.Window
+	}
+	return 0
+}
+
+func (m *QueryAssignmentRequest) GetMiner() string {
+	if m != nil {
+		return m.Miner
+	}
+	return ""
+}
+
+type QueryAssignmentResponse struct {
+	DeclaredGroups uint32          `protobuf:"varint,1,opt,name=declared_groups,json=declaredGroups,proto3" json:"declared_groups,omitempty"`
+	Groups         []AssignedGroup `protobuf:"bytes,2,rep,name=groups,proto3" json:"groups"`
+}
+
+func (m *QueryAssignmentResponse) Reset()         { *m = QueryAssignmentResponse{} }
+func (m *QueryAssignmentResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryAssignmentResponse) ProtoMessage()    {}
+func (*QueryAssignmentResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0a076db1e2eacf81, []int{20}
+}
+func (m *QueryAssignmentResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryAssignmentResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryAssignmentResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryAssignmentResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryAssignmentResponse.Merge(m, src)
+}
+func (m *QueryAssignmentResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryAssignmentResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryAssignmentResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryAssignmentResponse proto.InternalMessageInfo
+
+func (m *QueryAssignmentResponse) GetDeclaredGroups() uint32 {
+	if m != nil {
+		return m.DeclaredGroups
+	}
+	return 0
+}
+
+func (m *QueryAssignmentResponse) GetGroups() []AssignedGroup {
+	if m != nil {
+		return m.Groups
+	}
+	return nil
+}
+
+// AssignedGroup is one group that a miner owes in a window.
+type AssignedGroup struct {
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// seed is the 32-byte group seed.
+	Seed []byte `protobuf:"bytes,2,opt,name=seed,proto3" json:"seed,omitempty"`
+	// environment is the id of the environment that the seed drew.
+	Environment string `protobuf:"bytes,3,opt,name=environment,proto3" json:"environment,omitempty"`
+	// prompt is the problem's text.
+	Prompt string `protobuf:"bytes,4,opt,name=prompt,proto3" json:"prompt,omitempty"`
+	// key identifies the problem within its environment.
+	Key string `protobuf:"bytes,5,opt,name=key,proto3" json:"key,omitempty"`
+}
+
+func (m *AssignedGroup) Reset()         { *m = AssignedGroup{} }
+func (m *AssignedGroup) String() string { return proto.CompactTextString(m) }
+func (*AssignedGroup) ProtoMessage()    {}
+func (*AssignedGroup) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0a076db1e2eacf81, []int{21}
+}
+func (m *AssignedGroup) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *AssignedGroup) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_AssignedGroup.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *AssignedGroup) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_AssignedGroup.Merge(m, src)
+}
+func (m *AssignedGroup) XXX_Size() int {
+	return m.Size()
+}
+func (m *AssignedGroup) XXX_DiscardUnknown() {
+	xxx_messageInfo_AssignedGroup.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_AssignedGroup proto.InternalMessageInfo
+
+func (m *AssignedGroup) GetIndex() uint64 {
+	if m != nil {
+		return m.Index
+	}
+	return 0
+}
+
+func (m *AssignedGroup) GetSeed() []byte {
+	if m != nil {
+		return m.Seed
+	}
+	return nil
+}
+
+func (m *AssignedGroup) GetEnvironment() string {
+	if m != nil {
+		return m.Environment
+	}
+	return ""
+}
+
+func (m *AssignedGroup) GetPrompt() string {
+	if m != nil {
+		return m.Prompt
+	}
+	return ""
+}
+
+func (m *AssignedGroup) GetKey() string {
+	if m != nil {
+		return m.Key
+	}
+	return ""
+}
+
+type QueryLoadRequest struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *QueryLoadRequest) Reset()         { *m = QueryLoadRequest{} }
+func (m *QueryLoadRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryLoadRequest) ProtoMessage()    {}
+func (*QueryLoadRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0a076db1e2eacf81, []int{22}
+}
+func (m *QueryLoadRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryLoadRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryLoadRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryLoadRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryLoadRequest.Merge(m, src)
+}
+func (m *QueryLoadRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryLoadRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryLoadRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryLoadRequest proto.InternalMessageInfo
+
+func (m *QueryLoadRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+// QueryLoadResponse has both sides of the audit load rule: tokens at most capacity.
+type QueryLoadResponse struct {
+	// groups of a full window, and the probability in millionths that the lottery draws each.
+	Groups uint64 `protobuf:"varint,1,opt,name=groups,proto3" json:"groups,omitempty"`
+	Ppm    uint64 `protobuf:"varint,2,opt,name=ppm,proto3" json:"ppm,omitempty"`
+	// drawn is groups * ppm / 1000000, rounded up; tokens are those of the drawn groups at full length.
+	Drawn  uint64 `protobuf:"varint,3,opt,name=drawn,proto3" json:"drawn,omitempty"`
+	Tokens uint64 `protobuf:"varint,4,opt,name=tokens,proto3" json:"tokens,omitempty"`
+	// capacity is how many tokens a grader of min_grader_tokens_per_second replays within AUDIT.
+	Capacity cosmossdk_io_math.Int `protobuf:"bytes,5,opt,name=capacity,proto3,customtype=cosmossdk.io/math.Int" json:"capacity"`
+}
+
+func (m *QueryLoadResponse) Reset()         { *m = QueryLoadResponse{} }
+func (m *QueryLoadResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryLoadResponse) ProtoMessage()    {}
+func (*QueryLoadResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0a076db1e2eacf81, []int{23}
+}
+func (m *QueryLoadResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryLoadResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryLoadResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryLoadResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryLoadResponse.Merge(m, src)
+}
+func (m *QueryLoadResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryLoadResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryLoadResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryLoadResponse proto.InternalMessageInfo
+
+func (m *QueryLoadResponse) GetGroups() uint64 {
+	if m != nil {
+		return m.Groups
+	}
+	return 0
+}
+
+func (m *QueryLoadResponse) GetPpm() uint64 {
+	if m != nil {
+		return m.Ppm
+	}
+	return 0
+}
+
+func (m *QueryLoadResponse) GetDrawn() uint64 {
+	if m != nil {
+		return m.Drawn
+	}
+	return 0
+}
+
+func (m *QueryLoadResponse) GetTokens() uint64 {
+	if m != nil {
+		return m.Tokens
+	}
+	return 0
+}
+
+type QueryTokenizerRequest struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *QueryTokenizerRequest) Reset()         { *m = QueryTokenizerRequest{} }
+func (m *QueryTokenizerRequest) String() string { return proto.CompactTextString(m) }
+func (*QueryTokenizerRequest) ProtoMessage()    {}
+func (*QueryTokenizerRequest) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0a076db1e2eacf81, []int{24}
+}
+func (m *QueryTokenizerRequest) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryTokenizerRequest) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryTokenizerRequest.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryTokenizerRequest) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryTokenizerRequest.Merge(m, src)
+}
+func (m *QueryTokenizerRequest) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryTokenizerRequest) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryTokenizerRequest.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryTokenizerRequest proto.InternalMessageInfo
+
+func (m *QueryTokenizerRequest) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+type QueryTokenizerResponse struct {
+	File []byte `protobuf:"bytes,1,opt,name=file,proto3" json:"file,omitempty"`
+}
+
+func (m *QueryTokenizerResponse) Reset()         { *m = QueryTokenizerResponse{} }
+func (m *QueryTokenizerResponse) String() string { return proto.CompactTextString(m) }
+func (*QueryTokenizerResponse) ProtoMessage()    {}
+func (*QueryTokenizerResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_0a076db1e2eacf81, []int{25}
+}
+func (m *QueryTokenizerResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *QueryTokenizerResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_QueryTokenizerResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *QueryTokenizerResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_QueryTokenizerResponse.Merge(m, src)
+}
+func (m *QueryTokenizerResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *QueryTokenizerResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_QueryTokenizerResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_QueryTokenizerResponse proto.InternalMessageInfo
+
+func (m *QueryTokenizerResponse) GetFile() []byte {
+	if m != nil {
+		return m.File
+	}
+	return nil
+}
+
 func init() {
 	proto.RegisterType((*WindowStatus)(nil), "galahad.challenge.v1.WindowStatus")
 	proto.RegisterType((*QueryParamsRequest)(nil), "galahad.challenge.v1.QueryParamsRequest")
@@ -938,75 +1338,105 @@ func init() {
 	proto.RegisterType((*QueryBeaconResponse)(nil), "galahad.challenge.v1.QueryBeaconResponse")
 	proto.RegisterType((*QueryPendingRoundsRequest)(nil), "galahad.challenge.v1.QueryPendingRoundsRequest")
 	proto.RegisterType((*QueryPendingRoundsResponse)(nil), "galahad.challenge.v1.QueryPendingRoundsResponse")
+	proto.RegisterType((*QueryAssignmentRequest)(nil), "galahad.challenge.v1.QueryAssignmentRequest")
+	proto.RegisterType((*QueryAssignmentResponse)(nil), "galahad.challenge.v1.QueryAssignmentResponse")
+	proto.RegisterType((*AssignedGroup)(nil), "galahad.challenge.v1.AssignedGroup")
+	proto.RegisterType((*QueryLoadRequest)(nil), "galahad.challenge.v1.QueryLoadRequest")
+	proto.RegisterType((*QueryLoadResponse)(nil), "galahad.challenge.v1.QueryLoadResponse")
+	proto.RegisterType((*QueryTokenizerRequest)(nil), "galahad.challenge.v1.QueryTokenizerRequest")
+	proto.RegisterType((*QueryTokenizerResponse)(nil), "galahad.challenge.v1.QueryTokenizerResponse")
 }
 
 func init() { proto.RegisterFile("galahad/challenge/v1/query.proto", fileDescriptor_0a076db1e2eacf81) }
 
 var fileDescriptor_0a076db1e2eacf81 = []byte{
-	// 993 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x56, 0xcf, 0x6f, 0x1b, 0x45,
-	0x14, 0xce, 0xc6, 0xce, 0x52, 0x5e, 0x28, 0x94, 0x21, 0x0a, 0xee, 0x26, 0x32, 0x66, 0x48, 0x13,
-	0x53, 0xc8, 0x2e, 0x4e, 0x8a, 0x44, 0xcb, 0x81, 0x12, 0x91, 0xf6, 0x04, 0xa4, 0x5b, 0x89, 0x4a,
-	0x15, 0x22, 0x8c, 0xe3, 0xd1, 0xda, 0xc2, 0x99, 0x71, 0xf7, 0x47, 0x42, 0x89, 0xc2, 0x01, 0xae,
-	0x1c, 0x40, 0x5c, 0x38, 0x22, 0xf1, 0x17, 0x80, 0xc4, 0xff, 0xd0, 0x63, 0x24, 0x2e, 0x9c, 0x10,
-	0x4a, 0xb8, 0xf0, 0x5f, 0xa0, 0x9d, 0xf7, 0xd6, 0xce, 0x92, 0xcd, 0xda, 0xe9, 0x6d, 0x66, 0xf6,
-	0xbd, 0xef, 0x7d, 0xf3, 0xed, 0xe7, 0xcf, 0x0b, 0x8d, 0x40, 0xf4, 0x45, 0x57, 0x74, 0xbc, 0x9d,
-	0xae, 0xe8, 0xf7, 0xa5, 0x0a, 0xa4, 0xb7, 0xd7, 0xf2, 0x1e, 0x25, 0x32, 0x7c, 0xec, 0x0e, 0x42,
-	0x1d, 0x6b, 0x36, 0x47, 0x15, 0xee, 0xb0, 0xc2, 0xdd, 0x6b, 0x39, 0xd7, 0x77, 0x74, 0xb4, 0xab,
-	0x23, 0xaf, 0x2d, 0x22, 0x89, 0xe5, 0xde, 0x5e, 0xab, 0x2d, 0x63, 0xd1, 0xf2, 0x06, 0x22, 0xe8,
-	0x29, 0x11, 0xf7, 0xb4, 0x42, 0x04, 0x67, 0xa9, 0x70, 0xc6, 0x08, 0x0e, 0xab, 0xe6, 0x02, 0x1d,
-	0x68, 0xb3, 0xf4, 0xd2, 0x15, 0x9d, 0x2e, 0x06, 0x5a, 0x07, 0x7d, 0xe9, 0x89, 0x41, 0xcf, 0x13,
-	0x4a, 0xe9, 0xd8, 0x00, 0x47, 0xf8, 0x94, 0xff, 0x66, 0xc1, 0x73, 0x0f, 0x7a, 0xaa, 0xa3, 0xf7,
-	0xef, 0xc7, 0x22, 0x4e, 0x22, 0x76, 0x0b, 0xec, 0x7d, 0xb3, 0xaf, 0x59, 0x0d, 0xab, 0x39, 0xbb,
-	0xb6, 0xe8, 0x16, 0xb1, 0x77, 0xb1, 0x67, 0xa3, 0xfa, 0xe4, 0xaf, 0x57, 0xa6, 0x7c, 0xea, 0x60,
-	0x2d, 0x98, 0x89, 0x62, 0x11, 0xc8, 0xda, 0x74, 0xc3, 0x6a, 0x3e, 0xbf, 0xb6, 0x50, 0xdc, 0x7a,
-	0x3f, 0x2d, 0xf1, 0xb1, 0x92, 0xcd, 0x83, 0xdd, 0x95, 0xbd, 0xa0, 0x1b, 0xd7, 0x2a, 0x0d, 0xab,
-	0x59, 0xf1, 0x69, 0xc7, 0x16, 0xe0, 0x59, 0x53, 0xb0, 0x2d, 0x55, 0xa7, 0x56, 0x35, 0x8f, 0x2e,
-	0x99, 0x83, 0x4d, 0xd5, 0xe1, 0x73, 0xc0, 0xee, 0xa5, 0x82, 0x6d, 0x89, 0x50, 0xec, 0x46, 0xbe,
-	0x7c, 0x94, 0xc8, 0x28, 0xe6, 0xf7, 0xe0, 0xa5, 0xdc, 0x69, 0x34, 0xd0, 0x2a, 0x92, 0xe9, 0x85,
-	0x06, 0xe6, 0xa4, 0xfc, 0x42, 0xd8, 0x95, 0x5d, 0x08, 0x3b, 0xf8, 0x6b, 0xf0, 0x82, 0x81, 0xf4,
-	0x13, 0x45, 0x53, 0xd8, 0x15, 0xa8, 0x84, 0x89, 0x32, 0x58, 0x55, 0x3f, 0x5d, 0xf2, 0x4d, 0xb8,
-	0x32, 0x2a, 0xa2, 0xa1, 0xad, 0x51, 0xd5, 0xec, 0xda, 0xd5, 0xe2, 0x89, 0x7e, 0xa2, 0x68, 0x9c,
-	0x81, 0x79, 0x38, 0x82, 0xc9, 0xae, 0xc4, 0xee, 0x00, 0x8c, 0xbc, 0x40, 0x68, 0xcb, 0x2e, 0x1a,
-	0xc7, 0x4d, 0x8d, 0xe3, 0xa2, 0xcf, 0xc8, 0x38, 0xee, 0x56, 0xaa, 0x2c, 0xf6, 0xfa, 0xa7, 0x3a,
-	0xf9, 0x0f, 0x16, 0xbc, 0x78, 0x0a, 0x9c, 0x48, 0xae, 0x43, 0x35, 0x4c, 0x54, 0xaa, 0x4b, 0x65,
-	0x12, 0x96, 0xa6, 0x98, 0xdd, 0xcd, 0x51, 0x9a, 0x36, 0x94, 0x56, 0xc6, 0x52, 0xc2, 0x89, 0x39,
-	0x4e, 0x9f, 0xd0, 0x4b, 0x44, 0x27, 0x9d, 0x2b, 0x6f, 0xea, 0x10, 0x32, 0xe4, 0xb4, 0x39, 0xcc,
-	0xcc, 0x36, 0x0f, 0x76, 0x5f, 0xc4, 0x32, 0x42, 0xe7, 0x5c, 0xf2, 0x69, 0xc7, 0x1f, 0x90, 0x0d,
-	0x32, 0x5c, 0xba, 0xec, 0x6d, 0xb0, 0x23, 0xe3, 0x70, 0x92, 0x91, 0x97, 0xf9, 0x1a, 0x7f, 0x0b,
-	0x99, 0x19, 0xb0, 0x8f, 0xbf, 0x01, 0x2f, 0x1b, 0xe0, 0x8f, 0x07, 0x52, 0x61, 0x59, 0x74, 0xbe,
-	0x29, 0x3e, 0x83, 0xda, 0xd9, 0x62, 0xa2, 0xb2, 0x01, 0xcf, 0xe0, 0x1d, 0x32, 0xe9, 0x27, 0xe7,
-	0x92, 0x35, 0xf2, 0x0f, 0x08, 0x1f, 0x6b, 0x3e, 0xec, 0x29, 0x19, 0x46, 0x17, 0xd6, 0x90, 0x7f,
-	0x0a, 0x57, 0x0b, 0x50, 0x88, 0xe6, 0x7b, 0x60, 0xef, 0x9a, 0x13, 0x62, 0xf9, 0x6a, 0x31, 0xcb,
-	0x3b, 0xa1, 0xfe, 0x4a, 0x2a, 0xd3, 0x9b, 0x09, 0x86, 0x6d, 0x7c, 0x33, 0x87, 0x7e, 0x37, 0x14,
-	0x9d, 0xa7, 0x22, 0xf9, 0x39, 0x38, 0x45, 0x30, 0x23, 0x31, 0x03, 0x3c, 0x2a, 0x17, 0x13, 0x69,
-	0x62, 0x77, 0x26, 0x26, 0x35, 0xf2, 0xeb, 0x64, 0xc5, 0x0d, 0x29, 0x76, 0xf4, 0xf0, 0x97, 0x3e,
-	0x07, 0x33, 0xa1, 0x4e, 0x54, 0x87, 0x38, 0xe2, 0x66, 0x98, 0x32, 0x59, 0xed, 0x28, 0x65, 0xda,
-	0xe6, 0xa4, 0x3c, 0x65, 0xb0, 0x2b, 0xd3, 0x09, 0x3b, 0xf8, 0x02, 0xe9, 0xb4, 0x25, 0x55, 0xa7,
-	0xa7, 0x02, 0x3f, 0x9d, 0x33, 0x4c, 0xb5, 0x1b, 0x74, 0xfb, 0xff, 0x3d, 0xa4, 0xb1, 0xf3, 0x60,
-	0x1b, 0x5a, 0x78, 0xf9, 0xaa, 0x4f, 0xbb, 0xb5, 0x7f, 0x01, 0x66, 0x4c, 0x1b, 0xfb, 0xd6, 0x02,
-	0x1b, 0xb3, 0x8d, 0x35, 0x8b, 0x39, 0x9d, 0x8d, 0x52, 0xe7, 0xf5, 0x09, 0x2a, 0x91, 0x01, 0x5f,
-	0xfa, 0xe6, 0x8f, 0x7f, 0x7e, 0x9c, 0xae, 0xb3, 0x45, 0xaf, 0xf0, 0x3f, 0x0a, 0x83, 0x94, 0x7d,
-	0x0d, 0x15, 0x3f, 0x51, 0xec, 0x5a, 0x09, 0xee, 0x28, 0x63, 0x9d, 0xe5, 0x71, 0x65, 0x34, 0xbb,
-	0x69, 0x66, 0x73, 0xd6, 0x28, 0x9e, 0x9d, 0xe6, 0x95, 0x77, 0x10, 0x26, 0xea, 0x90, 0x1d, 0x40,
-	0x35, 0x8d, 0x3e, 0x36, 0x06, 0x79, 0x28, 0xc0, 0xca, 0xd8, 0x3a, 0xa2, 0xc0, 0x0d, 0x85, 0x45,
-	0xe6, 0x9c, 0x4f, 0x81, 0xfd, 0x64, 0x81, 0x8d, 0xe6, 0x2d, 0x7d, 0x05, 0xb9, 0x20, 0x2c, 0x7d,
-	0x05, 0xf9, 0x68, 0xe3, 0x37, 0x0d, 0x87, 0x75, 0xd6, 0x1a, 0x27, 0x83, 0x47, 0xe9, 0xe1, 0x1d,
-	0xe0, 0xe2, 0x90, 0xfd, 0x62, 0xc1, 0xec, 0xa9, 0x88, 0x62, 0xab, 0x25, 0x53, 0xcf, 0xe6, 0x9e,
-	0xe3, 0x4e, 0x5a, 0x4e, 0x4c, 0xdf, 0x36, 0x4c, 0x3d, 0xb6, 0x3a, 0x96, 0xa9, 0x1e, 0x48, 0xb5,
-	0x4d, 0x74, 0xd9, 0xaf, 0xc3, 0x8f, 0x14, 0x8c, 0x28, 0xe6, 0x8e, 0x15, 0x27, 0x97, 0x88, 0x8e,
-	0x37, 0x71, 0x3d, 0x11, 0xbd, 0x6d, 0x88, 0xde, 0x62, 0xef, 0x5c, 0x58, 0x52, 0x0f, 0xc3, 0x8f,
-	0xfd, 0x6e, 0xc1, 0xe5, 0x5c, 0x62, 0xb1, 0xf1, 0x24, 0xf2, 0x11, 0xe9, 0xbc, 0x35, 0x79, 0x03,
-	0xd1, 0x7e, 0xdf, 0xd0, 0x7e, 0x97, 0xdd, 0xbc, 0x38, 0x6d, 0xca, 0x42, 0xf6, 0x9d, 0x05, 0x36,
-	0xa6, 0x54, 0xa9, 0x59, 0x73, 0x51, 0x59, 0x6a, 0xd6, 0x7c, 0x50, 0xf2, 0x55, 0x43, 0x71, 0x85,
-	0x5d, 0x2b, 0xa6, 0x88, 0x91, 0x98, 0xb2, 0x4c, 0x83, 0xec, 0x90, 0xfd, 0x6c, 0xc1, 0xe5, 0x5c,
-	0xf4, 0x95, 0xca, 0x58, 0x94, 0xa0, 0xa5, 0x32, 0x16, 0xa6, 0x2a, 0x7f, 0xd3, 0x70, 0x5c, 0x66,
-	0x4b, 0xe7, 0x64, 0x1a, 0x36, 0x6d, 0x63, 0xd6, 0x6e, 0x7c, 0xf4, 0xe4, 0xb8, 0x6e, 0x1d, 0x1d,
-	0xd7, 0xad, 0xbf, 0x8f, 0xeb, 0xd6, 0xf7, 0x27, 0xf5, 0xa9, 0xa3, 0x93, 0xfa, 0xd4, 0x9f, 0x27,
-	0xf5, 0xa9, 0x87, 0x37, 0x82, 0x5e, 0xdc, 0x4d, 0xda, 0xee, 0x8e, 0xde, 0xcd, 0x90, 0x56, 0x95,
-	0x8c, 0xf7, 0x75, 0xf8, 0xc5, 0x10, 0xf9, 0xcb, 0x53, 0xd8, 0xf1, 0xe3, 0x81, 0x8c, 0xda, 0xb6,
-	0xf9, 0x32, 0x5f, 0xff, 0x2f, 0x00, 0x00, 0xff, 0xff, 0x2c, 0xd8, 0x32, 0xcb, 0x59, 0x0c, 0x00,
-	0x00,
+	// 1368 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x9c, 0x58, 0x51, 0x6f, 0x14, 0xd5,
+	0x17, 0xef, 0xb4, 0xdb, 0xfd, 0xd3, 0x53, 0x0a, 0xfc, 0xaf, 0xa5, 0x96, 0xa5, 0x59, 0xea, 0x50,
+	0x68, 0x81, 0x76, 0xc6, 0x2d, 0x98, 0x08, 0x3e, 0x08, 0x8d, 0xa5, 0x21, 0x11, 0x85, 0xc1, 0x88,
+	0x21, 0xc6, 0x3a, 0xdd, 0xb9, 0x4e, 0x27, 0xdd, 0xbd, 0x77, 0x98, 0x99, 0x6d, 0x81, 0xa6, 0x3e,
+	0x68, 0xf4, 0xc9, 0x07, 0x8d, 0x2f, 0xc6, 0x27, 0x13, 0x3f, 0x81, 0x06, 0x13, 0x3f, 0x02, 0xf1,
+	0x89, 0xe8, 0x8b, 0xf1, 0x81, 0x18, 0xea, 0x07, 0x31, 0xf7, 0xdc, 0x33, 0xbb, 0x3b, 0x74, 0x3a,
+	0xbb, 0xf5, 0xed, 0xde, 0xbb, 0xbf, 0x73, 0xce, 0xef, 0x9c, 0x7b, 0xee, 0xf9, 0x4d, 0x16, 0xa6,
+	0x7d, 0xb7, 0xe1, 0xae, 0xbb, 0x9e, 0x5d, 0x5f, 0x77, 0x1b, 0x0d, 0x2e, 0x7c, 0x6e, 0x6f, 0xd6,
+	0xec, 0xfb, 0x2d, 0x1e, 0x3d, 0xb4, 0xc2, 0x48, 0x26, 0x92, 0x8d, 0x13, 0xc2, 0x6a, 0x23, 0xac,
+	0xcd, 0x5a, 0xe5, 0x7c, 0x5d, 0xc6, 0x4d, 0x19, 0xdb, 0x6b, 0x6e, 0xcc, 0x35, 0xdc, 0xde, 0xac,
+	0xad, 0xf1, 0xc4, 0xad, 0xd9, 0xa1, 0xeb, 0x07, 0xc2, 0x4d, 0x02, 0x29, 0xb4, 0x87, 0xca, 0x09,
+	0x8d, 0x5d, 0xc5, 0x9d, 0xad, 0x37, 0xf4, 0xd3, 0x4c, 0x6e, 0xf8, 0x4e, 0x24, 0x8d, 0x1a, 0xf7,
+	0xa5, 0x2f, 0xb5, 0xb5, 0x5a, 0xd1, 0xe9, 0x94, 0x2f, 0xa5, 0xdf, 0xe0, 0xb6, 0x1b, 0x06, 0xb6,
+	0x2b, 0x84, 0x4c, 0x30, 0x26, 0x79, 0x36, 0x7f, 0x36, 0xe0, 0xf0, 0xdd, 0x40, 0x78, 0x72, 0xeb,
+	0x4e, 0xe2, 0x26, 0xad, 0x98, 0x5d, 0x81, 0xf2, 0x16, 0xee, 0x27, 0x8d, 0x69, 0x63, 0x6e, 0x74,
+	0x71, 0xca, 0xca, 0x4b, 0xcc, 0xd2, 0x36, 0x4b, 0xa5, 0x27, 0xcf, 0x4e, 0x0d, 0x38, 0x64, 0xc1,
+	0x6a, 0x30, 0x1c, 0x27, 0xae, 0xcf, 0x27, 0x07, 0xa7, 0x8d, 0xb9, 0x23, 0x8b, 0x27, 0xf3, 0x4d,
+	0xef, 0x28, 0x88, 0xa3, 0x91, 0x6c, 0x02, 0xca, 0xeb, 0x3c, 0xf0, 0xd7, 0x93, 0xc9, 0xa1, 0x69,
+	0x63, 0x6e, 0xc8, 0xa1, 0x1d, 0x3b, 0x09, 0x23, 0x08, 0x58, 0xe5, 0xc2, 0x9b, 0x2c, 0xe1, 0x4f,
+	0x87, 0xf0, 0x60, 0x59, 0x78, 0xe6, 0x38, 0xb0, 0xdb, 0xaa, 0x96, 0xb7, 0xdc, 0xc8, 0x6d, 0xc6,
+	0x0e, 0xbf, 0xdf, 0xe2, 0x71, 0x62, 0xde, 0x86, 0x97, 0x32, 0xa7, 0x71, 0x28, 0x45, 0xcc, 0x55,
+	0x42, 0x21, 0x9e, 0x14, 0x27, 0xa4, 0xad, 0xd2, 0x84, 0xb4, 0x85, 0x79, 0x1a, 0x8e, 0xa2, 0x4b,
+	0xa7, 0x25, 0x28, 0x0a, 0x3b, 0x06, 0x43, 0x51, 0x4b, 0xa0, 0xaf, 0x92, 0xa3, 0x96, 0xe6, 0x32,
+	0x1c, 0xeb, 0x80, 0x28, 0x68, 0xad, 0x83, 0x1a, 0x5d, 0x3c, 0x91, 0x1f, 0xd1, 0x69, 0x09, 0x0a,
+	0x87, 0x6e, 0xee, 0x75, 0xdc, 0xa4, 0x29, 0xb1, 0xeb, 0x00, 0x9d, 0x36, 0x21, 0x6f, 0x67, 0x2d,
+	0x6a, 0x0d, 0xd5, 0x53, 0x96, 0x6e, 0x41, 0xea, 0x29, 0xeb, 0x96, 0xaa, 0xac, 0xb6, 0x75, 0xba,
+	0x2c, 0xcd, 0x6f, 0x0c, 0xf8, 0x7f, 0x97, 0x73, 0x22, 0x79, 0x11, 0x4a, 0x51, 0x4b, 0xa8, 0xba,
+	0x0c, 0xf5, 0xc3, 0x12, 0xc1, 0x6c, 0x25, 0x43, 0x69, 0x10, 0x29, 0xcd, 0xf6, 0xa4, 0xa4, 0x23,
+	0x66, 0x38, 0xbd, 0x4f, 0x97, 0xa8, 0x3b, 0x69, 0xdf, 0xf2, 0xaa, 0x0e, 0xa1, 0x86, 0x1c, 0xc4,
+	0xc3, 0xb4, 0xd9, 0x26, 0xa0, 0xdc, 0x70, 0x13, 0x1e, 0xeb, 0xce, 0x39, 0xe4, 0xd0, 0xce, 0xbc,
+	0x4b, 0x6d, 0x90, 0xfa, 0xa5, 0x64, 0xaf, 0x42, 0x39, 0xc6, 0x0e, 0xa7, 0x32, 0x9a, 0x45, 0x7d,
+	0xad, 0xdf, 0x42, 0xda, 0x0c, 0xda, 0xce, 0xbc, 0x00, 0x2f, 0xa3, 0xe3, 0x77, 0x43, 0x2e, 0x34,
+	0x2c, 0xde, 0xbf, 0x29, 0x3e, 0x82, 0xc9, 0xbd, 0x60, 0xa2, 0xb2, 0x04, 0xff, 0xd3, 0x39, 0xa4,
+	0xa5, 0xef, 0x9f, 0x4b, 0x6a, 0x68, 0xbe, 0x45, 0xfe, 0x35, 0xe6, 0x66, 0x20, 0x78, 0x14, 0x1f,
+	0xb8, 0x86, 0xe6, 0x87, 0x70, 0x22, 0xc7, 0x0b, 0xd1, 0x7c, 0x13, 0xca, 0x4d, 0x3c, 0x21, 0x96,
+	0xaf, 0xe4, 0xb3, 0xbc, 0x1e, 0xc9, 0x47, 0x5c, 0xa0, 0x6d, 0x5a, 0x30, 0x6d, 0x66, 0x2e, 0x67,
+	0xbc, 0xaf, 0x44, 0xae, 0xf7, 0x9f, 0x48, 0x7e, 0x0c, 0x95, 0x3c, 0x37, 0x9d, 0x62, 0xfa, 0xfa,
+	0xa8, 0xb8, 0x98, 0x9a, 0xa6, 0xb6, 0x4e, 0x8b, 0x49, 0x86, 0xe6, 0x79, 0x6a, 0xc5, 0x25, 0xee,
+	0xd6, 0x65, 0xfb, 0xa5, 0x8f, 0xc3, 0x70, 0x24, 0x5b, 0xc2, 0x23, 0x8e, 0x7a, 0xd3, 0x9e, 0x32,
+	0x29, 0xb6, 0x33, 0x65, 0xd6, 0xf0, 0xa4, 0x78, 0xca, 0x68, 0xab, 0xb4, 0x4e, 0xda, 0xc2, 0x3c,
+	0x49, 0x75, 0xba, 0xc5, 0x85, 0x17, 0x08, 0xdf, 0x51, 0x71, 0xda, 0x53, 0xed, 0x12, 0x65, 0xff,
+	0xc2, 0x8f, 0x14, 0x76, 0x02, 0xca, 0x48, 0x4b, 0x27, 0x5f, 0x72, 0x68, 0x67, 0x7e, 0x00, 0x13,
+	0x68, 0x75, 0x2d, 0x8e, 0x03, 0x5f, 0x34, 0xb9, 0x48, 0x0e, 0xfe, 0xc0, 0xc6, 0x61, 0x18, 0x2f,
+	0x12, 0xdf, 0xd7, 0x88, 0xa3, 0x37, 0xe6, 0x17, 0x06, 0x3d, 0x83, 0x6e, 0xd7, 0xc4, 0x66, 0x16,
+	0x8e, 0x7a, 0xbc, 0xde, 0x70, 0x23, 0xee, 0xad, 0xfa, 0x91, 0x6c, 0x85, 0xfa, 0xb1, 0x8d, 0x39,
+	0x47, 0xd2, 0xe3, 0x15, 0x3c, 0x65, 0xd7, 0xa0, 0x4c, 0xbf, 0x0f, 0xe2, 0x9d, 0x9d, 0xce, 0xaf,
+	0x96, 0x0e, 0x41, 0x56, 0x69, 0xd1, 0xb4, 0xa1, 0xe2, 0x31, 0x96, 0xf9, 0x5d, 0xf1, 0x0d, 0x84,
+	0xc7, 0x1f, 0xa4, 0xf7, 0x85, 0x1b, 0xc6, 0xa0, 0x14, 0x73, 0xee, 0x61, 0x6e, 0x87, 0x1d, 0x5c,
+	0xb3, 0x69, 0x18, 0xe5, 0x62, 0x33, 0x88, 0x24, 0xd2, 0xa7, 0xfc, 0xba, 0x8f, 0x54, 0x4d, 0xc2,
+	0x48, 0x36, 0xc3, 0x04, 0xb5, 0x67, 0xc4, 0xa1, 0x9d, 0xaa, 0xde, 0x06, 0x7f, 0x38, 0x39, 0x8c,
+	0x87, 0x6a, 0x69, 0xce, 0xd0, 0xd8, 0x7e, 0x5b, 0xba, 0xde, 0xfe, 0xe3, 0xe0, 0x71, 0x3a, 0x80,
+	0x35, 0xac, 0x73, 0x7b, 0x5d, 0x65, 0x2a, 0xa5, 0xb9, 0x29, 0xfb, 0x30, 0x6c, 0xd2, 0x75, 0xa8,
+	0xa5, 0xca, 0xcd, 0x8b, 0xdc, 0x2d, 0x81, 0x5c, 0x4b, 0x8e, 0xde, 0x28, 0xfb, 0x44, 0x6e, 0x70,
+	0x11, 0x23, 0xcb, 0x92, 0x43, 0x3b, 0xb6, 0x02, 0x87, 0xea, 0x6e, 0xe8, 0xd6, 0x83, 0x84, 0xa8,
+	0x2e, 0x5d, 0x50, 0xb5, 0xfb, 0xeb, 0xd9, 0xa9, 0xe3, 0x7a, 0x50, 0xc7, 0xde, 0x86, 0x15, 0x48,
+	0xbb, 0xe9, 0x26, 0xeb, 0xd6, 0x0d, 0x91, 0xfc, 0xfe, 0x78, 0x01, 0x68, 0x82, 0xdf, 0x10, 0x89,
+	0xd3, 0x36, 0x36, 0xcf, 0xc1, 0x71, 0x64, 0xfd, 0x9e, 0xf2, 0x1b, 0x3c, 0xe2, 0xd1, 0xfe, 0x19,
+	0xce, 0x53, 0xc7, 0x75, 0x41, 0x29, 0x4b, 0x06, 0xa5, 0x4f, 0x82, 0x06, 0x47, 0xf0, 0x61, 0x07,
+	0xd7, 0x8b, 0xbf, 0x1d, 0x81, 0x61, 0x84, 0xb3, 0xcf, 0x0d, 0x28, 0x6b, 0xed, 0x65, 0x73, 0xf9,
+	0x5d, 0xb0, 0x57, 0xea, 0x2b, 0xe7, 0xfa, 0x40, 0xea, 0xe8, 0xe6, 0xcc, 0x67, 0x7f, 0xfc, 0xf3,
+	0xed, 0x60, 0x95, 0x4d, 0xd9, 0xb9, 0xdf, 0x50, 0x5a, 0xe8, 0xd9, 0xa7, 0x30, 0xe4, 0xb4, 0x04,
+	0x3b, 0x53, 0xe0, 0xb7, 0xf3, 0x0d, 0x50, 0x39, 0xdb, 0x0b, 0x46, 0xb1, 0xe7, 0x30, 0xb6, 0xc9,
+	0xa6, 0xf3, 0x63, 0x2b, 0x3d, 0xb5, 0xb7, 0xa3, 0x96, 0xd8, 0x61, 0xdb, 0x50, 0x52, 0xd2, 0xcc,
+	0x7a, 0x78, 0x6e, 0x17, 0x60, 0xb6, 0x27, 0x8e, 0x28, 0x98, 0x48, 0x61, 0x8a, 0x55, 0xf6, 0xa7,
+	0xc0, 0xbe, 0x33, 0xa0, 0xac, 0x87, 0x6b, 0xe1, 0x15, 0x64, 0x84, 0xba, 0xf0, 0x0a, 0xb2, 0xd2,
+	0x6b, 0x5e, 0x46, 0x0e, 0x17, 0x59, 0xad, 0x57, 0x19, 0x6c, 0x52, 0x37, 0x7b, 0x5b, 0x2f, 0x76,
+	0xd8, 0x8f, 0x06, 0x8c, 0x76, 0x49, 0x28, 0x5b, 0x28, 0x88, 0xba, 0x57, 0x97, 0x2b, 0x56, 0xbf,
+	0x70, 0x62, 0xfa, 0x1a, 0x32, 0xb5, 0xd9, 0x42, 0x4f, 0xa6, 0x32, 0xe4, 0x62, 0x95, 0xe8, 0xb2,
+	0x9f, 0xda, 0x1f, 0xd1, 0x5a, 0x42, 0x99, 0xd5, 0xb3, 0x38, 0x19, 0xc5, 0xae, 0xd8, 0x7d, 0xe3,
+	0x89, 0xe8, 0x55, 0x24, 0x7a, 0x85, 0xbd, 0x7e, 0xe0, 0x92, 0xda, 0x5a, 0x9c, 0xd9, 0x2f, 0x06,
+	0x8c, 0x65, 0x14, 0x95, 0xf5, 0x26, 0x91, 0x95, 0xf0, 0xca, 0xab, 0xfd, 0x1b, 0x10, 0xed, 0x6b,
+	0x48, 0xfb, 0x0d, 0x76, 0xf9, 0xe0, 0xb4, 0x49, 0xab, 0xd9, 0x57, 0x06, 0x94, 0xb5, 0x8a, 0x16,
+	0x36, 0x6b, 0x46, 0xca, 0x0b, 0x9b, 0x35, 0x2b, 0xe4, 0xe6, 0x02, 0x52, 0x9c, 0x65, 0x67, 0xf2,
+	0x29, 0x6a, 0xc9, 0x56, 0x2c, 0x95, 0xd0, 0xee, 0xb0, 0x1f, 0x0c, 0x18, 0xcb, 0x48, 0x73, 0x61,
+	0x19, 0xf3, 0x14, 0xbe, 0xb0, 0x8c, 0xb9, 0xaa, 0x6f, 0xce, 0x23, 0xc7, 0xb3, 0x6c, 0x66, 0x9f,
+	0x99, 0xa6, 0x8d, 0x56, 0xf5, 0xb7, 0x00, 0xfb, 0xd5, 0x00, 0xe8, 0x88, 0x35, 0x9b, 0x2f, 0x08,
+	0xb7, 0xe7, 0x73, 0xa1, 0xb2, 0xd0, 0x27, 0x9a, 0x98, 0xdd, 0x44, 0x66, 0x2b, 0x6c, 0xf9, 0xe0,
+	0x17, 0xec, 0xb6, 0xbd, 0xc5, 0xf6, 0x36, 0x36, 0xe9, 0x0e, 0xfb, 0xd2, 0x80, 0x92, 0x52, 0xcc,
+	0xc2, 0xb9, 0xd8, 0xa5, 0xbc, 0x85, 0x73, 0xb1, 0x5b, 0x7a, 0x7b, 0x5d, 0x73, 0x17, 0xd1, 0x86,
+	0x8a, 0xff, 0xbd, 0x01, 0x23, 0x6d, 0x65, 0x63, 0x17, 0x0a, 0xa2, 0xbc, 0x28, 0x95, 0x95, 0xf9,
+	0xfe, 0xc0, 0xc4, 0x6b, 0x11, 0x79, 0xcd, 0xb3, 0xf3, 0x3d, 0x79, 0x25, 0xa9, 0xed, 0xd2, 0x3b,
+	0x4f, 0x9e, 0x57, 0x8d, 0xa7, 0xcf, 0xab, 0xc6, 0xdf, 0xcf, 0xab, 0xc6, 0xd7, 0xbb, 0xd5, 0x81,
+	0xa7, 0xbb, 0xd5, 0x81, 0x3f, 0x77, 0xab, 0x03, 0xf7, 0x2e, 0xf9, 0x41, 0xb2, 0xde, 0x5a, 0xb3,
+	0xea, 0xb2, 0x99, 0xfa, 0x5b, 0x10, 0x3c, 0xd9, 0x92, 0xd1, 0x46, 0xdb, 0xff, 0x83, 0xae, 0x08,
+	0xc9, 0xc3, 0x90, 0xc7, 0x6b, 0x65, 0xfc, 0x6b, 0xe0, 0xe2, 0xbf, 0x01, 0x00, 0x00, 0xff, 0xff,
+	0xac, 0x56, 0xac, 0xd8, 0xf5, 0x10, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -1035,6 +1465,12 @@ type QueryClient interface {
 	Beacon(ctx context.Context, in *QueryBeaconRequest, opts ...grpc.CallOption) (*QueryBeaconResponse, error)
 	// PendingRounds are the beacon rounds that windows wait for, ascending.
 	PendingRounds(ctx context.Context, in *QueryPendingRoundsRequest, opts ...grpc.CallOption) (*QueryPendingRoundsResponse, error)
+	// Assignment is what a miner has to answer in a window: its groups with their problems.
+	Assignment(ctx context.Context, in *QueryAssignmentRequest, opts ...grpc.CallOption) (*QueryAssignmentResponse, error)
+	// Load is what the audit of a full window asks of a grader, and what the run's parameters demand of it.
+	Load(ctx context.Context, in *QueryLoadRequest, opts ...grpc.CallOption) (*QueryLoadResponse, error)
+	// Tokenizer is the tokenizer file that a run registered.
+	Tokenizer(ctx context.Context, in *QueryTokenizerRequest, opts ...grpc.CallOption) (*QueryTokenizerResponse, error)
 }
 
 type queryClient struct {
@@ -1126,6 +1562,33 @@ func (c *queryClient) PendingRounds(ctx context.Context, in *QueryPendingRoundsR
 	return out, nil
 }
 
+func (c *queryClient) Assignment(ctx context.Context, in *QueryAssignmentRequest, opts ...grpc.CallOption) (*QueryAssignmentResponse, error) {
+	out := new(QueryAssignmentResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Query/Assignment", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Load(ctx context.Context, in *QueryLoadRequest, opts ...grpc.CallOption) (*QueryLoadResponse, error) {
+	out := new(QueryLoadResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Query/Load", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *queryClient) Tokenizer(ctx context.Context, in *QueryTokenizerRequest, opts ...grpc.CallOption) (*QueryTokenizerResponse, error) {
+	out := new(QueryTokenizerResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Query/Tokenizer", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // QueryServer is the server API for Query service.
 type QueryServer interface {
 	Params(context.Context, *QueryParamsRequest) (*QueryParamsResponse, error)
@@ -1142,6 +1605,12 @@ type QueryServer interface {
 	Beacon(context.Context, *QueryBeaconRequest) (*QueryBeaconResponse, error)
 	// PendingRounds are the beacon rounds that windows wait for, ascending.
 	PendingRounds(context.Context, *QueryPendingRoundsRequest) (*QueryPendingRoundsResponse, error)
+	// Assignment is what a miner has to answer in a window: its groups with their problems.
+	Assignment(context.Context, *QueryAssignmentRequest) (*QueryAssignmentResponse, error)
+	// Load is what the audit of a full window asks of a grader, and what the run's parameters demand of it.
+	Load(context.Context, *QueryLoadRequest) (*QueryLoadResponse, error)
+	// Tokenizer is the tokenizer file that a run registered.
+	Tokenizer(context.Context, *QueryTokenizerRequest) (*QueryTokenizerResponse, error)
 }
 
 // UnimplementedQueryServer can be embedded to have forward compatible implementations.
@@ -1174,6 +1643,15 @@ func (*UnimplementedQueryServer) Beacon(ctx context.Context, req *QueryBeaconReq
 }
 func (*UnimplementedQueryServer) PendingRounds(ctx context.Context, req *QueryPendingRoundsRequest) (*QueryPendingRoundsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method PendingRounds not implemented")
+}
+func (*UnimplementedQueryServer) Assignment(ctx context.Context, req *QueryAssignmentRequest) (*QueryAssignmentResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Assignment not implemented")
+}
+func (*UnimplementedQueryServer) Load(ctx context.Context, req *QueryLoadRequest) (*QueryLoadResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Load not implemented")
+}
+func (*UnimplementedQueryServer) Tokenizer(ctx context.Context, req *QueryTokenizerRequest) (*QueryTokenizerResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method Tokenizer not implemented")
 }
 
 func RegisterQueryServer(s grpc1.Server, srv QueryServer) {
@@ -1342,6 +1820,60 @@ func _Query_PendingRounds_Handler(srv interface{}, ctx context.Context, dec func
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Query_Assignment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryAssignmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Assignment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Query/Assignment",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Assignment(ctx, req.(*QueryAssignmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Load_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryLoadRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Load(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Query/Load",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Load(ctx, req.(*QueryLoadRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Query_Tokenizer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(QueryTokenizerRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(QueryServer).Tokenizer(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Query/Tokenizer",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(QueryServer).Tokenizer(ctx, req.(*QueryTokenizerRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Query_serviceDesc = _Query_serviceDesc
 var _Query_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "galahad.challenge.v1.Query",
@@ -1382,6 +1914,18 @@ var _Query_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "PendingRounds",
 			Handler:    _Query_PendingRounds_Handler,
+		},
+		{
+			MethodName: "Assignment",
+			Handler:    _Query_Assignment_Handler,
+		},
+		{
+			MethodName: "Load",
+			Handler:    _Query_Load_Handler,
+		},
+		{
+			MethodName: "Tokenizer",
+			Handler:    _Query_Tokenizer_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -2043,6 +2587,283 @@ func (m *QueryPendingRoundsResponse) MarshalToSizedBuffer(dAtA []byte) (int, err
 	return len(dAtA) - i, nil
 }
 
+func (m *QueryAssignmentRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAssignmentRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAssignmentRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Miner) > 0 {
+		i -= len(m.Miner)
+		copy(dAtA[i:], m.Miner)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Miner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Window != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Window))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryAssignmentResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryAssignmentResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryAssignmentResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Groups) > 0 {
+		for iNdEx := len(m.Groups) - 1; iNdEx >= 0; iNdEx-- {
+			{
+				size, err := m.Groups[iNdEx].MarshalToSizedBuffer(dAtA[:i])
+				if err != nil {
+					return 0, err
+				}
+				i -= size
+				i = encodeVarintQuery(dAtA, i, uint64(size))
+			}
+			i--
+			dAtA[i] = 0x12
+		}
+	}
+	if m.DeclaredGroups != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.DeclaredGroups))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *AssignedGroup) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *AssignedGroup) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *AssignedGroup) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Key) > 0 {
+		i -= len(m.Key)
+		copy(dAtA[i:], m.Key)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Key)))
+		i--
+		dAtA[i] = 0x2a
+	}
+	if len(m.Prompt) > 0 {
+		i -= len(m.Prompt)
+		copy(dAtA[i:], m.Prompt)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Prompt)))
+		i--
+		dAtA[i] = 0x22
+	}
+	if len(m.Environment) > 0 {
+		i -= len(m.Environment)
+		copy(dAtA[i:], m.Environment)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Environment)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Seed) > 0 {
+		i -= len(m.Seed)
+		copy(dAtA[i:], m.Seed)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.Seed)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if m.Index != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Index))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryLoadRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryLoadRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryLoadRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryLoadResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryLoadResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryLoadResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size := m.Capacity.Size()
+		i -= size
+		if _, err := m.Capacity.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintQuery(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x2a
+	if m.Tokens != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Tokens))
+		i--
+		dAtA[i] = 0x20
+	}
+	if m.Drawn != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Drawn))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Ppm != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Ppm))
+		i--
+		dAtA[i] = 0x10
+	}
+	if m.Groups != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Groups))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryTokenizerRequest) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryTokenizerRequest) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryTokenizerRequest) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintQuery(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *QueryTokenizerResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *QueryTokenizerResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *QueryTokenizerResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.File) > 0 {
+		i -= len(m.File)
+		copy(dAtA[i:], m.File)
+		i = encodeVarintQuery(dAtA, i, uint64(len(m.File)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintQuery(dAtA []byte, offset int, v uint64) int {
 	offset -= sovQuery(v)
 	base := offset
@@ -2309,6 +3130,131 @@ func (m *QueryPendingRoundsResponse) Size() (n int) {
 			l += sovQuery(uint64(e))
 		}
 		n += 1 + sovQuery(uint64(l)) + l
+	}
+	return n
+}
+
+func (m *QueryAssignmentRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	if m.Window != 0 {
+		n += 1 + sovQuery(uint64(m.Window))
+	}
+	l = len(m.Miner)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryAssignmentResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.DeclaredGroups != 0 {
+		n += 1 + sovQuery(uint64(m.DeclaredGroups))
+	}
+	if len(m.Groups) > 0 {
+		for _, e := range m.Groups {
+			l = e.Size()
+			n += 1 + l + sovQuery(uint64(l))
+		}
+	}
+	return n
+}
+
+func (m *AssignedGroup) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Index != 0 {
+		n += 1 + sovQuery(uint64(m.Index))
+	}
+	l = len(m.Seed)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Environment)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Prompt)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	l = len(m.Key)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
+	}
+	return n
+}
+
+func (m *QueryLoadRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *QueryLoadResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Groups != 0 {
+		n += 1 + sovQuery(uint64(m.Groups))
+	}
+	if m.Ppm != 0 {
+		n += 1 + sovQuery(uint64(m.Ppm))
+	}
+	if m.Drawn != 0 {
+		n += 1 + sovQuery(uint64(m.Drawn))
+	}
+	if m.Tokens != 0 {
+		n += 1 + sovQuery(uint64(m.Tokens))
+	}
+	l = m.Capacity.Size()
+	n += 1 + l + sovQuery(uint64(l))
+	return n
+}
+
+func (m *QueryTokenizerRequest) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovQuery(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *QueryTokenizerResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.File)
+	if l > 0 {
+		n += 1 + l + sovQuery(uint64(l))
 	}
 	return n
 }
@@ -3945,6 +4891,810 @@ func (m *QueryPendingRoundsResponse) Unmarshal(dAtA []byte) error {
 			} else {
 				return fmt.Errorf("proto: wrong wireType = %d for field Rounds", wireType)
 			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAssignmentRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAssignmentRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAssignmentRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Window", wireType)
+			}
+			m.Window = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Window |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Miner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Miner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryAssignmentResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryAssignmentResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryAssignmentResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field DeclaredGroups", wireType)
+			}
+			m.DeclaredGroups = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.DeclaredGroups |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Groups", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Groups = append(m.Groups, AssignedGroup{})
+			if err := m.Groups[len(m.Groups)-1].Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *AssignedGroup) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: AssignedGroup: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: AssignedGroup: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Index", wireType)
+			}
+			m.Index = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Index |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Seed", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Seed = append(m.Seed[:0], dAtA[iNdEx:postIndex]...)
+			if m.Seed == nil {
+				m.Seed = []byte{}
+			}
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Environment", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Environment = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Prompt", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Prompt = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Key", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Key = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryLoadRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryLoadRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryLoadRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryLoadResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryLoadResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryLoadResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Groups", wireType)
+			}
+			m.Groups = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Groups |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ppm", wireType)
+			}
+			m.Ppm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Ppm |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Drawn", wireType)
+			}
+			m.Drawn = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Drawn |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 4:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tokens", wireType)
+			}
+			m.Tokens = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Tokens |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Capacity", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Capacity.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryTokenizerRequest) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryTokenizerRequest: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryTokenizerRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipQuery(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *QueryTokenizerResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowQuery
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: QueryTokenizerResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: QueryTokenizerResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field File", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowQuery
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthQuery
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthQuery
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.File = append(m.File[:0], dAtA[iNdEx:postIndex]...)
+			if m.File == nil {
+				m.File = []byte{}
+			}
+			iNdEx = postIndex
 		default:
 			iNdEx = preIndex
 			skippy, err := skipQuery(dAtA[iNdEx:])

@@ -15,6 +15,8 @@ import (
 const (
 	MaxRuns               = 64
 	MaxRunName            = 64
+	MaxReason             = 256
+	MaxTimeoutWindows     = 1_000_000
 	MaxStageBlocks        = 1_000_000
 	MaxOpenWindows        = 8
 	MaxGroupSize          = 256
@@ -60,6 +62,9 @@ func DefaultRunParams(mix []EnvironmentWeight, tokenizerDigest, conformanceDiges
 		ConformanceDigest:        conformanceDigest,
 		EmissionSharePpm:         Million,
 		TokenizerDigest:          tokenizerDigest,
+		PolicyActivation:         PolicyActivation_POLICY_ACTIVATION_ATTESTED,
+		PolicyWaitBlocks:         60,
+		LearnerTimeoutWindows:    20,
 	}
 }
 
@@ -84,9 +89,19 @@ func (r Run) Validate(p Params, ac address.Codec) error {
 		return ErrInvalidRun.Wrapf("run %d: learner: %s", r.Id, err)
 	}
 	switch r.Status {
-	case RunStatus_RUN_STATUS_ACTIVE, RunStatus_RUN_STATUS_PAUSED:
+	case RunStatus_RUN_STATUS_ACTIVE, RunStatus_RUN_STATUS_PAUSED, RunStatus_RUN_STATUS_CLOSED:
 	default:
 		return ErrInvalidRun.Wrapf("run %d: status %s", r.Id, r.Status)
+	}
+	if len(r.PauseReason) > MaxReason || r.PauseReason != "" && r.Status != RunStatus_RUN_STATUS_PAUSED {
+		return ErrInvalidRun.Wrapf("run %d: pause_reason %q of a run that is %s", r.Id, r.PauseReason, r.Status)
+	}
+	if err := checkAmount(r.DepositOrZero()); err != nil {
+		return ErrInvalidRun.Wrapf("run %d: deposit: %s", r.Id, err)
+	}
+	if r.FirstWindow > r.NextWindow || r.StaleSinceWindow > r.NextWindow {
+		return ErrInvalidRun.Wrapf("run %d: first_window %d or stale_since_window %d is above next_window %d",
+			r.Id, r.FirstWindow, r.StaleSinceWindow, r.NextWindow)
 	}
 	if r.EmissionNext < 0 {
 		return ErrInvalidRun.Wrapf("run %d: emission_next %d is negative", r.Id, r.EmissionNext)
@@ -95,6 +110,14 @@ func (r Run) Validate(p Params, ac address.Codec) error {
 		return ErrInvalidRun.Wrapf("run %d: %s", r.Id, err)
 	}
 	return nil
+}
+
+// DepositOrZero is the run's deposit in agal; runs of genesis may have none.
+func (r Run) DepositOrZero() sdkmath.Int {
+	if r.Deposit.IsNil() {
+		return sdkmath.ZeroInt()
+	}
+	return r.Deposit
 }
 
 // Validate checks a run's parameters alone, together, and with the module's.
@@ -142,6 +165,10 @@ func (r RunParams) Validate(p Params) error {
 		return ErrInvalidParams.Wrapf("emission_share_ppm %d exceeds %d", r.EmissionSharePpm, Million)
 	case r.PolicyDelayBlocks > MaxStageBlocks:
 		return ErrInvalidParams.Wrapf("policy_delay_blocks %d exceeds %d", r.PolicyDelayBlocks, MaxStageBlocks)
+	case r.PolicyWaitBlocks > MaxStageBlocks:
+		return ErrInvalidParams.Wrapf("policy_wait_blocks %d exceeds %d", r.PolicyWaitBlocks, MaxStageBlocks)
+	case r.LearnerTimeoutWindows > MaxTimeoutWindows:
+		return ErrInvalidParams.Wrapf("learner_timeout_windows %d exceeds %d", r.LearnerTimeoutWindows, MaxTimeoutWindows)
 	case len(r.ConformanceDigest) != 32:
 		return ErrInvalidParams.Wrapf("conformance_digest has %d bytes, want 32", len(r.ConformanceDigest))
 	case len(r.TokenizerDigest) != 32:
@@ -171,11 +198,14 @@ func (r RunParams) validateModes() error {
 		return ErrInvalidParams.Wrapf("engine_mode %s", r.EngineMode)
 	}
 	switch r.WindowMode {
-	case WindowMode_WINDOW_MODE_PIPELINED:
-	case WindowMode_WINDOW_MODE_SEQUENTIAL:
-		return ErrInvalidParams.Wrap("window_mode sequential is not in this version; use pipelined")
+	case WindowMode_WINDOW_MODE_PIPELINED, WindowMode_WINDOW_MODE_SEQUENTIAL:
 	default:
 		return ErrInvalidParams.Wrapf("window_mode %s", r.WindowMode)
+	}
+	switch r.PolicyActivation {
+	case PolicyActivation_POLICY_ACTIVATION_ATTESTED, PolicyActivation_POLICY_ACTIVATION_DELAYED:
+	default:
+		return ErrInvalidParams.Wrapf("policy_activation %s", r.PolicyActivation)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package types
 
 import (
 	context "context"
+	cosmossdk_io_math "cosmossdk.io/math"
 	fmt "fmt"
 	_ "github.com/cosmos/cosmos-proto"
 	_ "github.com/cosmos/cosmos-sdk/types/msgservice"
@@ -223,47 +224,709 @@ func (m *MsgUpdateParamsResponse) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_MsgUpdateParamsResponse proto.InternalMessageInfo
 
+type MsgCreateRun struct {
+	// creator becomes the run's owner and pays the deposit.
+	Creator string `protobuf:"bytes,1,opt,name=creator,proto3" json:"creator,omitempty"`
+	// learner is the account that may publish checkpoints.
+	Learner string `protobuf:"bytes,2,opt,name=learner,proto3" json:"learner,omitempty"`
+	Name    string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// params must have an emission_share_ppm of 0: governance alone gives shares.
+	Params RunParams `protobuf:"bytes,4,opt,name=params,proto3" json:"params"`
+	// deposit, in agal, of at least the module's run_deposit.
+	Deposit cosmossdk_io_math.Int `protobuf:"bytes,5,opt,name=deposit,proto3,customtype=cosmossdk.io/math.Int" json:"deposit"`
+	// base_digest and base_locator name the model that the run starts from.
+	BaseDigest  []byte `protobuf:"bytes,6,opt,name=base_digest,json=baseDigest,proto3" json:"base_digest,omitempty"`
+	BaseLocator string `protobuf:"bytes,7,opt,name=base_locator,json=baseLocator,proto3" json:"base_locator,omitempty"`
+	// tokenizer is the file that params.tokenizer_digest pins, at most 64 KiB; without it the chain cannot judge completions.
+	Tokenizer []byte `protobuf:"bytes,8,opt,name=tokenizer,proto3" json:"tokenizer,omitempty"`
+}
+
+func (m *MsgCreateRun) Reset()         { *m = MsgCreateRun{} }
+func (m *MsgCreateRun) String() string { return proto.CompactTextString(m) }
+func (*MsgCreateRun) ProtoMessage()    {}
+func (*MsgCreateRun) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{4}
+}
+func (m *MsgCreateRun) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgCreateRun) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgCreateRun.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgCreateRun) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgCreateRun.Merge(m, src)
+}
+func (m *MsgCreateRun) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgCreateRun) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgCreateRun.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgCreateRun proto.InternalMessageInfo
+
+func (m *MsgCreateRun) GetCreator() string {
+	if m != nil {
+		return m.Creator
+	}
+	return ""
+}
+
+func (m *MsgCreateRun) GetLearner() string {
+	if m != nil {
+		return m.Learner
+	}
+	return ""
+}
+
+func (m *MsgCreateRun) GetName() string {
+	if m != nil {
+		return m.Name
+	}
+	return ""
+}
+
+func (m *MsgCreateRun) GetParams() RunParams {
+	if m != nil {
+		return m.Params
+	}
+	return RunParams{}
+}
+
+func (m *MsgCreateRun) GetBaseDigest() []byte {
+	if m != nil {
+		return m.BaseDigest
+	}
+	return nil
+}
+
+func (m *MsgCreateRun) GetBaseLocator() string {
+	if m != nil {
+		return m.BaseLocator
+	}
+	return ""
+}
+
+func (m *MsgCreateRun) GetTokenizer() []byte {
+	if m != nil {
+		return m.Tokenizer
+	}
+	return nil
+}
+
+type MsgCreateRunResponse struct {
+	Run uint64 `protobuf:"varint,1,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *MsgCreateRunResponse) Reset()         { *m = MsgCreateRunResponse{} }
+func (m *MsgCreateRunResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgCreateRunResponse) ProtoMessage()    {}
+func (*MsgCreateRunResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{5}
+}
+func (m *MsgCreateRunResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgCreateRunResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgCreateRunResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgCreateRunResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgCreateRunResponse.Merge(m, src)
+}
+func (m *MsgCreateRunResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgCreateRunResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgCreateRunResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgCreateRunResponse proto.InternalMessageInfo
+
+func (m *MsgCreateRunResponse) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+type MsgUpdateRun struct {
+	Owner   string `protobuf:"bytes,1,opt,name=owner,proto3" json:"owner,omitempty"`
+	Run     uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	Learner string `protobuf:"bytes,3,opt,name=learner,proto3" json:"learner,omitempty"`
+	// params replace all of the run's; emission share and what describes the model cannot change.
+	Params RunParams `protobuf:"bytes,4,opt,name=params,proto3" json:"params"`
+}
+
+func (m *MsgUpdateRun) Reset()         { *m = MsgUpdateRun{} }
+func (m *MsgUpdateRun) String() string { return proto.CompactTextString(m) }
+func (*MsgUpdateRun) ProtoMessage()    {}
+func (*MsgUpdateRun) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{6}
+}
+func (m *MsgUpdateRun) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgUpdateRun) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgUpdateRun.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgUpdateRun) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgUpdateRun.Merge(m, src)
+}
+func (m *MsgUpdateRun) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgUpdateRun) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgUpdateRun.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgUpdateRun proto.InternalMessageInfo
+
+func (m *MsgUpdateRun) GetOwner() string {
+	if m != nil {
+		return m.Owner
+	}
+	return ""
+}
+
+func (m *MsgUpdateRun) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgUpdateRun) GetLearner() string {
+	if m != nil {
+		return m.Learner
+	}
+	return ""
+}
+
+func (m *MsgUpdateRun) GetParams() RunParams {
+	if m != nil {
+		return m.Params
+	}
+	return RunParams{}
+}
+
+type MsgUpdateRunResponse struct {
+}
+
+func (m *MsgUpdateRunResponse) Reset()         { *m = MsgUpdateRunResponse{} }
+func (m *MsgUpdateRunResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgUpdateRunResponse) ProtoMessage()    {}
+func (*MsgUpdateRunResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{7}
+}
+func (m *MsgUpdateRunResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgUpdateRunResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgUpdateRunResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgUpdateRunResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgUpdateRunResponse.Merge(m, src)
+}
+func (m *MsgUpdateRunResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgUpdateRunResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgUpdateRunResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgUpdateRunResponse proto.InternalMessageInfo
+
+type MsgPauseRun struct {
+	// sender is the run's owner, or governance.
+	Sender string `protobuf:"bytes,1,opt,name=sender,proto3" json:"sender,omitempty"`
+	Run    uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+}
+
+func (m *MsgPauseRun) Reset()         { *m = MsgPauseRun{} }
+func (m *MsgPauseRun) String() string { return proto.CompactTextString(m) }
+func (*MsgPauseRun) ProtoMessage()    {}
+func (*MsgPauseRun) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{8}
+}
+func (m *MsgPauseRun) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgPauseRun) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgPauseRun.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgPauseRun) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgPauseRun.Merge(m, src)
+}
+func (m *MsgPauseRun) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgPauseRun) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgPauseRun.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgPauseRun proto.InternalMessageInfo
+
+func (m *MsgPauseRun) GetSender() string {
+	if m != nil {
+		return m.Sender
+	}
+	return ""
+}
+
+func (m *MsgPauseRun) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgPauseRun) GetReason() string {
+	if m != nil {
+		return m.Reason
+	}
+	return ""
+}
+
+type MsgPauseRunResponse struct {
+}
+
+func (m *MsgPauseRunResponse) Reset()         { *m = MsgPauseRunResponse{} }
+func (m *MsgPauseRunResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgPauseRunResponse) ProtoMessage()    {}
+func (*MsgPauseRunResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{9}
+}
+func (m *MsgPauseRunResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgPauseRunResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgPauseRunResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgPauseRunResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgPauseRunResponse.Merge(m, src)
+}
+func (m *MsgPauseRunResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgPauseRunResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgPauseRunResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgPauseRunResponse proto.InternalMessageInfo
+
+type MsgResumeRun struct {
+	// sender is the run's owner, or governance.
+	Sender string `protobuf:"bytes,1,opt,name=sender,proto3" json:"sender,omitempty"`
+	Run    uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *MsgResumeRun) Reset()         { *m = MsgResumeRun{} }
+func (m *MsgResumeRun) String() string { return proto.CompactTextString(m) }
+func (*MsgResumeRun) ProtoMessage()    {}
+func (*MsgResumeRun) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{10}
+}
+func (m *MsgResumeRun) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgResumeRun) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgResumeRun.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgResumeRun) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgResumeRun.Merge(m, src)
+}
+func (m *MsgResumeRun) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgResumeRun) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgResumeRun.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgResumeRun proto.InternalMessageInfo
+
+func (m *MsgResumeRun) GetSender() string {
+	if m != nil {
+		return m.Sender
+	}
+	return ""
+}
+
+func (m *MsgResumeRun) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+type MsgResumeRunResponse struct {
+}
+
+func (m *MsgResumeRunResponse) Reset()         { *m = MsgResumeRunResponse{} }
+func (m *MsgResumeRunResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgResumeRunResponse) ProtoMessage()    {}
+func (*MsgResumeRunResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{11}
+}
+func (m *MsgResumeRunResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgResumeRunResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgResumeRunResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgResumeRunResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgResumeRunResponse.Merge(m, src)
+}
+func (m *MsgResumeRunResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgResumeRunResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgResumeRunResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgResumeRunResponse proto.InternalMessageInfo
+
+type MsgCloseRun struct {
+	// sender is the run's owner, or governance.
+	Sender string `protobuf:"bytes,1,opt,name=sender,proto3" json:"sender,omitempty"`
+	Run    uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+}
+
+func (m *MsgCloseRun) Reset()         { *m = MsgCloseRun{} }
+func (m *MsgCloseRun) String() string { return proto.CompactTextString(m) }
+func (*MsgCloseRun) ProtoMessage()    {}
+func (*MsgCloseRun) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{12}
+}
+func (m *MsgCloseRun) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgCloseRun) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgCloseRun.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgCloseRun) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgCloseRun.Merge(m, src)
+}
+func (m *MsgCloseRun) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgCloseRun) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgCloseRun.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgCloseRun proto.InternalMessageInfo
+
+func (m *MsgCloseRun) GetSender() string {
+	if m != nil {
+		return m.Sender
+	}
+	return ""
+}
+
+func (m *MsgCloseRun) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+type MsgCloseRunResponse struct {
+}
+
+func (m *MsgCloseRunResponse) Reset()         { *m = MsgCloseRunResponse{} }
+func (m *MsgCloseRunResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgCloseRunResponse) ProtoMessage()    {}
+func (*MsgCloseRunResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{13}
+}
+func (m *MsgCloseRunResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgCloseRunResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgCloseRunResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgCloseRunResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgCloseRunResponse.Merge(m, src)
+}
+func (m *MsgCloseRunResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgCloseRunResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgCloseRunResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgCloseRunResponse proto.InternalMessageInfo
+
+type MsgSetEmissionShare struct {
+	Authority string `protobuf:"bytes,1,opt,name=authority,proto3" json:"authority,omitempty"`
+	Run       uint64 `protobuf:"varint,2,opt,name=run,proto3" json:"run,omitempty"`
+	// ppm are millionths; those of all runs sum to at most 1000000.
+	Ppm uint32 `protobuf:"varint,3,opt,name=ppm,proto3" json:"ppm,omitempty"`
+}
+
+func (m *MsgSetEmissionShare) Reset()         { *m = MsgSetEmissionShare{} }
+func (m *MsgSetEmissionShare) String() string { return proto.CompactTextString(m) }
+func (*MsgSetEmissionShare) ProtoMessage()    {}
+func (*MsgSetEmissionShare) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{14}
+}
+func (m *MsgSetEmissionShare) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetEmissionShare) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetEmissionShare.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetEmissionShare) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetEmissionShare.Merge(m, src)
+}
+func (m *MsgSetEmissionShare) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetEmissionShare) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetEmissionShare.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetEmissionShare proto.InternalMessageInfo
+
+func (m *MsgSetEmissionShare) GetAuthority() string {
+	if m != nil {
+		return m.Authority
+	}
+	return ""
+}
+
+func (m *MsgSetEmissionShare) GetRun() uint64 {
+	if m != nil {
+		return m.Run
+	}
+	return 0
+}
+
+func (m *MsgSetEmissionShare) GetPpm() uint32 {
+	if m != nil {
+		return m.Ppm
+	}
+	return 0
+}
+
+type MsgSetEmissionShareResponse struct {
+}
+
+func (m *MsgSetEmissionShareResponse) Reset()         { *m = MsgSetEmissionShareResponse{} }
+func (m *MsgSetEmissionShareResponse) String() string { return proto.CompactTextString(m) }
+func (*MsgSetEmissionShareResponse) ProtoMessage()    {}
+func (*MsgSetEmissionShareResponse) Descriptor() ([]byte, []int) {
+	return fileDescriptor_05258bc1b8ad9090, []int{15}
+}
+func (m *MsgSetEmissionShareResponse) XXX_Unmarshal(b []byte) error {
+	return m.Unmarshal(b)
+}
+func (m *MsgSetEmissionShareResponse) XXX_Marshal(b []byte, deterministic bool) ([]byte, error) {
+	if deterministic {
+		return xxx_messageInfo_MsgSetEmissionShareResponse.Marshal(b, m, deterministic)
+	} else {
+		b = b[:cap(b)]
+		n, err := m.MarshalToSizedBuffer(b)
+		if err != nil {
+			return nil, err
+		}
+		return b[:n], nil
+	}
+}
+func (m *MsgSetEmissionShareResponse) XXX_Merge(src proto.Message) {
+	xxx_messageInfo_MsgSetEmissionShareResponse.Merge(m, src)
+}
+func (m *MsgSetEmissionShareResponse) XXX_Size() int {
+	return m.Size()
+}
+func (m *MsgSetEmissionShareResponse) XXX_DiscardUnknown() {
+	xxx_messageInfo_MsgSetEmissionShareResponse.DiscardUnknown(m)
+}
+
+var xxx_messageInfo_MsgSetEmissionShareResponse proto.InternalMessageInfo
+
 func init() {
 	proto.RegisterType((*MsgSubmitBeacon)(nil), "galahad.challenge.v1.MsgSubmitBeacon")
 	proto.RegisterType((*MsgSubmitBeaconResponse)(nil), "galahad.challenge.v1.MsgSubmitBeaconResponse")
 	proto.RegisterType((*MsgUpdateParams)(nil), "galahad.challenge.v1.MsgUpdateParams")
 	proto.RegisterType((*MsgUpdateParamsResponse)(nil), "galahad.challenge.v1.MsgUpdateParamsResponse")
+	proto.RegisterType((*MsgCreateRun)(nil), "galahad.challenge.v1.MsgCreateRun")
+	proto.RegisterType((*MsgCreateRunResponse)(nil), "galahad.challenge.v1.MsgCreateRunResponse")
+	proto.RegisterType((*MsgUpdateRun)(nil), "galahad.challenge.v1.MsgUpdateRun")
+	proto.RegisterType((*MsgUpdateRunResponse)(nil), "galahad.challenge.v1.MsgUpdateRunResponse")
+	proto.RegisterType((*MsgPauseRun)(nil), "galahad.challenge.v1.MsgPauseRun")
+	proto.RegisterType((*MsgPauseRunResponse)(nil), "galahad.challenge.v1.MsgPauseRunResponse")
+	proto.RegisterType((*MsgResumeRun)(nil), "galahad.challenge.v1.MsgResumeRun")
+	proto.RegisterType((*MsgResumeRunResponse)(nil), "galahad.challenge.v1.MsgResumeRunResponse")
+	proto.RegisterType((*MsgCloseRun)(nil), "galahad.challenge.v1.MsgCloseRun")
+	proto.RegisterType((*MsgCloseRunResponse)(nil), "galahad.challenge.v1.MsgCloseRunResponse")
+	proto.RegisterType((*MsgSetEmissionShare)(nil), "galahad.challenge.v1.MsgSetEmissionShare")
+	proto.RegisterType((*MsgSetEmissionShareResponse)(nil), "galahad.challenge.v1.MsgSetEmissionShareResponse")
 }
 
 func init() { proto.RegisterFile("galahad/challenge/v1/tx.proto", fileDescriptor_05258bc1b8ad9090) }
 
 var fileDescriptor_05258bc1b8ad9090 = []byte{
-	// 474 bytes of a gzipped FileDescriptorProto
-	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0x8c, 0x93, 0x41, 0x6b, 0x13, 0x41,
-	0x14, 0xc7, 0x33, 0xd6, 0x16, 0x32, 0x06, 0xc4, 0x25, 0xd0, 0x34, 0xd4, 0x35, 0x46, 0x85, 0x10,
-	0xc8, 0x2e, 0xad, 0xa5, 0x60, 0x2f, 0x62, 0xee, 0x15, 0xd9, 0xe2, 0xc5, 0x8b, 0x4c, 0x32, 0xc3,
-	0x64, 0x31, 0x33, 0xb3, 0xcc, 0x9b, 0xad, 0xed, 0x4d, 0x3c, 0x7a, 0xf2, 0x63, 0x78, 0x0c, 0xe8,
-	0x27, 0xf0, 0xd4, 0x63, 0xf1, 0xd4, 0x93, 0x48, 0x72, 0xc8, 0xd7, 0x90, 0x9d, 0xd9, 0x26, 0x9b,
-	0xb8, 0x6a, 0x2f, 0xcb, 0xbe, 0xf7, 0xfe, 0xf3, 0xfe, 0xef, 0xf7, 0x86, 0xc1, 0xf7, 0x39, 0x19,
-	0x93, 0x11, 0xa1, 0xe1, 0x70, 0x44, 0xc6, 0x63, 0x26, 0x39, 0x0b, 0x4f, 0xf7, 0x42, 0x73, 0x16,
-	0x24, 0x5a, 0x19, 0xe5, 0xd5, 0xf3, 0x72, 0xb0, 0x28, 0x07, 0xa7, 0x7b, 0xcd, 0x7b, 0x44, 0xc4,
-	0x52, 0x85, 0xf6, 0xeb, 0x84, 0xcd, 0xed, 0xa1, 0x02, 0xa1, 0x20, 0x14, 0xc0, 0xb3, 0x06, 0x02,
-	0x78, 0x5e, 0xd8, 0x71, 0x85, 0xb7, 0x36, 0x0a, 0x5d, 0x90, 0x97, 0x1e, 0x97, 0x7a, 0x2f, 0x9d,
-	0x9c, 0xaa, 0xce, 0x15, 0x57, 0xee, 0x74, 0xf6, 0xe7, 0xb2, 0xed, 0xaf, 0x08, 0xdf, 0x3d, 0x06,
-	0x7e, 0x92, 0x0e, 0x44, 0x6c, 0xfa, 0x8c, 0x0c, 0x95, 0xf4, 0x0e, 0x71, 0x15, 0x6c, 0x6c, 0x98,
-	0x6e, 0xa0, 0x16, 0xea, 0x54, 0xfb, 0x8d, 0x1f, 0xdf, 0x7a, 0xf5, 0xdc, 0xf4, 0x05, 0xa5, 0x9a,
-	0x01, 0x9c, 0x18, 0x1d, 0x4b, 0x1e, 0x2d, 0xa5, 0x5e, 0x1d, 0x6f, 0x6a, 0x95, 0x4a, 0xda, 0xb8,
-	0xd5, 0x42, 0x9d, 0xdb, 0x91, 0x0b, 0xbc, 0x5d, 0x5c, 0x85, 0x98, 0x4b, 0x62, 0x52, 0xcd, 0x1a,
-	0x1b, 0x2d, 0xd4, 0xa9, 0x45, 0xcb, 0xc4, 0xd1, 0xc1, 0xc7, 0xf9, 0xa4, 0xbb, 0xec, 0xf1, 0x69,
-	0x3e, 0xe9, 0x3e, 0xfc, 0x13, 0x67, 0x6d, 0xc2, 0xf6, 0x33, 0xbc, 0xbd, 0x96, 0x8a, 0x18, 0x24,
-	0x4a, 0x02, 0xf3, 0x7c, 0x8c, 0x35, 0x91, 0x54, 0x09, 0xc9, 0x00, 0xec, 0xf4, 0xb5, 0xa8, 0x90,
-	0x69, 0x7f, 0x77, 0xc0, 0xaf, 0x13, 0x4a, 0x0c, 0x7b, 0x45, 0x34, 0x11, 0x90, 0x01, 0x93, 0xd4,
-	0x8c, 0x94, 0x8e, 0xcd, 0xf9, 0xff, 0x81, 0x17, 0x52, 0xef, 0x39, 0xde, 0x4a, 0x6c, 0x07, 0x4b,
-	0x7c, 0x67, 0x7f, 0x37, 0x28, 0xbb, 0xe6, 0xc0, 0xb9, 0xf4, 0xab, 0x17, 0x3f, 0x1f, 0x54, 0xbe,
-	0xcc, 0x27, 0x5d, 0x14, 0xe5, 0xc7, 0x8e, 0x0e, 0x2d, 0xfd, 0xa2, 0x61, 0x46, 0xff, 0xe8, 0x9a,
-	0xfe, 0x6c, 0x95, 0xbf, 0x38, 0x70, 0x7b, 0xc7, 0xf2, 0x17, 0x53, 0xd7, 0xfc, 0xfb, 0x57, 0x08,
-	0x6f, 0x1c, 0x03, 0xf7, 0x28, 0xae, 0xad, 0x5c, 0xea, 0x93, 0xf2, 0xd9, 0xd6, 0xd6, 0xd8, 0xec,
-	0xdd, 0x48, 0xb6, 0xd8, 0x36, 0xc5, 0xb5, 0x95, 0x4d, 0xfe, 0xdd, 0xa5, 0x28, 0xfb, 0x87, 0x4b,
-	0x19, 0x53, 0x73, 0xf3, 0x43, 0xb6, 0xb5, 0xfe, 0xcb, 0x8b, 0xa9, 0x8f, 0x2e, 0xa7, 0x3e, 0xfa,
-	0x35, 0xf5, 0xd1, 0xe7, 0x99, 0x5f, 0xb9, 0x9c, 0xf9, 0x95, 0xab, 0x99, 0x5f, 0x79, 0x73, 0xc0,
-	0x63, 0x33, 0x4a, 0x07, 0xc1, 0x50, 0x89, 0x30, 0xef, 0xdc, 0x93, 0xcc, 0xbc, 0x57, 0xfa, 0x5d,
-	0x58, 0xb6, 0x4f, 0x73, 0x9e, 0x30, 0x18, 0x6c, 0xd9, 0x27, 0xf0, 0xf4, 0x77, 0x00, 0x00, 0x00,
-	0xff, 0xff, 0xf0, 0x3f, 0xd4, 0xdc, 0xbc, 0x03, 0x00, 0x00,
+	// 960 bytes of a gzipped FileDescriptorProto
+	0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00, 0x02, 0xff, 0xac, 0x56, 0x4f, 0x6f, 0x1b, 0x45,
+	0x14, 0xcf, 0xd6, 0x89, 0x53, 0x4f, 0x8c, 0x08, 0x83, 0xdb, 0xba, 0xa6, 0x71, 0x92, 0x05, 0x44,
+	0x08, 0xf2, 0x2e, 0x09, 0x55, 0x25, 0x7c, 0x41, 0xb8, 0xf4, 0x50, 0x89, 0xa0, 0x6a, 0x23, 0x24,
+	0x04, 0x87, 0x6a, 0xec, 0x1d, 0xad, 0x57, 0xf1, 0xce, 0xac, 0x66, 0x66, 0xfb, 0x87, 0x53, 0xd5,
+	0x23, 0x27, 0x2e, 0x48, 0x7c, 0x84, 0x5e, 0x90, 0x22, 0xd1, 0x4f, 0xc0, 0xa9, 0xc7, 0xaa, 0x27,
+	0xc4, 0x21, 0x42, 0xc9, 0x21, 0x1f, 0x81, 0x2b, 0x9a, 0x99, 0xdd, 0xf1, 0xc6, 0xde, 0xb5, 0xad,
+	0x2a, 0x17, 0x6b, 0xdf, 0x9b, 0xdf, 0x7b, 0xef, 0xf7, 0x7e, 0x6f, 0xfe, 0x18, 0x6c, 0x04, 0x68,
+	0x84, 0x86, 0xc8, 0x77, 0x07, 0x43, 0x34, 0x1a, 0x61, 0x12, 0x60, 0xf7, 0xd1, 0x9e, 0x2b, 0x9e,
+	0x38, 0x31, 0xa3, 0x82, 0xc2, 0x46, 0xba, 0xec, 0x98, 0x65, 0xe7, 0xd1, 0x5e, 0xeb, 0x3d, 0x14,
+	0x85, 0x84, 0xba, 0xea, 0x57, 0x03, 0x5b, 0x37, 0x06, 0x94, 0x47, 0x94, 0xbb, 0x11, 0x0f, 0x64,
+	0x82, 0x88, 0x07, 0xe9, 0xc2, 0x4d, 0xbd, 0xf0, 0x50, 0x59, 0xae, 0x36, 0xd2, 0xa5, 0x8f, 0x0a,
+	0x6b, 0x8f, 0x2b, 0x69, 0x54, 0x23, 0xa0, 0x01, 0xd5, 0xd1, 0xf2, 0x4b, 0x7b, 0xed, 0x3f, 0x2d,
+	0xf0, 0xee, 0x01, 0x0f, 0x0e, 0x93, 0x7e, 0x14, 0x8a, 0x1e, 0x46, 0x03, 0x4a, 0xe0, 0x1d, 0x50,
+	0xe3, 0xca, 0x16, 0x98, 0x35, 0xad, 0x2d, 0x6b, 0xa7, 0xd6, 0x6b, 0xbe, 0x79, 0xd9, 0x69, 0xa4,
+	0x45, 0xbf, 0xf6, 0x7d, 0x86, 0x39, 0x3f, 0x14, 0x2c, 0x24, 0x81, 0x37, 0x86, 0xc2, 0x06, 0x58,
+	0x61, 0x34, 0x21, 0x7e, 0xf3, 0xca, 0x96, 0xb5, 0xb3, 0xec, 0x69, 0x03, 0xde, 0x02, 0x35, 0x1e,
+	0x06, 0x04, 0x89, 0x84, 0xe1, 0x66, 0x65, 0xcb, 0xda, 0xa9, 0x7b, 0x63, 0x47, 0xf7, 0xf6, 0xf3,
+	0xf3, 0xe3, 0xdd, 0x71, 0x8e, 0x5f, 0xce, 0x8f, 0x77, 0xb7, 0xa7, 0xdb, 0x99, 0x60, 0x68, 0x7f,
+	0x09, 0x6e, 0x4c, 0xb8, 0x3c, 0xcc, 0x63, 0x4a, 0x38, 0x86, 0x6d, 0x00, 0x18, 0x22, 0x3e, 0x8d,
+	0x08, 0xe6, 0x5c, 0xb1, 0xaf, 0x7b, 0x39, 0x8f, 0xfd, 0x97, 0x6e, 0xf8, 0xfb, 0xd8, 0x47, 0x02,
+	0x3f, 0x40, 0x0c, 0x45, 0x5c, 0x36, 0x8c, 0x12, 0x31, 0xa4, 0x2c, 0x14, 0x4f, 0xe7, 0x37, 0x6c,
+	0xa0, 0xf0, 0x2b, 0x50, 0x8d, 0x55, 0x06, 0xd5, 0xf1, 0xda, 0xfe, 0x2d, 0xa7, 0x68, 0xcc, 0x8e,
+	0xae, 0xd2, 0xab, 0xbd, 0x3a, 0xd9, 0x5c, 0x7a, 0x71, 0x7e, 0xbc, 0x6b, 0x79, 0x69, 0x58, 0xf7,
+	0x8e, 0xea, 0xde, 0x24, 0x94, 0xdd, 0x7f, 0x98, 0x75, 0xff, 0xe4, 0x62, 0xff, 0x79, 0xc2, 0xf6,
+	0x4d, 0xd5, 0x7f, 0xde, 0x95, 0xf5, 0x6f, 0xbf, 0xa8, 0x80, 0xfa, 0x01, 0x0f, 0xee, 0x32, 0x8c,
+	0x04, 0xf6, 0x12, 0x02, 0xf7, 0xc1, 0xea, 0x40, 0x1a, 0x74, 0xfe, 0x2c, 0x33, 0xa0, 0x8c, 0x19,
+	0x61, 0xc4, 0x08, 0x66, 0xaa, 0xb3, 0x99, 0x31, 0x29, 0x10, 0x42, 0xb0, 0x4c, 0x50, 0xa4, 0x47,
+	0x5c, 0xf3, 0xd4, 0x37, 0xec, 0x19, 0x81, 0x96, 0x95, 0x40, 0x9b, 0xc5, 0x02, 0x79, 0x09, 0x29,
+	0xd5, 0x08, 0xde, 0x03, 0xab, 0x3e, 0x8e, 0x29, 0x0f, 0x45, 0x73, 0x45, 0x71, 0xf9, 0x4c, 0x62,
+	0xfe, 0x39, 0xd9, 0xbc, 0xa6, 0xf9, 0x70, 0xff, 0xc8, 0x09, 0xa9, 0x1b, 0x21, 0x31, 0x74, 0xee,
+	0x13, 0xf1, 0xe6, 0x65, 0x07, 0xa4, 0x44, 0xef, 0x13, 0xe1, 0x65, 0xb1, 0x70, 0x13, 0xac, 0xf5,
+	0x11, 0xc7, 0x0f, 0xfd, 0x30, 0xc0, 0x5c, 0x34, 0xab, 0x7a, 0x63, 0x48, 0xd7, 0x37, 0xca, 0x03,
+	0xb7, 0x41, 0x5d, 0x01, 0x46, 0x74, 0xa0, 0xc4, 0x5a, 0x55, 0x7d, 0xa8, 0xa0, 0x6f, 0xb5, 0x4b,
+	0x6e, 0x65, 0x41, 0x8f, 0x30, 0x09, 0x7f, 0xc6, 0xac, 0x79, 0x55, 0x6f, 0x65, 0xe3, 0xe8, 0xba,
+	0x72, 0x98, 0x99, 0x84, 0x72, 0x94, 0xed, 0xc2, 0x8d, 0x6c, 0x26, 0x63, 0xef, 0x80, 0x46, 0xde,
+	0x36, 0x5b, 0x78, 0x1d, 0x54, 0x58, 0x42, 0xd4, 0xb4, 0x96, 0x3d, 0xf9, 0x69, 0xff, 0x67, 0xa9,
+	0xa1, 0xea, 0x81, 0xcb, 0xa1, 0x3a, 0x60, 0x85, 0x3e, 0x26, 0x0b, 0x1c, 0x4f, 0x0d, 0xcb, 0x52,
+	0x5e, 0x31, 0x29, 0xf3, 0x23, 0xae, 0x2c, 0x3a, 0xe2, 0x4b, 0x18, 0x67, 0xb7, 0x23, 0x55, 0xd2,
+	0xac, 0xca, 0x35, 0x32, 0x8d, 0xda, 0xd7, 0x95, 0x46, 0xc6, 0x36, 0xdb, 0xfc, 0x77, 0x0b, 0xac,
+	0x1d, 0xf0, 0xe0, 0x01, 0x4a, 0xb8, 0x12, 0xe4, 0x73, 0x50, 0xe5, 0x98, 0xf8, 0x0b, 0x28, 0x92,
+	0xe2, 0x0a, 0x24, 0xb9, 0x0e, 0xaa, 0x0c, 0x23, 0x4e, 0x49, 0xba, 0x87, 0x53, 0x4b, 0x53, 0x4e,
+	0xc3, 0x24, 0xe7, 0x8d, 0x42, 0xce, 0x19, 0x15, 0xfb, 0x1a, 0x78, 0x3f, 0x67, 0x1a, 0xc6, 0xcf,
+	0xf5, 0x0c, 0x3d, 0xcc, 0x93, 0xe8, 0xb2, 0x28, 0x77, 0x9d, 0x09, 0x6a, 0xc5, 0x72, 0x9a, 0x9a,
+	0xa9, 0x9c, 0xc6, 0x36, 0xe4, 0x9e, 0x69, 0x39, 0xef, 0x8e, 0xe8, 0xa5, 0xc9, 0xb9, 0xa0, 0x6c,
+	0x59, 0xc9, 0x54, 0xb6, 0xcc, 0x34, 0xcc, 0xfe, 0xb0, 0x94, 0xff, 0x10, 0x8b, 0x7b, 0x51, 0xc8,
+	0x79, 0x48, 0xc9, 0xe1, 0x10, 0x31, 0xfc, 0xd6, 0x77, 0xf6, 0xf4, 0xd8, 0xd7, 0x41, 0x25, 0x8e,
+	0x23, 0x35, 0xf3, 0x77, 0x3c, 0xf9, 0xd9, 0xed, 0x4e, 0x5f, 0xcb, 0x9f, 0x94, 0x5c, 0xcb, 0x93,
+	0xbc, 0xec, 0x0d, 0xf0, 0x41, 0x81, 0x3b, 0x6b, 0x67, 0xff, 0xb7, 0x2a, 0xa8, 0x1c, 0xf0, 0x00,
+	0xfa, 0xa0, 0x7e, 0xe1, 0xcd, 0xfd, 0xb8, 0xf8, 0x28, 0x4d, 0xbc, 0x72, 0xad, 0xce, 0x42, 0x30,
+	0x73, 0x93, 0xf8, 0xa0, 0x7e, 0xe1, 0xa1, 0x2b, 0xaf, 0x92, 0x87, 0xcd, 0xa8, 0x52, 0xf4, 0xe4,
+	0xc0, 0x9f, 0x40, 0x6d, 0xfc, 0xdc, 0xd8, 0xa5, 0xb1, 0x06, 0xd3, 0xda, 0x9d, 0x8f, 0xc9, 0x27,
+	0x1f, 0x5f, 0x7b, 0xf6, 0x1c, 0x62, 0xb3, 0x93, 0x4f, 0xdd, 0x22, 0xf0, 0x07, 0x70, 0xd5, 0xdc,
+	0x20, 0xdb, 0xa5, 0x71, 0x19, 0xa4, 0xf5, 0xe9, 0x5c, 0x48, 0x9e, 0xf6, 0xf8, 0xa4, 0x97, 0xd3,
+	0x36, 0x98, 0x19, 0xb4, 0xa7, 0x4e, 0xab, 0xa4, 0x6d, 0x4e, 0x6a, 0x39, 0xed, 0x0c, 0x32, 0x83,
+	0xf6, 0xe4, 0x69, 0x83, 0x31, 0x58, 0x9f, 0x3a, 0x69, 0xe5, 0xe1, 0x93, 0xd0, 0xd6, 0xde, 0xc2,
+	0xd0, 0xac, 0x62, 0x6b, 0xe5, 0x99, 0x7c, 0x1e, 0x7a, 0xdf, 0xbd, 0x3a, 0x6d, 0x5b, 0xaf, 0x4f,
+	0xdb, 0xd6, 0xbf, 0xa7, 0x6d, 0xeb, 0xd7, 0xb3, 0xf6, 0xd2, 0xeb, 0xb3, 0xf6, 0xd2, 0xdf, 0x67,
+	0xed, 0xa5, 0x1f, 0x6f, 0x07, 0xa1, 0x18, 0x26, 0x7d, 0x67, 0x40, 0x23, 0x37, 0xcd, 0xde, 0x21,
+	0x58, 0x3c, 0xa6, 0xec, 0xc8, 0x2d, 0x3a, 0x94, 0xe2, 0x69, 0x8c, 0x79, 0xbf, 0xaa, 0xfe, 0xde,
+	0x7e, 0xf1, 0x7f, 0x00, 0x00, 0x00, 0xff, 0xff, 0x92, 0xe2, 0x03, 0x8b, 0x98, 0x0b, 0x00, 0x00,
 }
 
 // Reference imports to suppress errors if they are not otherwise used.
@@ -282,6 +945,18 @@ type MsgClient interface {
 	SubmitBeacon(ctx context.Context, in *MsgSubmitBeacon, opts ...grpc.CallOption) (*MsgSubmitBeaconResponse, error)
 	// UpdateParams changes the module's parameters by governance.
 	UpdateParams(ctx context.Context, in *MsgUpdateParams, opts ...grpc.CallOption) (*MsgUpdateParamsResponse, error)
+	// CreateRun begins a run without a share of emission. Anyone may, with a deposit.
+	CreateRun(ctx context.Context, in *MsgCreateRun, opts ...grpc.CallOption) (*MsgCreateRunResponse, error)
+	// UpdateRun changes a run's learner and parameters, from its next window on.
+	UpdateRun(ctx context.Context, in *MsgUpdateRun, opts ...grpc.CallOption) (*MsgUpdateRunResponse, error)
+	// PauseRun stops a run from opening windows.
+	PauseRun(ctx context.Context, in *MsgPauseRun, opts ...grpc.CallOption) (*MsgPauseRunResponse, error)
+	// ResumeRun lets a paused run open windows again.
+	ResumeRun(ctx context.Context, in *MsgResumeRun, opts ...grpc.CallOption) (*MsgResumeRunResponse, error)
+	// CloseRun ends a run for good.
+	CloseRun(ctx context.Context, in *MsgCloseRun, opts ...grpc.CallOption) (*MsgCloseRunResponse, error)
+	// SetEmissionShare gives a run its share of emission by governance.
+	SetEmissionShare(ctx context.Context, in *MsgSetEmissionShare, opts ...grpc.CallOption) (*MsgSetEmissionShareResponse, error)
 }
 
 type msgClient struct {
@@ -310,12 +985,78 @@ func (c *msgClient) UpdateParams(ctx context.Context, in *MsgUpdateParams, opts 
 	return out, nil
 }
 
+func (c *msgClient) CreateRun(ctx context.Context, in *MsgCreateRun, opts ...grpc.CallOption) (*MsgCreateRunResponse, error) {
+	out := new(MsgCreateRunResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Msg/CreateRun", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) UpdateRun(ctx context.Context, in *MsgUpdateRun, opts ...grpc.CallOption) (*MsgUpdateRunResponse, error) {
+	out := new(MsgUpdateRunResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Msg/UpdateRun", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) PauseRun(ctx context.Context, in *MsgPauseRun, opts ...grpc.CallOption) (*MsgPauseRunResponse, error) {
+	out := new(MsgPauseRunResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Msg/PauseRun", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) ResumeRun(ctx context.Context, in *MsgResumeRun, opts ...grpc.CallOption) (*MsgResumeRunResponse, error) {
+	out := new(MsgResumeRunResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Msg/ResumeRun", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) CloseRun(ctx context.Context, in *MsgCloseRun, opts ...grpc.CallOption) (*MsgCloseRunResponse, error) {
+	out := new(MsgCloseRunResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Msg/CloseRun", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *msgClient) SetEmissionShare(ctx context.Context, in *MsgSetEmissionShare, opts ...grpc.CallOption) (*MsgSetEmissionShareResponse, error) {
+	out := new(MsgSetEmissionShareResponse)
+	err := c.cc.Invoke(ctx, "/galahad.challenge.v1.Msg/SetEmissionShare", in, out, opts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // MsgServer is the server API for Msg service.
 type MsgServer interface {
 	// SubmitBeacon proves a beacon round that some window waits for. Anyone may send it.
 	SubmitBeacon(context.Context, *MsgSubmitBeacon) (*MsgSubmitBeaconResponse, error)
 	// UpdateParams changes the module's parameters by governance.
 	UpdateParams(context.Context, *MsgUpdateParams) (*MsgUpdateParamsResponse, error)
+	// CreateRun begins a run without a share of emission. Anyone may, with a deposit.
+	CreateRun(context.Context, *MsgCreateRun) (*MsgCreateRunResponse, error)
+	// UpdateRun changes a run's learner and parameters, from its next window on.
+	UpdateRun(context.Context, *MsgUpdateRun) (*MsgUpdateRunResponse, error)
+	// PauseRun stops a run from opening windows.
+	PauseRun(context.Context, *MsgPauseRun) (*MsgPauseRunResponse, error)
+	// ResumeRun lets a paused run open windows again.
+	ResumeRun(context.Context, *MsgResumeRun) (*MsgResumeRunResponse, error)
+	// CloseRun ends a run for good.
+	CloseRun(context.Context, *MsgCloseRun) (*MsgCloseRunResponse, error)
+	// SetEmissionShare gives a run its share of emission by governance.
+	SetEmissionShare(context.Context, *MsgSetEmissionShare) (*MsgSetEmissionShareResponse, error)
 }
 
 // UnimplementedMsgServer can be embedded to have forward compatible implementations.
@@ -327,6 +1068,24 @@ func (*UnimplementedMsgServer) SubmitBeacon(ctx context.Context, req *MsgSubmitB
 }
 func (*UnimplementedMsgServer) UpdateParams(ctx context.Context, req *MsgUpdateParams) (*MsgUpdateParamsResponse, error) {
 	return nil, status.Errorf(codes.Unimplemented, "method UpdateParams not implemented")
+}
+func (*UnimplementedMsgServer) CreateRun(ctx context.Context, req *MsgCreateRun) (*MsgCreateRunResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method CreateRun not implemented")
+}
+func (*UnimplementedMsgServer) UpdateRun(ctx context.Context, req *MsgUpdateRun) (*MsgUpdateRunResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method UpdateRun not implemented")
+}
+func (*UnimplementedMsgServer) PauseRun(ctx context.Context, req *MsgPauseRun) (*MsgPauseRunResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method PauseRun not implemented")
+}
+func (*UnimplementedMsgServer) ResumeRun(ctx context.Context, req *MsgResumeRun) (*MsgResumeRunResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method ResumeRun not implemented")
+}
+func (*UnimplementedMsgServer) CloseRun(ctx context.Context, req *MsgCloseRun) (*MsgCloseRunResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method CloseRun not implemented")
+}
+func (*UnimplementedMsgServer) SetEmissionShare(ctx context.Context, req *MsgSetEmissionShare) (*MsgSetEmissionShareResponse, error) {
+	return nil, status.Errorf(codes.Unimplemented, "method SetEmissionShare not implemented")
 }
 
 func RegisterMsgServer(s grpc1.Server, srv MsgServer) {
@@ -369,6 +1128,114 @@ func _Msg_UpdateParams_Handler(srv interface{}, ctx context.Context, dec func(in
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Msg_CreateRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgCreateRun)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).CreateRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Msg/CreateRun",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).CreateRun(ctx, req.(*MsgCreateRun))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_UpdateRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgUpdateRun)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).UpdateRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Msg/UpdateRun",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).UpdateRun(ctx, req.(*MsgUpdateRun))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_PauseRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgPauseRun)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).PauseRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Msg/PauseRun",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).PauseRun(ctx, req.(*MsgPauseRun))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_ResumeRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgResumeRun)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).ResumeRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Msg/ResumeRun",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).ResumeRun(ctx, req.(*MsgResumeRun))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_CloseRun_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgCloseRun)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).CloseRun(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Msg/CloseRun",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).CloseRun(ctx, req.(*MsgCloseRun))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Msg_SetEmissionShare_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MsgSetEmissionShare)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(MsgServer).SetEmissionShare(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: "/galahad.challenge.v1.Msg/SetEmissionShare",
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(MsgServer).SetEmissionShare(ctx, req.(*MsgSetEmissionShare))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 var Msg_serviceDesc = _Msg_serviceDesc
 var _Msg_serviceDesc = grpc.ServiceDesc{
 	ServiceName: "galahad.challenge.v1.Msg",
@@ -381,6 +1248,30 @@ var _Msg_serviceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "UpdateParams",
 			Handler:    _Msg_UpdateParams_Handler,
+		},
+		{
+			MethodName: "CreateRun",
+			Handler:    _Msg_CreateRun_Handler,
+		},
+		{
+			MethodName: "UpdateRun",
+			Handler:    _Msg_UpdateRun_Handler,
+		},
+		{
+			MethodName: "PauseRun",
+			Handler:    _Msg_PauseRun_Handler,
+		},
+		{
+			MethodName: "ResumeRun",
+			Handler:    _Msg_ResumeRun_Handler,
+		},
+		{
+			MethodName: "CloseRun",
+			Handler:    _Msg_CloseRun_Handler,
+		},
+		{
+			MethodName: "SetEmissionShare",
+			Handler:    _Msg_SetEmissionShare_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
@@ -522,6 +1413,438 @@ func (m *MsgUpdateParamsResponse) MarshalToSizedBuffer(dAtA []byte) (int, error)
 	return len(dAtA) - i, nil
 }
 
+func (m *MsgCreateRun) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgCreateRun) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgCreateRun) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Tokenizer) > 0 {
+		i -= len(m.Tokenizer)
+		copy(dAtA[i:], m.Tokenizer)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Tokenizer)))
+		i--
+		dAtA[i] = 0x42
+	}
+	if len(m.BaseLocator) > 0 {
+		i -= len(m.BaseLocator)
+		copy(dAtA[i:], m.BaseLocator)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.BaseLocator)))
+		i--
+		dAtA[i] = 0x3a
+	}
+	if len(m.BaseDigest) > 0 {
+		i -= len(m.BaseDigest)
+		copy(dAtA[i:], m.BaseDigest)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.BaseDigest)))
+		i--
+		dAtA[i] = 0x32
+	}
+	{
+		size := m.Deposit.Size()
+		i -= size
+		if _, err := m.Deposit.MarshalTo(dAtA[i:]); err != nil {
+			return 0, err
+		}
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x2a
+	{
+		size, err := m.Params.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x22
+	if len(m.Name) > 0 {
+		i -= len(m.Name)
+		copy(dAtA[i:], m.Name)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Name)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if len(m.Learner) > 0 {
+		i -= len(m.Learner)
+		copy(dAtA[i:], m.Learner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Learner)))
+		i--
+		dAtA[i] = 0x12
+	}
+	if len(m.Creator) > 0 {
+		i -= len(m.Creator)
+		copy(dAtA[i:], m.Creator)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Creator)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgCreateRunResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgCreateRunResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgCreateRunResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x8
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgUpdateRun) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgUpdateRun) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgUpdateRun) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	{
+		size, err := m.Params.MarshalToSizedBuffer(dAtA[:i])
+		if err != nil {
+			return 0, err
+		}
+		i -= size
+		i = encodeVarintTx(dAtA, i, uint64(size))
+	}
+	i--
+	dAtA[i] = 0x22
+	if len(m.Learner) > 0 {
+		i -= len(m.Learner)
+		copy(dAtA[i:], m.Learner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Learner)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Owner) > 0 {
+		i -= len(m.Owner)
+		copy(dAtA[i:], m.Owner)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Owner)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgUpdateRunResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgUpdateRunResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgUpdateRunResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgPauseRun) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgPauseRun) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgPauseRun) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if len(m.Reason) > 0 {
+		i -= len(m.Reason)
+		copy(dAtA[i:], m.Reason)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Reason)))
+		i--
+		dAtA[i] = 0x1a
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Sender) > 0 {
+		i -= len(m.Sender)
+		copy(dAtA[i:], m.Sender)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Sender)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgPauseRunResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgPauseRunResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgPauseRunResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgResumeRun) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgResumeRun) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgResumeRun) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Sender) > 0 {
+		i -= len(m.Sender)
+		copy(dAtA[i:], m.Sender)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Sender)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgResumeRunResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgResumeRunResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgResumeRunResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgCloseRun) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgCloseRun) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgCloseRun) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Sender) > 0 {
+		i -= len(m.Sender)
+		copy(dAtA[i:], m.Sender)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Sender)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgCloseRunResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgCloseRunResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgCloseRunResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetEmissionShare) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetEmissionShare) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetEmissionShare) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	if m.Ppm != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Ppm))
+		i--
+		dAtA[i] = 0x18
+	}
+	if m.Run != 0 {
+		i = encodeVarintTx(dAtA, i, uint64(m.Run))
+		i--
+		dAtA[i] = 0x10
+	}
+	if len(m.Authority) > 0 {
+		i -= len(m.Authority)
+		copy(dAtA[i:], m.Authority)
+		i = encodeVarintTx(dAtA, i, uint64(len(m.Authority)))
+		i--
+		dAtA[i] = 0xa
+	}
+	return len(dAtA) - i, nil
+}
+
+func (m *MsgSetEmissionShareResponse) Marshal() (dAtA []byte, err error) {
+	size := m.Size()
+	dAtA = make([]byte, size)
+	n, err := m.MarshalToSizedBuffer(dAtA[:size])
+	if err != nil {
+		return nil, err
+	}
+	return dAtA[:n], nil
+}
+
+func (m *MsgSetEmissionShareResponse) MarshalTo(dAtA []byte) (int, error) {
+	size := m.Size()
+	return m.MarshalToSizedBuffer(dAtA[:size])
+}
+
+func (m *MsgSetEmissionShareResponse) MarshalToSizedBuffer(dAtA []byte) (int, error) {
+	i := len(dAtA)
+	_ = i
+	var l int
+	_ = l
+	return len(dAtA) - i, nil
+}
+
 func encodeVarintTx(dAtA []byte, offset int, v uint64) int {
 	offset -= sovTx(v)
 	base := offset
@@ -582,6 +1905,193 @@ func (m *MsgUpdateParams) Size() (n int) {
 }
 
 func (m *MsgUpdateParamsResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgCreateRun) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Creator)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Learner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Name)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = m.Params.Size()
+	n += 1 + l + sovTx(uint64(l))
+	l = m.Deposit.Size()
+	n += 1 + l + sovTx(uint64(l))
+	l = len(m.BaseDigest)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.BaseLocator)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = len(m.Tokenizer)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgCreateRunResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *MsgUpdateRun) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Owner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	l = len(m.Learner)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	l = m.Params.Size()
+	n += 1 + l + sovTx(uint64(l))
+	return n
+}
+
+func (m *MsgUpdateRunResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgPauseRun) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Sender)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	l = len(m.Reason)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	return n
+}
+
+func (m *MsgPauseRunResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgResumeRun) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Sender)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *MsgResumeRunResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgCloseRun) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Sender)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	return n
+}
+
+func (m *MsgCloseRunResponse) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	return n
+}
+
+func (m *MsgSetEmissionShare) Size() (n int) {
+	if m == nil {
+		return 0
+	}
+	var l int
+	_ = l
+	l = len(m.Authority)
+	if l > 0 {
+		n += 1 + l + sovTx(uint64(l))
+	}
+	if m.Run != 0 {
+		n += 1 + sovTx(uint64(m.Run))
+	}
+	if m.Ppm != 0 {
+		n += 1 + sovTx(uint64(m.Ppm))
+	}
+	return n
+}
+
+func (m *MsgSetEmissionShareResponse) Size() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -957,6 +2467,1259 @@ func (m *MsgUpdateParamsResponse) Unmarshal(dAtA []byte) error {
 		}
 		if fieldNum <= 0 {
 			return fmt.Errorf("proto: MsgUpdateParamsResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgCreateRun) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgCreateRun: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgCreateRun: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Creator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Creator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Learner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Learner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Name", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Name = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Params", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Params.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 5:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Deposit", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Deposit.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		case 6:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BaseDigest", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.BaseDigest = append(m.BaseDigest[:0], dAtA[iNdEx:postIndex]...)
+			if m.BaseDigest == nil {
+				m.BaseDigest = []byte{}
+			}
+			iNdEx = postIndex
+		case 7:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field BaseLocator", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.BaseLocator = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 8:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Tokenizer", wireType)
+			}
+			var byteLen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				byteLen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if byteLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + byteLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Tokenizer = append(m.Tokenizer[:0], dAtA[iNdEx:postIndex]...)
+			if m.Tokenizer == nil {
+				m.Tokenizer = []byte{}
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgCreateRunResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgCreateRunResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgCreateRunResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgUpdateRun) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgUpdateRun: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgUpdateRun: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Owner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Owner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Learner", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Learner = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 4:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Params", wireType)
+			}
+			var msglen int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				msglen |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			if msglen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + msglen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			if err := m.Params.Unmarshal(dAtA[iNdEx:postIndex]); err != nil {
+				return err
+			}
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgUpdateRunResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgUpdateRunResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgUpdateRunResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgPauseRun) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgPauseRun: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgPauseRun: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Sender", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Sender = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Reason", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Reason = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgPauseRunResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgPauseRunResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgPauseRunResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgResumeRun) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgResumeRun: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgResumeRun: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Sender", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Sender = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgResumeRunResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgResumeRunResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgResumeRunResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgCloseRun) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgCloseRun: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgCloseRun: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Sender", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Sender = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgCloseRunResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgCloseRunResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgCloseRunResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetEmissionShare) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetEmissionShare: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetEmissionShare: illegal tag %d (wire type %d)", fieldNum, wire)
+		}
+		switch fieldNum {
+		case 1:
+			if wireType != 2 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Authority", wireType)
+			}
+			var stringLen uint64
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				stringLen |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			intStringLen := int(stringLen)
+			if intStringLen < 0 {
+				return ErrInvalidLengthTx
+			}
+			postIndex := iNdEx + intStringLen
+			if postIndex < 0 {
+				return ErrInvalidLengthTx
+			}
+			if postIndex > l {
+				return io.ErrUnexpectedEOF
+			}
+			m.Authority = string(dAtA[iNdEx:postIndex])
+			iNdEx = postIndex
+		case 2:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Run", wireType)
+			}
+			m.Run = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Run |= uint64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Ppm", wireType)
+			}
+			m.Ppm = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return ErrIntOverflowTx
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Ppm |= uint32(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		default:
+			iNdEx = preIndex
+			skippy, err := skipTx(dAtA[iNdEx:])
+			if err != nil {
+				return err
+			}
+			if (skippy < 0) || (iNdEx+skippy) < 0 {
+				return ErrInvalidLengthTx
+			}
+			if (iNdEx + skippy) > l {
+				return io.ErrUnexpectedEOF
+			}
+			iNdEx += skippy
+		}
+	}
+
+	if iNdEx > l {
+		return io.ErrUnexpectedEOF
+	}
+	return nil
+}
+func (m *MsgSetEmissionShareResponse) Unmarshal(dAtA []byte) error {
+	l := len(dAtA)
+	iNdEx := 0
+	for iNdEx < l {
+		preIndex := iNdEx
+		var wire uint64
+		for shift := uint(0); ; shift += 7 {
+			if shift >= 64 {
+				return ErrIntOverflowTx
+			}
+			if iNdEx >= l {
+				return io.ErrUnexpectedEOF
+			}
+			b := dAtA[iNdEx]
+			iNdEx++
+			wire |= uint64(b&0x7F) << shift
+			if b < 0x80 {
+				break
+			}
+		}
+		fieldNum := int32(wire >> 3)
+		wireType := int(wire & 0x7)
+		if wireType == 4 {
+			return fmt.Errorf("proto: MsgSetEmissionShareResponse: wiretype end group for non-group")
+		}
+		if fieldNum <= 0 {
+			return fmt.Errorf("proto: MsgSetEmissionShareResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		default:

@@ -71,6 +71,7 @@ func newSuite(t testing.TB, miners int, stakes ...int64) *suite {
 
 func (s *suite) runParams() challengetypes.RunParams {
 	p := challengetypes.DefaultRunParams(nil, bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
+	p.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 	p.MaxOpenWindows = 8
 	return p
 }
