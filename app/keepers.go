@@ -155,7 +155,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 	// Each of ours needs those above it; challenge, the first, is told afterwards
 	// of the later ones whose state it freezes into windows.
 	k.Challenge = challengekeeper.NewKeeper(cdc, store(challengetypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(),
-		k.Staking, k.Bank, authority)
+		k.Staking, k.Bank, params.BaseDenom, authority)
 	k.Registry = registrykeeper.NewKeeper(cdc, store(registrytypes.StoreKey), enc.AccountCodec(),
 		k.Account, k.Bank, k.Challenge, params.BaseDenom, authority)
 	k.Policy = policykeeper.NewKeeper(cdc, store(policytypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(), k.Challenge, authority)

@@ -18,7 +18,7 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 		return err
 	}
 	for _, r := range g.Runs {
-		if err := k.Runs.Set(ctx, r.Id, r); err != nil {
+		if err := k.setRun(ctx, r); err != nil {
 			return err
 		}
 	}

@@ -17,15 +17,12 @@ import (
 )
 
 // queryServer answers the module's queries.
-type queryServer struct {
-	*types.UnimplementedQueryServer
-	k *Keeper
-}
+type queryServer struct{ k *Keeper }
 
 var _ types.QueryServer = queryServer{}
 
 // NewQueryServer returns the module's queries over gRPC and REST.
-func NewQueryServer(k *Keeper) types.QueryServer { return queryServer{k: k} }
+func NewQueryServer(k *Keeper) types.QueryServer { return queryServer{k} }
 
 // Params implements types.QueryServer.
 func (q queryServer) Params(ctx context.Context, _ *types.QueryParamsRequest) (*types.QueryParamsResponse, error) {
@@ -148,7 +145,7 @@ func windowStatus(ctx context.Context, w types.Window) types.WindowStatus {
 
 // notFound gives the module's "not found" errors the gRPC status of that name.
 func notFound(err error) error {
-	for _, target := range []error{types.ErrRunNotFound, types.ErrWindowNotFound, types.ErrBeaconNotFound} {
+	for _, target := range []error{types.ErrRunNotFound, types.ErrWindowNotFound, types.ErrBeaconNotFound, types.ErrNotAssigned, types.ErrTokenizerMissing} {
 		if errors.Is(err, target) {
 			return status.Error(codes.NotFound, err.Error())
 		}

@@ -24,6 +24,7 @@ import (
 type Keeper struct {
 	addressCodec   address.Codec
 	validatorCodec address.Codec
+	denom          string
 	authority      string
 
 	staking    types.StakingKeeper
@@ -59,8 +60,8 @@ type Keeper struct {
 	Live collections.KeySet[uint64]
 }
 
-// NewKeeper returns a keeper over the module's store. authority may change the
-// parameters. SetSources must follow before the first block. It panics if the
+// NewKeeper returns a keeper over the module's store. denom is that of
+// deposits, authority may change the parameters. SetSources must follow before the first block. It panics if the
 // store's prefixes collide, which no input can cause.
 func NewKeeper(
 	cdc codec.BinaryCodec,
@@ -68,7 +69,7 @@ func NewKeeper(
 	addressCodec, validatorCodec address.Codec,
 	staking types.StakingKeeper,
 	bank types.BankKeeper,
-	authority string,
+	denom, authority string,
 ) *Keeper {
 	sb := collections.NewSchemaBuilder(store)
 	pair := collections.PairKeyCodec(collections.Uint64Key, collections.Uint64Key)
@@ -76,6 +77,7 @@ func NewKeeper(
 	k := &Keeper{
 		addressCodec:   addressCodec,
 		validatorCodec: validatorCodec,
+		denom:          denom,
 		authority:      authority,
 		staking:        staking,
 		bank:           bank,

@@ -16,6 +16,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	stakingtypes "github.com/cosmos/cosmos-sdk/x/staking/types"
 
+	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/testutil/xtest"
 	"github.com/galahad-network/galahad/x/challenge/beacon"
@@ -144,7 +145,7 @@ func newFixture(t *testing.T, change ...func(*types.GenesisState)) *fixture {
 }
 
 func (f *fixture) newKeeper(e *xtest.Env) *keeper.Keeper {
-	k := keeper.NewKeeper(e.Codec, e.Store(types.StoreKey), e.Addresses, validatorCodec, f.src, e.Bank, xtest.Authority())
+	k := keeper.NewKeeper(e.Codec, e.Store(types.StoreKey), e.Addresses, validatorCodec, f.src, e.Bank, params.BaseDenom, xtest.Authority())
 	k.SetSources(f.src, f.src, f.src)
 	k.SetHooks(f.src)
 	f.msgs = keeper.NewMsgServer(k)
@@ -260,7 +261,7 @@ func (f *fixture) requireExportImport() {
 	exported, err := f.k.ExportGenesis(f.env.Ctx)
 	require.NoError(f, err)
 	fresh := xtest.New(f, types.StoreKey)
-	k := keeper.NewKeeper(fresh.Codec, fresh.Store(types.StoreKey), fresh.Addresses, validatorCodec, f.src, fresh.Bank, xtest.Authority())
+	k := keeper.NewKeeper(fresh.Codec, fresh.Store(types.StoreKey), fresh.Addresses, validatorCodec, f.src, fresh.Bank, params.BaseDenom, xtest.Authority())
 	require.NoError(f, k.InitGenesis(fresh.Ctx, *exported))
 	again, err := k.ExportGenesis(fresh.Ctx)
 	require.NoError(f, err)

@@ -59,10 +59,10 @@ func (k *Keeper) seal(ctx context.Context, params types.Params, w types.Window) 
 		&types.EventWindowSealed{Run: w.Run, Window: w.Id, Round: round})
 }
 
-// openNext opens the next window of a run if it is due: the run is active, no
-// window of it is in OPENING or COMMIT, and fewer than max_open_windows are open.
-// In the block that seals window w-1 window w thus gets the very round that w-1
-// got, one round for two uses; after a VOID or a wait it gets a fresh one.
+// openNext opens the next window of an active run if OpeningDue says so, or pauses the
+// run if its learner is late. In the block that seals window w-1 of a pipelined run
+// window w thus gets the very round that w-1 got, one round for two uses; after a VOID
+// or a wait it gets a fresh one.
 func (k *Keeper) openNext(ctx context.Context, params types.Params, id uint64) error {
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	height := sdkCtx.BlockHeight()
@@ -73,17 +73,31 @@ func (k *Keeper) openNext(ctx context.Context, params types.Params, id uint64) e
 	if run.Status != types.RunStatus_RUN_STATUS_ACTIVE {
 		return nil
 	}
+	if k.policy == nil {
+		return types.ErrNotWired
+	}
 	open, err := k.OpenWindows(ctx, id)
 	if err != nil {
 		return err
 	}
-	if uint64(len(open)) >= uint64(run.Params.MaxOpenWindows) {
+	var prev types.Window
+	if run.NextWindow > 0 {
+		if prev, err = k.GetWindow(ctx, id, run.NextWindow-1); err != nil {
+			return err
+		}
+	}
+	_, active, err := k.policy.ActiveCheckpoint(ctx, id)
+	if err != nil {
+		return err
+	}
+	if !types.OpeningDue(run, open, prev, active, height) {
 		return nil
 	}
-	for _, w := range open {
-		if s := types.StageAt(w, height); s == types.StageOpening || s == types.StageCommit {
-			return nil
-		}
+	if run.NextWindow > 0 && active != prev.CheckpointVersion {
+		run.StaleSinceWindow = run.NextWindow
+	}
+	if run.LearnerLate() {
+		return k.pauseRun(ctx, run, ReasonLearnerTimeout)
 	}
 	round, err := k.fixRound(ctx, params)
 	if err != nil {
@@ -98,21 +112,18 @@ func (k *Keeper) openNext(ctx context.Context, params types.Params, id uint64) e
 		BondPerGroup:  sdkmath.ZeroInt(),
 		EligibleStake: sdkmath.ZeroInt(),
 	}
+	if w.Params.EmissionSharePpm, err = k.shareLeft(ctx, id, run.Params.EmissionSharePpm); err != nil {
+		return err
+	}
 	if err := k.freeze(ctx, params, &w); err != nil {
 		return err
 	}
 	// The window before hands over the emission of the blocks from here on.
-	if w.Id > 0 {
-		prev, err := k.GetWindow(ctx, id, w.Id-1)
-		if err != nil {
+	if w.Id > 0 && prev.EmissionEnd == 0 {
+		prev.EmissionEnd = height
+		run.EmissionNext = height
+		if err := k.setWindow(ctx, prev); err != nil {
 			return err
-		}
-		if prev.EmissionEnd == 0 {
-			prev.EmissionEnd = height
-			run.EmissionNext = height
-			if err := k.setWindow(ctx, prev); err != nil {
-				return err
-			}
 		}
 	}
 	if run.EmissionNext == 0 {
@@ -120,7 +131,7 @@ func (k *Keeper) openNext(ctx context.Context, params types.Params, id uint64) e
 	}
 	w.EmissionStart = run.EmissionNext
 	run.NextWindow++
-	if err := k.Runs.Set(ctx, id, run); err != nil {
+	if err := k.setRun(ctx, run); err != nil {
 		return err
 	}
 	if err := k.setWindow(ctx, w); err != nil {
@@ -183,6 +194,17 @@ func (k *Keeper) VoidWindow(ctx context.Context, run, window uint64, reason stri
 	if reason == "" {
 		reason = "no reason given"
 	}
+	// A VOID window gives the learner nothing to learn from: its timeout does not count it.
+	r, err := k.GetRun(ctx, run)
+	if err != nil {
+		return w, err
+	}
+	if r.StaleSinceWindow < r.NextWindow {
+		r.StaleSinceWindow++
+		if err := k.setRun(ctx, r); err != nil {
+			return w, err
+		}
+	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	w.VoidHeight, w.VoidReason = sdkCtx.BlockHeight(), reason
 	if err := k.finish(ctx, &w); err != nil {
@@ -210,7 +232,7 @@ func (k *Keeper) finish(ctx context.Context, w *types.Window) error {
 			return err
 		}
 		run.EmissionNext = w.EmissionEnd
-		if err := k.Runs.Set(ctx, run.Id, run); err != nil {
+		if err := k.setRun(ctx, run); err != nil {
 			return err
 		}
 	}

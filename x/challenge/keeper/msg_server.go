@@ -3,12 +3,9 @@ package keeper
 import "github.com/galahad-network/galahad/x/challenge/types"
 
 // msgServer handles the module's messages, one a file.
-type msgServer struct {
-	*types.UnimplementedMsgServer
-	k *Keeper
-}
+type msgServer struct{ k *Keeper }
 
 var _ types.MsgServer = msgServer{}
 
 // NewMsgServer returns the handler of the module's messages.
-func NewMsgServer(k *Keeper) types.MsgServer { return msgServer{k: k} }
+func NewMsgServer(k *Keeper) types.MsgServer { return msgServer{k} }

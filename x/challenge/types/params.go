@@ -23,7 +23,9 @@ const (
 	// MaxAmountBits bounds amounts of coins in parameters.
 	MaxAmountBits = 128
 	// MaxKeepWindows and MaxPrunePerBlock bound what is kept and what a block removes.
-	MaxKeepWindows   = 100_000
+	MaxKeepWindows = 100_000
+	// MinPrunePerBlock is more than the keys of any record that is removed as a whole.
+	MinPrunePerBlock = 16
 	MaxPrunePerBlock = 10_000
 )
 
@@ -77,8 +79,8 @@ func (p Params) Validate() error {
 	switch {
 	case p.KeepWindows < MaxOpenWindows || p.KeepWindows > MaxKeepWindows:
 		return ErrInvalidParams.Wrapf("keep_windows %d is not within %d..%d", p.KeepWindows, MaxOpenWindows, MaxKeepWindows)
-	case p.PrunePerBlock == 0 || p.PrunePerBlock > MaxPrunePerBlock:
-		return ErrInvalidParams.Wrapf("prune_per_block %d is not within 1..%d", p.PrunePerBlock, MaxPrunePerBlock)
+	case p.PrunePerBlock < MinPrunePerBlock || p.PrunePerBlock > MaxPrunePerBlock:
+		return ErrInvalidParams.Wrapf("prune_per_block %d is not within %d..%d", p.PrunePerBlock, MinPrunePerBlock, MaxPrunePerBlock)
 	}
 	if err := checkAmount(p.RunDeposit); err != nil {
 		return ErrInvalidParams.Wrapf("run_deposit: %s", err)

@@ -126,7 +126,7 @@ func (r RunParams) Validate(p Params) error {
 	if err := r.validateModes(); err != nil {
 		return err
 	}
-	if err := env.ValidateMix(r.mix()); err != nil {
+	if err := env.ValidateMix(r.MixEntries()); err != nil {
 		return ErrInvalidParams.Wrapf("mix: %s", err)
 	}
 	for _, e := range r.Mix {
@@ -210,7 +210,8 @@ func (r RunParams) validateModes() error {
 	return nil
 }
 
-func (r RunParams) mix() []env.MixEntry {
+// MixEntries is the mix as rl/env takes it.
+func (r RunParams) MixEntries() []env.MixEntry {
 	mix := make([]env.MixEntry, len(r.Mix))
 	for i, e := range r.Mix {
 		mix[i] = env.MixEntry{Env: e.Id, Weight: e.Weight}
@@ -256,21 +257,31 @@ func (r RunParams) validateGeneration() error {
 // with p the probability at a full window. groups * p grows with groups, so a
 // full window is the worst that the lottery draws.
 func (r RunParams) validateAuditLoad(p Params) error {
+	l := r.AuditLoad(p)
+	if l.Capacity.BigInt().Cmp(new(big.Int).SetUint64(l.Tokens)) < 0 {
+		return ErrInvalidParams.Wrapf(
+			"audit load: a full window draws %d groups = %d tokens, more than a grader of %d tokens/s replays in %d blocks of %s",
+			l.Drawn, l.Tokens, r.MinGraderTokensPerSecond, r.AuditBlocks, p.BlockTime)
+	}
+	return nil
+}
+
+// AuditLoad is both sides of the audit load rule. The right one, the capacity, is
+// floored, which a comparison with whole tokens does not notice.
+func (r RunParams) AuditLoad(p Params) QueryLoadResponse {
+	const nanoseconds = 1_000_000_000
 	groups := uint64(r.MaxGroupsPerWindow)
 	ppm := derive.AuditPPM(groups, uint64(r.AuditBudgetGroups), uint64(r.AuditMinPpm))
 	drawn := (groups*ppm + Million - 1) / Million
-	tokens := new(big.Int).SetUint64(drawn * uint64(r.GroupSize) * uint64(r.Generation.MaxNew))
-	const nanoseconds = 1_000_000_000
-	need := new(big.Int).Mul(tokens, big.NewInt(nanoseconds))
-	have := new(big.Int).SetUint64(r.MinGraderTokensPerSecond)
-	have.Mul(have, big.NewInt(int64(p.BlockTime)))
-	have.Mul(have, big.NewInt(int64(r.AuditBlocks)))
-	if have.Cmp(need) < 0 {
-		return ErrInvalidParams.Wrapf(
-			"audit load: a full window draws %d groups = %s tokens, more than a grader of %d tokens/s replays in %d blocks of %s",
-			drawn, tokens, r.MinGraderTokensPerSecond, r.AuditBlocks, p.BlockTime)
+	capacity := new(big.Int).SetUint64(r.MinGraderTokensPerSecond)
+	capacity.Mul(capacity, big.NewInt(int64(p.BlockTime)))
+	capacity.Mul(capacity, big.NewInt(int64(r.AuditBlocks)))
+	capacity.Quo(capacity, big.NewInt(nanoseconds))
+	return QueryLoadResponse{
+		Groups: groups, Ppm: ppm, Drawn: drawn,
+		Tokens:   drawn * uint64(r.GroupSize) * uint64(r.Generation.MaxNew),
+		Capacity: sdkmath.NewIntFromBigInt(capacity),
 	}
-	return nil
 }
 
 func (r RunParams) validateStaleness(p Params) error {
@@ -290,11 +301,16 @@ func (r RunParams) validateStaleness(p Params) error {
 // opens every P = wait + commit blocks (wait: until a beacon round is there). So
 // about ceil(L/P) windows, and never more than max_open_windows, are unsettled
 // when a window freezes, the new one included; each of the others makes a version
-// before it does. The delay of a publication adds ceil(delay/P).
+// before it does. The delay of a publication adds ceil(delay/P). In sequential mode
+// there is one window at a time: ceil(delay/L) is all.
 func (r RunParams) ImpliedStaleness(p Params) int64 {
 	wait := p.WaitBlocks()
 	period := wait + int64(r.CommitBlocks)
 	life := period + wait + int64(r.AuditBlocks) + int64(r.RevealBlocks) + 1
+	if r.WindowMode == WindowMode_WINDOW_MODE_SEQUENTIAL {
+		// One window at a time, on the newest version: only the delay can come between.
+		return (int64(r.PolicyDelayBlocks) + life - 1) / life
+	}
 	open := min((life+period-1)/period, int64(r.MaxOpenWindows))
 	return open + (int64(r.PolicyDelayBlocks)+period-1)/period - 1
 }

@@ -1,0 +1,249 @@
+package keeper_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	sdkmath "cosmossdk.io/math"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/testutil/xtest"
+	"github.com/galahad-network/galahad/x/challenge/types"
+)
+
+func (f *fixture) address(b byte) string {
+	s, err := f.env.Addresses.BytesToString(addr(b))
+	require.NoError(f, err)
+	return s
+}
+
+func (f *fixture) create(change func(*types.MsgCreateRun)) (uint64, error) {
+	r := f.run(1, 0)
+	m := &types.MsgCreateRun{
+		Creator: f.address(7), Learner: f.address(8), Name: "second", Params: r.Params,
+		Deposit: types.DefaultParams().RunDeposit, BaseDigest: xtest.Digest(5),
+	}
+	if change != nil {
+		change(m)
+	}
+	res, err := f.msgs.CreateRun(f.env.Ctx, m)
+	if err != nil {
+		return 0, err
+	}
+	return res.Run, nil
+}
+
+func TestARunLivesFromItsDepositToItsReturn(t *testing.T) {
+	f := newFixture(t)
+	deposit := types.DefaultParams().RunDeposit
+	f.env.FundAddress(addr(7), deposit)
+	f.begin(second)
+	id, err := f.create(nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, id)
+	require.True(t, f.env.Balance(addr(7)).IsZero())
+	f.end()
+	f.begin(second)
+	f.end()
+	run, err := f.k.GetRun(f.env.Ctx, id)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, run.NextWindow, "its first window is open")
+
+	_, err = f.msgs.CloseRun(f.env.Ctx, &types.MsgCloseRun{Sender: f.address(7), Run: id})
+	require.NoError(t, err)
+	f.begin(second)
+	f.end()
+	require.True(t, f.env.Balance(addr(7)).IsZero(), "a window is open")
+	for range 35 { // no beacon: the window times out
+		f.begin(second)
+		f.end()
+	}
+	require.Equal(t, deposit, f.env.Balance(addr(7)))
+	run, err = f.k.GetRun(f.env.Ctx, id)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, run.NextWindow, "a closed run opens nothing")
+}
+
+func TestAudit_E27_InvalidRunsChangeNothing(t *testing.T) {
+	f := newFixture(t)
+	f.env.FundAddress(addr(7), types.DefaultParams().RunDeposit.MulRaw(2))
+	f.begin(second)
+	for name, c := range map[string]struct {
+		want   error
+		change func(*types.MsgCreateRun)
+	}{
+		"deposit missing":  {types.ErrDeposit, func(m *types.MsgCreateRun) { m.Deposit = sdkmath.Int{} }},
+		"deposit negative": {types.ErrDeposit, func(m *types.MsgCreateRun) { m.Deposit = sdkmath.NewInt(-1) }},
+		"deposit small":    {types.ErrDeposit, func(m *types.MsgCreateRun) { m.Deposit = m.Deposit.SubRaw(1) }},
+		"deposit huge":     {types.ErrInvalidRun, func(m *types.MsgCreateRun) { m.Deposit = sdkmath.NewIntWithDecimal(1, 60) }},
+		"a share":          {types.ErrInvalidRun, func(m *types.MsgCreateRun) { m.Params.EmissionSharePpm = 1 }},
+		"no creator":       {types.ErrInvalidAddress, func(m *types.MsgCreateRun) { m.Creator = "" }},
+		"foreign creator":  {types.ErrInvalidAddress, func(m *types.MsgCreateRun) { m.Creator = "cosmos1qqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqqnrql8a" }},
+		"no learner":       {types.ErrInvalidRun, func(m *types.MsgCreateRun) { m.Learner = "" }},
+		"no name":          {types.ErrInvalidRun, func(m *types.MsgCreateRun) { m.Name = "" }},
+		"no params":        {types.ErrInvalidRun, func(m *types.MsgCreateRun) { m.Params = types.RunParams{} }},
+		"other tokenizer":  {types.ErrTokenizer, func(m *types.MsgCreateRun) { m.Tokenizer = tokenizer.ArithmeticFile() }},
+		"huge tokenizer":   {types.ErrTokenizer, func(m *types.MsgCreateRun) { m.Tokenizer = make([]byte, 65<<10) }},
+	} {
+		f.env.RequireUnchanged(c.want, func(ctx context.Context) error {
+			old := f.env.Ctx
+			f.env.Ctx = sdk.UnwrapSDKContext(ctx)
+			defer func() { f.env.Ctx = old }()
+			_, err := f.create(c.change)
+			if err != nil {
+				err = errors.Join(err, errors.New(name))
+			}
+			return err
+		})
+	}
+}
+
+func TestAudit_E29_OnlyOwnerAndGovernanceTouchARun(t *testing.T) {
+	f := newFixture(t)
+	f.begin(second)
+	r := f.run(1, 1_000_000)
+	other, gov, owner := f.address(9), xtest.Authority(), f.address(1)
+	_, err := f.msgs.UpdateRun(f.env.Ctx, &types.MsgUpdateRun{Owner: other, Run: 1, Learner: other, Params: r.Params})
+	require.ErrorIs(t, err, types.ErrUnauthorized)
+	_, err = f.msgs.PauseRun(f.env.Ctx, &types.MsgPauseRun{Sender: other, Run: 1})
+	require.ErrorIs(t, err, types.ErrUnauthorized)
+	_, err = f.msgs.CloseRun(f.env.Ctx, &types.MsgCloseRun{Sender: other, Run: 1})
+	require.ErrorIs(t, err, types.ErrUnauthorized)
+	_, err = f.msgs.SetEmissionShare(f.env.Ctx, &types.MsgSetEmissionShare{Authority: owner, Run: 1, Ppm: 5})
+	require.Error(t, err)
+	changed := r.Params
+	changed.EmissionSharePpm--
+	_, err = f.msgs.UpdateRun(f.env.Ctx, &types.MsgUpdateRun{Owner: owner, Run: 1, Learner: owner, Params: changed})
+	require.ErrorIs(t, err, types.ErrInvalidRun)
+	_, err = f.msgs.PauseRun(f.env.Ctx, &types.MsgPauseRun{Sender: gov, Run: 1, Reason: "repairs"})
+	require.NoError(t, err)
+	_, err = f.msgs.ResumeRun(f.env.Ctx, &types.MsgResumeRun{Sender: owner, Run: 1})
+	require.NoError(t, err)
+}
+
+func TestEmissionSharesSumToTheWhole(t *testing.T) {
+	f := newFixture(t)
+	f.env.FundAddress(addr(7), types.DefaultParams().RunDeposit)
+	f.begin(second)
+	id, err := f.create(nil)
+	require.NoError(t, err)
+	set := func(run uint64, ppm uint32) error {
+		_, err := f.msgs.SetEmissionShare(f.env.Ctx, &types.MsgSetEmissionShare{Authority: xtest.Authority(), Run: run, Ppm: ppm})
+		return err
+	}
+	require.ErrorIs(t, set(id, 1), types.ErrEmissionShares)
+	require.NoError(t, set(1, 600_000))
+	require.NoError(t, set(id, 400_000))
+	require.ErrorIs(t, set(1, 600_001), types.ErrEmissionShares)
+	f.end()
+	f.begin(second)
+	w, err := f.k.GetWindow(f.env.Ctx, id, 0)
+	require.NoError(t, err)
+	require.Zero(t, w.Params.EmissionSharePpm, "window 0 of run 1 still owns the whole")
+	f.end()
+}
+
+func TestAPauseIsNotMinted(t *testing.T) {
+	f := newFixture(t)
+	f.begin(second)
+	_, err := f.msgs.PauseRun(f.env.Ctx, &types.MsgPauseRun{Sender: f.address(1), Run: 1})
+	require.NoError(t, err)
+	f.end()
+	for range 50 {
+		f.begin(second)
+		f.end()
+	}
+	_, err = f.msgs.ResumeRun(f.env.Ctx, &types.MsgResumeRun{Sender: f.address(1), Run: 1})
+	require.NoError(t, err)
+	f.begin(second)
+	f.end()
+	first, err := f.k.GetWindow(f.env.Ctx, 1, 0)
+	require.NoError(t, err)
+	second, err := f.k.GetWindow(f.env.Ctx, 1, 1)
+	require.NoError(t, err)
+	require.Positive(t, first.VoidHeight)
+	require.Equal(t, second.FreezeHeight, second.EmissionStart)
+	require.Greater(t, second.EmissionStart, first.EmissionEnd)
+}
+
+func TestAudit_B10_PruningIsBoundedAndKeepsWhatIsNeeded(t *testing.T) {
+	f := newFixture(t, func(g *types.GenesisState) {
+		g.Params.KeepWindows, g.Params.PrunePerBlock = 8, 16
+		g.Runs[0].Params.LearnerTimeoutWindows = 0
+	})
+	f.src.keep = true
+	for range 12 * 32 { // no beacon: a window is VOID every 31 blocks
+		f.begin(second)
+		f.end()
+	}
+	run, err := f.k.GetRun(f.env.Ctx, 1)
+	require.NoError(t, err)
+	require.Zero(t, run.FirstWindow, "a hook keeps it")
+	f.src.keep = false
+	for range 20 {
+		f.begin(second)
+		f.end()
+	}
+	run, err = f.k.GetRun(f.env.Ctx, 1)
+	require.NoError(t, err)
+	require.Positive(t, run.FirstWindow)
+	require.LessOrEqual(t, run.NextWindow-run.FirstWindow, uint64(10))
+	_, err = f.k.GetWindow(f.env.Ctx, 1, 0)
+	require.ErrorIs(t, err, types.ErrWindowNotFound)
+	left, err := f.k.FrozenMiners(f.env.Ctx, 1, 0)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestOpeningDueSequential(t *testing.T) {
+	run := types.Run{NextWindow: 1, Params: types.RunParams{WindowMode: types.WindowMode_WINDOW_MODE_SEQUENTIAL, PolicyWaitBlocks: 5}}
+	closed := types.Window{ClosedHeight: 100, CheckpointVersion: 3}
+	for _, c := range []struct {
+		prev   types.Window
+		open   []types.Window
+		active uint64
+		height int64
+		due    bool
+	}{
+		{closed, nil, 3, 101, false}, {closed, nil, 3, 105, false}, {closed, nil, 3, 106, true},
+		{closed, nil, 4, 101, true}, {closed, nil, 2, 101, false},
+		{types.Window{VoidHeight: 100}, nil, 0, 101, true},
+		{closed, []types.Window{{CommitStart: 1, CommitEnd: 2}}, 4, 101, false},
+	} {
+		require.Equal(t, c.due, types.OpeningDue(run, c.open, c.prev, c.active, c.height), "%+v", c)
+	}
+}
+
+func TestALateLearnerPausesItsRun(t *testing.T) {
+	require.False(t, types.Run{NextWindow: 100}.LearnerLate(), "off")
+	r := types.Run{NextWindow: 20, Params: types.RunParams{LearnerTimeoutWindows: 20}}
+	require.True(t, r.LearnerLate())
+	r.StaleSinceWindow = 1
+	require.False(t, r.LearnerLate())
+}
+
+func TestTokenizerOfARun(t *testing.T) {
+	f := newFixture(t)
+	f.env.FundAddress(addr(7), types.DefaultParams().RunDeposit)
+	f.begin(second)
+	tok, err := tokenizer.Load(tokenizer.ArithmeticFile())
+	require.NoError(t, err)
+	d := tok.Digest()
+	id, err := f.create(func(m *types.MsgCreateRun) {
+		m.Params.TokenizerDigest, m.Tokenizer = d[:], tokenizer.ArithmeticFile()
+	})
+	require.NoError(t, err)
+	file, ok, err := f.k.Tokenizer(f.env.Ctx, id)
+	require.NoError(t, err)
+	require.True(t, ok)
+	require.True(t, bytes.Equal(tokenizer.ArithmeticFile(), file))
+	_, ok, err = f.k.Tokenizer(f.env.Ctx, 1)
+	require.NoError(t, err)
+	require.False(t, ok)
+}
