@@ -13,10 +13,39 @@ import (
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 )
 
-// newAnteHandler is what a transaction passes before its messages run: the SDK's
-// usual decorators plus feeInfo. Fees are deducted before signatures are checked,
-// so that checking them is paid for.
-func newAnteHandler(
+// anteRoutes are the handlers of transactions that carry an extension option, by the
+// option's type URL. A chain with an EVM adds the option of Ethereum's transactions
+// here (docs/adr/010); today there is none.
+type anteRoutes map[string]sdk.AnteHandler
+
+// newAnteHandler is what a transaction passes before its messages run. A transaction
+// without extension options takes usual. One with an option takes the handler of that
+// option, and is refused if there is none or if it has several: a transaction that
+// could choose between handlers could choose the one that checks less.
+func newAnteHandler(usual sdk.AnteHandler, routes anteRoutes) sdk.AnteHandler {
+	return func(ctx sdk.Context, tx sdk.Tx, simulate bool) (sdk.Context, error) {
+		extended, ok := tx.(ante.HasExtensionOptionsTx)
+		if !ok {
+			return usual(ctx, tx, simulate)
+		}
+		options := extended.GetExtensionOptions()
+		if len(options) == 0 {
+			return usual(ctx, tx, simulate)
+		}
+		handler, ok := routes[options[0].GetTypeUrl()]
+		if !ok {
+			return ctx, errorsmod.Wrapf(sdkerrors.ErrUnknownExtensionOptions, "%.100q", options[0].GetTypeUrl())
+		}
+		if len(options) > 1 {
+			return ctx, errorsmod.Wrapf(sdkerrors.ErrUnknownExtensionOptions, "%d options, want one", len(options))
+		}
+		return handler(ctx, tx, simulate)
+	}
+}
+
+// newUsualAnteHandler is the SDK's usual decorators plus feeInfo. Fees are deducted
+// before signatures are checked, so that checking them is paid for.
+func newUsualAnteHandler(
 	accounts authkeeper.AccountKeeper,
 	bank authtypes.BankKeeper,
 	grants ante.FeegrantKeeper,

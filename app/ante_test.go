@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,7 +9,9 @@ import (
 
 	sdkmath "cosmossdk.io/math"
 
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	"github.com/galahad-network/galahad/app/params"
@@ -59,4 +62,41 @@ func TestFeeInfoTellsWhoPaidAndWhatMayBeRefunded(t *testing.T) {
 	}
 	_, ok := challengetypes.GetFeeInfo(sdk.Context{}.WithContext(t.Context()))
 	require.False(t, ok, "outside of a transaction")
+}
+
+// extendedTx carries extension options.
+type extendedTx struct {
+	feeTx
+	options []*codectypes.Any
+}
+
+func (t extendedTx) GetExtensionOptions() []*codectypes.Any          { return t.options }
+func (extendedTx) GetNonCriticalExtensionOptions() []*codectypes.Any { return nil }
+
+func TestExtensionOptionChoosesTheAnteHandler(t *testing.T) {
+	usual, ethereum := errors.New("usual"), errors.New("ethereum")
+	answer := func(err error) sdk.AnteHandler {
+		return func(ctx sdk.Context, _ sdk.Tx, _ bool) (sdk.Context, error) { return ctx, err }
+	}
+	h := newAnteHandler(answer(usual), anteRoutes{"/eth.Tx": answer(ethereum)})
+	option := func(urls ...string) (out []*codectypes.Any) {
+		for _, u := range urls {
+			out = append(out, &codectypes.Any{TypeUrl: u})
+		}
+		return out
+	}
+	for name, c := range map[string]struct {
+		tx   sdk.Tx
+		want error
+	}{
+		"a transaction that can have none": {feeTx{}, usual},
+		"none":                             {extendedTx{}, usual},
+		"a known one":                      {extendedTx{options: option("/eth.Tx")}, ethereum},
+		"an unknown one":                   {extendedTx{options: option("/other")}, sdkerrors.ErrUnknownExtensionOptions},
+		"a choice":                         {extendedTx{options: option("/eth.Tx", "/eth.Tx")}, sdkerrors.ErrUnknownExtensionOptions},
+		"a nameless one":                   {extendedTx{options: option("")}, sdkerrors.ErrUnknownExtensionOptions},
+	} {
+		_, err := h(sdk.Context{}, c.tx, false)
+		require.ErrorIs(t, err, c.want, name)
+	}
 }

@@ -34,10 +34,8 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/module"
 	"github.com/cosmos/cosmos-sdk/types/msgservice"
 	"github.com/cosmos/cosmos-sdk/version"
-	upgradetypes "github.com/cosmos/cosmos-sdk/x/upgrade/types"
 
 	"github.com/galahad-network/galahad/app/params"
-	"github.com/galahad-network/galahad/app/upgrades"
 )
 
 // DefaultNodeHome is where a node keeps its files unless --home says otherwise:
@@ -103,7 +101,8 @@ func New(
 	app.SetEndBlocker(app.modules.EndBlock)
 	app.SetPrecommiter(func(ctx sdk.Context) { must(app.modules.Precommit(ctx)) })
 	app.SetPrepareCheckStater(func(ctx sdk.Context) { must(app.modules.PrepareCheckState(ctx)) })
-	app.SetAnteHandler(newAnteHandler(app.Account, app.Bank, app.FeeGrant, enc.TxConfig.SignModeHandler()))
+	app.SetAnteHandler(newAnteHandler(
+		newUsualAnteHandler(app.Account, app.Bank, app.FeeGrant, enc.TxConfig.SignModeHandler()), anteRoutes{}))
 
 	must(checkAnnotations())
 
@@ -151,26 +150,6 @@ func (app *App) registerReflection() {
 	reflectionv1.RegisterReflectionServiceServer(app.GRPCQueryRouter(), reflection)
 }
 
-// registerUpgrades teaches the upgrade module the plans of upgrades.All, and the
-// store loader the store changes of the plan that this start carries out.
-func (app *App) registerUpgrades() {
-	for _, u := range upgrades.All {
-		app.Upgrade.SetUpgradeHandler(u.Plan, app.upgradeHandler(u))
-	}
-	info, err := app.Upgrade.ReadUpgradeInfoFromDisk()
-	if err != nil {
-		panic(fmt.Errorf("app: upgrade-info.json: %w", err))
-	}
-	if app.Upgrade.IsSkipHeight(info.Height) {
-		return
-	}
-	for _, u := range upgrades.All {
-		if u.Plan == info.Name {
-			app.SetStoreLoader(upgradetypes.UpgradeStoreLoader(info.Height, &u.Stores))
-		}
-	}
-}
-
 // AutoCLI describes the commands that the client generates for each service.
 func (app *App) AutoCLI() autocli.AppOptions {
 	modules := make(map[string]appmodule.AppModule, len(app.modules.Modules))
@@ -182,8 +161,8 @@ func (app *App) AutoCLI() autocli.AppOptions {
 	return autocli.AppOptions{
 		Modules:               modules,
 		ModuleOptions:         runtimeservices.ExtractAutoCLIOptions(app.modules.Modules),
-		AddressCodec:          app.encoding.AccountCodec(),
-		ValidatorAddressCodec: app.encoding.ValidatorCodec(),
+		AddressCodec:          app.encoding.AnyAccountCodec(),
+		ValidatorAddressCodec: app.encoding.AnyValidatorCodec(),
 		ConsensusAddressCodec: app.encoding.ConsensusCodec(),
 	}
 }

@@ -50,15 +50,18 @@ func NewEncoding() Encoding {
 	return enc
 }
 
-// AccountCodec converts account addresses.
-func (Encoding) AccountCodec() address.Codec {
-	return addresscodec.NewBech32Codec(params.Bech32Prefix)
-}
+// AccountCodec converts account addresses of people, see strictCodec. This chain's own
+// modules have it.
+func (Encoding) AccountCodec() address.Codec { return accountsOfPeople }
 
-// ValidatorCodec converts validators' operator addresses.
-func (Encoding) ValidatorCodec() address.Codec {
-	return addresscodec.NewBech32Codec(params.Bech32Prefix + sdk.PrefixValidator + sdk.PrefixOperator)
-}
+// ValidatorCodec is AccountCodec for validators' operator addresses.
+func (Encoding) ValidatorCodec() address.Codec { return validatorsOfPeople }
+
+// AnyAccountCodec converts all account addresses that the SDK's modules know.
+func (Encoding) AnyAccountCodec() address.Codec { return accountsOfPeople.Codec }
+
+// AnyValidatorCodec is AnyAccountCodec for validators' operator addresses.
+func (Encoding) AnyValidatorCodec() address.Codec { return validatorsOfPeople.Codec }
 
 // ConsensusCodec converts validators' consensus addresses.
 func (Encoding) ConsensusCodec() address.Codec {

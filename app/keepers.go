@@ -97,13 +97,13 @@ func BlockedAddresses() map[string]bool {
 func Authority() string { return authtypes.NewModuleAddress(govtypes.ModuleName).String() }
 
 func newStoreKeys() map[string]*storetypes.KVStoreKey {
-	return storetypes.NewKVStoreKeys(
+	return storetypes.NewKVStoreKeys(append(addedStores(),
 		authtypes.StoreKey, banktypes.StoreKey, stakingtypes.StoreKey, slashingtypes.StoreKey,
 		distrtypes.StoreKey, govtypes.StoreKey, authzkeeper.StoreKey, feegrant.StoreKey,
 		upgradetypes.StoreKey, consensustypes.StoreKey, evidencetypes.StoreKey,
 		challengetypes.StoreKey, registrytypes.StoreKey, policytypes.StoreKey, rollouttypes.StoreKey,
 		settlementtypes.StoreKey,
-	)
+	)...)
 }
 
 // newKeepers builds the keepers in the order in which they need each other.
@@ -121,11 +121,11 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 	app.SetParamStore(k.Consensus.ParamsStore)
 
 	k.Account = authkeeper.NewAccountKeeper(cdc, store(authtypes.StoreKey), authtypes.ProtoBaseAccount,
-		accountPermissions, enc.AccountCodec(), params.Bech32Prefix, authority,
+		accountPermissions, enc.AnyAccountCodec(), params.Bech32Prefix, authority,
 		authkeeper.WithUnorderedTransactions(true))
 	k.Bank = bankkeeper.NewBaseKeeper(cdc, store(banktypes.StoreKey), k.Account, BlockedAddresses(), authority, app.Logger())
 	k.Staking = stakingkeeper.NewKeeper(cdc, store(stakingtypes.StoreKey), k.Account, k.Bank, authority,
-		enc.ValidatorCodec(), enc.ConsensusCodec())
+		enc.AnyValidatorCodec(), enc.ConsensusCodec())
 	k.Distribution = distrkeeper.NewKeeper(cdc, store(distrtypes.StoreKey), k.Account, k.Bank, k.Staking,
 		authtypes.FeeCollectorName, authority)
 	k.Slashing = slashingkeeper.NewKeeper(cdc, enc.Amino, store(slashingtypes.StoreKey), k.Staking, authority)
@@ -149,7 +149,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 	k.Gov.SetLegacyRouter(govv1beta1.NewRouter().AddRoute(govtypes.RouterKey, govv1beta1.ProposalHandler))
 
 	evidence := evidencekeeper.NewKeeper(cdc, store(evidencetypes.StoreKey), k.Staking, k.Slashing,
-		enc.AccountCodec(), runtime.ProvideCometInfoService())
+		enc.AnyAccountCodec(), runtime.ProvideCometInfoService())
 	k.Evidence = *evidence
 
 	// Each of ours needs those above it; challenge, the first, is told afterwards

@@ -64,6 +64,7 @@ func newModuleManager(app *App) *module.Manager {
 		rollout.NewAppModule(app.Rollout),
 		settlement.NewAppModule(app.Settlement),
 	)
+	raiseVersions(m)
 
 	// Genesis transactions are delivered by genutil, so whatever validators need
 	// comes before it, and whatever needs validators after it.

@@ -25,6 +25,9 @@ const (
 	// MinGasPrices is what a node asks for by default, in agal per unit of gas:
 	// a transaction of 200,000 gas costs 0.0002 GAL.
 	MinGasPrices = "1000000000" + BaseDenom
+	// QueryGasLimit bounds the gas of a query on a node by default, so that nobody can
+	// make it read its whole state: as much as a block may use.
+	QueryGasLimit = MaxBlockGas
 	// MaxBlockGas bounds the gas of a block in a new genesis.
 	MaxBlockGas = 100_000_000
 )

@@ -2,6 +2,7 @@ package testapp
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -117,31 +118,65 @@ func (c *Chain) NextBlocks(n int) {
 // block that fails, or that the instances disagree on, fails the test.
 func (c *Chain) Block(dt time.Duration, txs ...[]byte) *abci.ResponseFinalizeBlock {
 	c.T.Helper()
-	c.height++
-	c.time = c.time.Add(dt)
+	res, errs := c.tryBlock(dt, txs...)
+	if err := errors.Join(errs...); err != nil {
+		c.T.Fatalf("testapp: block %d: %v", c.height+1, err)
+	}
+	return res
+}
+
+// HaltingBlock runs an empty block that no instance may get through, and returns why
+// the first did not. The chain stays where it was, as a real one does; Restart comes
+// next.
+func (c *Chain) HaltingBlock() error {
+	c.T.Helper()
+	_, errs := c.tryBlock(c.cfg.blockTime)
+	for i, err := range errs {
+		if err == nil {
+			c.T.Fatalf("testapp: block %d did not halt instance %d", c.height, i)
+		}
+	}
+	return errs[0]
+}
+
+// Restart builds all instances anew from their databases, as when all nodes change
+// their binary. What the test holds of App is of the past then.
+func (c *Chain) Restart() {
+	for _, n := range c.instances {
+		n.start()
+	}
+	c.App = c.instances[0].App
+}
+
+// tryBlock runs a block and moves the chain on if no instance fails.
+func (c *Chain) tryBlock(dt time.Duration, txs ...[]byte) (*abci.ResponseFinalizeBlock, []error) {
+	c.T.Helper()
+	height, now := c.height+1, c.time.Add(dt)
 	req := &abci.RequestFinalizeBlock{
-		Height: c.height, Time: c.time, Txs: txs,
-		Hash:               blockHash(c.height),
+		Height: height, Time: now, Txs: txs,
+		Hash:               blockHash(height),
 		NextValidatorsHash: blockHash(0),
 		ProposerAddress:    c.validator.proposer(),
 		DecidedLastCommit:  c.validator.lastCommit(),
 	}
 	var first *abci.ResponseFinalizeBlock
+	errs := make([]error, len(c.instances))
 	for i, n := range c.instances {
-		res, err := n.block(req, c.cfg.restarts.due(c.height))
-		if err != nil {
-			c.T.Fatalf("testapp: block %d: %v", c.height, err)
-		}
-		if i == 0 {
-			first = res
+		var res *abci.ResponseFinalizeBlock
+		if res, errs[i] = n.block(req, c.cfg.restarts.due(height)); errs[i] != nil {
 			continue
 		}
-		if err := sameResult(first, res); err != nil {
-			c.T.Fatalf("testapp: block %d is not deterministic: %v", c.height, err)
+		if first == nil {
+			first = res
+		} else if err := sameResult(first, res); err != nil {
+			c.T.Fatalf("testapp: block %d is not deterministic: %v", height, err)
 		}
 	}
-	c.validator.next(first.ValidatorUpdates)
-	return first
+	if errors.Join(errs...) == nil {
+		c.height, c.time = height, now
+		c.validator.next(first.ValidatorUpdates)
+	}
+	return first, errs
 }
 
 // sameResult compares what must agree between nodes, and events, which need not

@@ -250,6 +250,24 @@ func firstGroups(matches [][]string) []string {
 	return out
 }
 
+// A map in a message is encoded in an order of its own on each node; state and
+// messages hold sorted lists instead.
+func TestAudit_A07_NoMapsInProto(t *testing.T) {
+	files, err := filepath.Glob(root + "/proto/galahad/*/v1/*.proto")
+	if err != nil || len(files) < 15 {
+		t.Fatalf("proto files: %v, %v", files, err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := regexp.MustCompile(`(?m)^\s*map\s*<.*$`).Find(raw); m != nil {
+			t.Errorf("%s: %s", f, m)
+		}
+	}
+}
+
 func TestScriptsParse(t *testing.T) {
 	var scripts []string
 	for _, folder := range []string{"/scripts", "/scripts/*"} {

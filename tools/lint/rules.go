@@ -33,6 +33,18 @@ var reasons = map[string]string{
 	"go":        "the order of goroutines differs between nodes",
 	"maprange":  "the order of a map differs between nodes; sort its keys",
 	"unchecked": "an error is dropped; handle it, or assign it to _ and say why",
+	"uint256":   "this method of uint256 wraps around, or divides by zero to zero, in silence; use the checked arithmetic of x/settlement/consensus",
+	"iterator":  "an iterator that is neither closed nor drained keeps its store locked",
+	"mutate":    "a write during a walk makes it skip or repeat entries; collect, close, then write",
+}
+
+// wraps are the methods of uint256.Int that have no answer for every input and give
+// one nevertheless; each has a twin that reports overflow, or needs a check before.
+var wraps = map[string]bool{
+	"Add": true, "Sub": true, "Mul": true, "Div": true, "Mod": true, "SDiv": true, "SMod": true, "DivMod": true,
+	"AddMod": true, "MulMod": true, "AddUint64": true, "SubUint64": true, "Exp": true, "IExp": true, "ISub": true,
+	"IAdd": true, "IMul": true, "IDiv": true, "IMod": true, "Neg": true, "Lsh": true,
+	"SetFromBig": true, "SetBytes": true,
 }
 
 // forbidden calls by package and function; "*" is every function.
@@ -67,11 +79,15 @@ func check(fset *token.FileSet, files []*ast.File, info *types.Info) []finding {
 		}
 		for _, d := range f.Decls {
 			c.where = "-"
-			if fn, ok := d.(*ast.FuncDecl); ok {
+			fn, ok := d.(*ast.FuncDecl)
+			if ok {
 				c.where = funcName(fn)
 			}
 			c.sorted = map[ast.Node]bool{}
 			ast.Inspect(d, c.visit)
+			if ok {
+				c.iterators(fn)
+			}
 		}
 	}
 	return c.found
@@ -96,6 +112,7 @@ func (c *checker) report(n ast.Node, rule string) {
 }
 
 func (c *checker) visit(n ast.Node) bool {
+	c.walks(n)
 	switch n := n.(type) {
 	case *ast.GoStmt:
 		c.report(n, "go")
@@ -156,6 +173,9 @@ func (c *checker) call(call *ast.CallExpr) {
 		}
 		path := obj.Pkg().Path()
 		if sig, ok := obj.Type().(*types.Signature); ok && sig.Recv() != nil {
+			if path == "github.com/holiman/uint256" && wraps[name] {
+				c.report(call, "uint256")
+			}
 			return // a method of a type of that package, such as rand.Rand.Uint64, is seeded
 		}
 		switch {

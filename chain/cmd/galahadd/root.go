@@ -121,6 +121,7 @@ func appConfig() *serverconfig.Config {
 	c.MinGasPrices = params.MinGasPrices
 	c.API.Enable = true
 	c.API.Swagger = true
+	c.QueryGasLimit = params.QueryGasLimit
 	return c
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -65,6 +66,7 @@ func TestInitBoundsBlocksAndAsksForGas(t *testing.T) {
 	app, err := os.ReadFile(filepath.Join(home, "config", "app.toml"))
 	require.NoError(t, err)
 	require.Contains(t, string(app), `minimum-gas-prices = "`+params.MinGasPrices+`"`)
+	require.Contains(t, string(app), fmt.Sprintf(`query-gas-limit = "%d"`, params.QueryGasLimit))
 
 	out, err := execute(t, "genesis", "validate", "--home", home)
 	require.NoError(t, err, out)

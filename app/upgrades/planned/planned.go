@@ -1,0 +1,3 @@
+// Package planned puts into upgrades.All what a build tag asks for: galahad_v2 the
+// rehearsed upgrade. Without tags it adds nothing.
+package planned
