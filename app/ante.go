@@ -3,11 +3,13 @@ package app
 import (
 	errorsmod "cosmossdk.io/errors"
 
+	"github.com/cosmos/cosmos-sdk/codec"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/x/auth/ante"
 	authkeeper "github.com/cosmos/cosmos-sdk/x/auth/keeper"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
+	"github.com/cosmos/cosmos-sdk/x/authz"
 	txsigning "github.com/cosmos/cosmos-sdk/x/tx/signing"
 
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -23,7 +25,7 @@ type anteRoutes map[string]sdk.AnteHandler
 // option, and is refused if there is none or if it has several: a transaction that
 // could choose between handlers could choose the one that checks less.
 func newAnteHandler(usual sdk.AnteHandler, routes anteRoutes) sdk.AnteHandler {
-	return func(ctx sdk.Context, tx sdk.Tx, simulate bool) (sdk.Context, error) {
+	return typed(func(ctx sdk.Context, tx sdk.Tx, simulate bool) (sdk.Context, error) {
 		extended, ok := tx.(ante.HasExtensionOptionsTx)
 		if !ok {
 			return usual(ctx, tx, simulate)
@@ -40,16 +42,71 @@ func newAnteHandler(usual sdk.AnteHandler, routes anteRoutes) sdk.AnteHandler {
 			return ctx, errorsmod.Wrapf(sdkerrors.ErrUnknownExtensionOptions, "%d options, want one", len(options))
 		}
 		return handler(ctx, tx, simulate)
+	})
+}
+
+// typed gives errors that have no code, such as the SDK's about signers that are no
+// addresses, one by which a client can tell them from a fault of the node.
+func typed(next sdk.AnteHandler) sdk.AnteHandler {
+	return func(ctx sdk.Context, tx sdk.Tx, simulate bool) (sdk.Context, error) {
+		out, err := next(ctx, tx, simulate)
+		if err != nil {
+			if codespace, _, _ := errorsmod.ABCIInfo(err, false); codespace == errorsmod.UndefinedCodespace {
+				err = sdkerrors.ErrTxDecode.Wrap(err.Error())
+			}
+		}
+		return out, err
 	}
 }
 
-// newUsualAnteHandler is the SDK's usual decorators plus feeInfo. Fees are deducted
+// maxNesting bounds how deep messages of x/authz may hold each other.
+const maxNesting = 4
+
+// nestedSignersDecorator refuses messages within a MsgExec whose signers cannot be
+// read, which x/authz would refuse with an error that has no code.
+type nestedSignersDecorator struct{ cdc codec.Codec }
+
+// AnteHandle implements sdk.AnteDecorator.
+func (d nestedSignersDecorator) AnteHandle(ctx sdk.Context, tx sdk.Tx, simulate bool, next sdk.AnteHandler) (sdk.Context, error) {
+	for _, msg := range tx.GetMsgs() {
+		if err := d.check(msg, 0); err != nil {
+			return ctx, err
+		}
+	}
+	return next(ctx, tx, simulate)
+}
+
+func (d nestedSignersDecorator) check(msg sdk.Msg, depth int) error {
+	exec, ok := msg.(*authz.MsgExec)
+	if !ok {
+		return nil
+	}
+	if depth == maxNesting {
+		return sdkerrors.ErrInvalidRequest.Wrapf("messages nested more than %d deep", maxNesting)
+	}
+	inner, err := exec.GetMessages()
+	if err != nil {
+		return sdkerrors.ErrInvalidRequest.Wrap(err.Error())
+	}
+	for _, m := range inner {
+		if _, _, err := d.cdc.GetMsgV1Signers(m); err != nil {
+			return sdkerrors.ErrInvalidAddress.Wrapf("signers of %s: %s", sdk.MsgTypeURL(m), err)
+		}
+		if err := d.check(m, depth+1); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newUsualAnteHandler is the SDK's usual decorators plus feeInfo and nestedSigners. Fees are deducted
 // before signatures are checked, so that checking them is paid for.
 func newUsualAnteHandler(
 	accounts authkeeper.AccountKeeper,
 	bank authtypes.BankKeeper,
 	grants ante.FeegrantKeeper,
 	signModes *txsigning.HandlerMap,
+	cdc codec.Codec,
 ) sdk.AnteHandler {
 	return sdk.ChainAnteDecorators(
 		ante.NewSetUpContextDecorator(), // outermost: sets the gas meter and recovers from running out of gas
@@ -60,6 +117,7 @@ func newUsualAnteHandler(
 		ante.NewConsumeGasForTxSizeDecorator(accounts),
 		ante.NewDeductFeeDecorator(accounts, bank, grants, nil),
 		feeInfoDecorator{},
+		nestedSignersDecorator{cdc},
 		ante.NewSetPubKeyDecorator(accounts),
 		ante.NewValidateSigCountDecorator(accounts),
 		ante.NewSigGasConsumeDecorator(accounts, ante.DefaultSigVerificationGasConsumer),

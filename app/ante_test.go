@@ -7,11 +7,13 @@ import (
 	"github.com/stretchr/testify/require"
 	protov2 "google.golang.org/protobuf/proto"
 
+	errorsmod "cosmossdk.io/errors"
 	sdkmath "cosmossdk.io/math"
 
 	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
+	"github.com/cosmos/cosmos-sdk/x/authz"
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 
 	"github.com/galahad-network/galahad/app/params"
@@ -74,7 +76,7 @@ func (t extendedTx) GetExtensionOptions() []*codectypes.Any          { return t.
 func (extendedTx) GetNonCriticalExtensionOptions() []*codectypes.Any { return nil }
 
 func TestExtensionOptionChoosesTheAnteHandler(t *testing.T) {
-	usual, ethereum := errors.New("usual"), errors.New("ethereum")
+	usual, ethereum := errorsmod.Register("ante test", 2, "usual"), errorsmod.Register("ante test", 3, "ethereum")
 	answer := func(err error) sdk.AnteHandler {
 		return func(ctx sdk.Context, _ sdk.Tx, _ bool) (sdk.Context, error) { return ctx, err }
 	}
@@ -99,4 +101,38 @@ func TestExtensionOptionChoosesTheAnteHandler(t *testing.T) {
 		_, err := h(sdk.Context{}, c.tx, false)
 		require.ErrorIs(t, err, c.want, name)
 	}
+}
+
+func TestAudit_G55_ErrorsWithoutACodeGetOne(t *testing.T) {
+	answer := func(err error) sdk.AnteHandler {
+		return newAnteHandler(func(ctx sdk.Context, _ sdk.Tx, _ bool) (sdk.Context, error) { return ctx, err }, nil)
+	}
+	_, err := answer(nil)(sdk.Context{}, feeTx{}, false)
+	require.NoError(t, err)
+	_, err = answer(errors.New("some library's"))(sdk.Context{}, feeTx{}, false)
+	require.ErrorIs(t, err, sdkerrors.ErrTxDecode)
+	_, err = answer(sdkerrors.ErrUnauthorized)(sdk.Context{}, feeTx{}, false)
+	require.ErrorIs(t, err, sdkerrors.ErrUnauthorized)
+	require.NotErrorIs(t, err, sdkerrors.ErrTxDecode)
+}
+
+func TestMessagesWithinMessagesAreBounded(t *testing.T) {
+	enc := NewEncoding()
+	banktypes.RegisterInterfaces(enc.Registry)
+	authz.RegisterInterfaces(enc.Registry)
+	who := sdk.AccAddress(make([]byte, 20))
+	nest := func(depth int, from string) sdk.Msg {
+		var msg sdk.Msg = &banktypes.MsgSend{FromAddress: from, ToAddress: from}
+		for range depth {
+			exec := authz.NewMsgExec(who, []sdk.Msg{msg})
+			msg = &exec
+		}
+		return msg
+	}
+	d := nestedSignersDecorator{enc.Codec}
+	require.NoError(t, d.check(nest(0, "not looked at"), 0))
+	require.NoError(t, d.check(nest(maxNesting, who.String()), 0))
+	require.ErrorIs(t, d.check(nest(maxNesting+1, who.String()), 0), sdkerrors.ErrInvalidRequest)
+	require.ErrorIs(t, d.check(nest(1, "nobody"), 0), sdkerrors.ErrInvalidAddress)
+	require.ErrorIs(t, d.check(nest(3, "nobody"), 0), sdkerrors.ErrInvalidAddress)
 }

@@ -102,7 +102,7 @@ func New(
 	app.SetPrecommiter(func(ctx sdk.Context) { must(app.modules.Precommit(ctx)) })
 	app.SetPrepareCheckStater(func(ctx sdk.Context) { must(app.modules.PrepareCheckState(ctx)) })
 	app.SetAnteHandler(newAnteHandler(
-		newUsualAnteHandler(app.Account, app.Bank, app.FeeGrant, enc.TxConfig.SignModeHandler()), anteRoutes{}))
+		newUsualAnteHandler(app.Account, app.Bank, app.FeeGrant, enc.TxConfig.SignModeHandler(), enc.Codec), anteRoutes{}))
 
 	must(checkAnnotations())
 

@@ -1,0 +1,204 @@
+package app_test
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"hash"
+	"testing"
+	"time"
+
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
+	"github.com/stretchr/testify/require"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
+	"github.com/cosmos/cosmos-sdk/types/tx/signing"
+	"github.com/cosmos/cosmos-sdk/x/authz"
+	"github.com/cosmos/gogoproto/proto"
+
+	"github.com/galahad-network/galahad/app"
+	"github.com/galahad-network/galahad/app/params"
+	testapp "github.com/galahad-network/galahad/testutil/app"
+	"github.com/galahad-network/galahad/testutil/story"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
+)
+
+// moment is a state of the story in which some messages are valid.
+type moment struct {
+	*story.Story
+	name  string
+	bases func() []base
+
+	signed int
+}
+
+// base is a message that its handler accepts, and who signs it; nobody can sign for
+// governance.
+type base struct {
+	signer *testapp.Account
+	msg    sdk.Msg
+}
+
+// moments are states in which, together, every message is valid. A new message needs
+// a base here; TestAudit_E28 says so.
+func moments(t testing.TB, opts ...testapp.Option) []*moment {
+	t.Helper()
+	opts = append([]testapp.Option{testapp.WithRestarts(0, 64)}, opts...)
+	quiet := &moment{Story: story.New(t, 3, opts...), name: "two windows settled, COMMIT and AUDIT"}
+	quiet.UntilClosed(1)
+	quiet.Until("the end of an AUDIT", func() bool {
+		_, audit := quiet.In(challengetypes.StageAudit)
+		return !audit
+	})
+	quiet.Until("COMMIT beside AUDIT", func() bool {
+		_, commit := quiet.In(challengetypes.StageCommit)
+		_, audit := quiet.In(challengetypes.StageAudit)
+		return commit && audit
+	})
+	quiet.bases = func() []base { return quietBases(t, quiet.Story) }
+
+	reveal := &moment{Story: story.New(t, 3, opts...), name: "REVEAL"}
+	reveal.Until("REVEAL", func() bool {
+		_, ok := reveal.In(challengetypes.StageReveal)
+		return ok
+	})
+	reveal.bases = func() []base {
+		w, _ := reveal.In(challengetypes.StageReveal)
+		return []base{{reveal.Validators[0].Account, reveal.Verdicts(w, 0)}}
+	}
+
+	waiting := &moment{Story: story.New(t, 1, opts...), name: "a round is waited for"}
+	waiting.Until("a round", func() bool { return len(waiting.Rounds()) > 0 })
+	waiting.bases = func() []base { return []base{{waiting.Relay, waiting.Rounds()[0]}} }
+	return []*moment{quiet, reveal, waiting}
+}
+
+func quietBases(t testing.TB, s *story.Story) []base {
+	t.Helper()
+	commit, _ := s.In(challengetypes.StageCommit)
+	audit, _ := s.In(challengetypes.StageAudit)
+	m, g, stranger := s.Miners[0], s.Validators[0], s.Account("stranger")
+	gov := app.Authority()
+	ctx := s.Context()
+	var bases []base
+	add := func(signer *testapp.Account, msg sdk.Msg) { bases = append(bases, base{signer, msg}) }
+
+	add(stranger, &registrytypes.MsgRegister{
+		Miner: stranger.String(), Run: story.Run, Bond: params.GAL(100), Endpoint: story.Endpoint, DeclaredGroups: 2,
+	})
+	add(m, &registrytypes.MsgBond{Miner: m.String(), Run: story.Run, Amount: params.GAL(1)})
+	add(m, &registrytypes.MsgUnbond{Miner: m.String(), Run: story.Run, Amount: params.GAL(1)})
+	add(m, &registrytypes.MsgUpdateEndpoint{Miner: m.String(), Run: story.Run, Endpoint: story.Endpoint + "/new"})
+	add(m, &registrytypes.MsgDeclareGroups{Miner: m.String(), Run: story.Run, DeclaredGroups: 3})
+	rp, err := s.App.Registry.Params.Get(ctx)
+	require.NoError(t, err)
+	add(nil, &registrytypes.MsgUpdateParams{Authority: gov, Params: rp})
+
+	cp, err := s.App.Challenge.Params.Get(ctx)
+	require.NoError(t, err)
+	add(nil, &challengetypes.MsgUpdateParams{Authority: gov, Params: cp})
+
+	add(s.Learner, s.Checkpoint(1, 0))
+	pp, err := s.App.Policy.Params.Get(ctx)
+	require.NoError(t, err)
+	add(nil, &policytypes.MsgUpdateParams{Authority: gov, Params: pp})
+
+	add(m, s.Commitment(commit, 0))
+	op, err := s.App.Rollout.Params.Get(ctx)
+	require.NoError(t, err)
+	add(nil, &rollouttypes.MsgUpdateParams{Authority: gov, Params: op})
+
+	add(g.Account, s.VerdictHash(audit, 0))
+	add(m, &settlementtypes.MsgClaim{Miner: m.String(), Run: story.Run})
+	sp, err := s.App.Settlement.Params.Get(ctx)
+	require.NoError(t, err)
+	add(nil, &settlementtypes.MsgUpdateParams{Authority: gov, Params: sp})
+	return bases
+}
+
+// next is a branch of the state as the next block's messages see it.
+func (m *moment) next() sdk.Context { return m.Context().WithBlockHeight(m.Height() + 1) }
+
+// somebodyElse is an account that does not sign a base.
+func (m *moment) somebodyElse(b base) *testapp.Account {
+	if stranger := m.Account("stranger"); b.signer == nil || b.signer.Name != stranger.Name {
+		return stranger
+	}
+	return m.Relay
+}
+
+// exec wraps a message for authz, whatever is in it.
+func (m *moment) exec(grantee *testapp.Account, msg sdk.Msg) sdk.Msg {
+	value, err := proto.Marshal(msg)
+	if err != nil {
+		value = nil // what cannot be encoded arrives as nothing
+	}
+	return &authz.MsgExec{Grantee: grantee.String(), Msgs: []*codectypes.Any{{TypeUrl: sdk.MsgTypeURL(msg), Value: value}}}
+}
+
+// rawTx signs a transaction as any program can, without the checks of a client.
+func (m *moment) rawTx(signer *testapp.Account, msgs ...sdk.Msg) []byte {
+	m.T.Helper()
+	var anys []*codectypes.Any
+	for _, msg := range msgs {
+		value, err := proto.Marshal(msg)
+		if err != nil {
+			value = nil
+		}
+		anys = append(anys, &codectypes.Any{TypeUrl: sdk.MsgTypeURL(msg), Value: value})
+	}
+	return m.signAnys(signer, anys)
+}
+
+// rawTxOf is rawTx of one message that is bytes already.
+func (m *moment) rawTxOf(signer *testapp.Account, url string, value []byte) []byte {
+	m.T.Helper()
+	return m.signAnys(signer, []*codectypes.Any{{TypeUrl: url, Value: value}})
+}
+
+// signAnys signs an unordered transaction, which needs no sequence: those of a block
+// then fail or succeed each for itself.
+func (m *moment) signAnys(signer *testapp.Account, msgs []*codectypes.Any) []byte {
+	m.T.Helper()
+	m.signed++
+	expires := m.Time().Add(time.Minute + time.Duration(m.signed))
+	body, err := proto.Marshal(&txtypes.TxBody{Messages: msgs, Unordered: true, TimeoutTimestamp: &expires})
+	require.NoError(m.T, err)
+	key, err := codectypes.NewAnyWithValue(signer.Key.PubKey())
+	require.NoError(m.T, err)
+	account := m.App.Account.GetAccount(m.Context(), signer.Address)
+	info, err := proto.Marshal(&txtypes.AuthInfo{
+		SignerInfos: []*txtypes.SignerInfo{{
+			PublicKey: key,
+			ModeInfo:  &txtypes.ModeInfo{Sum: &txtypes.ModeInfo_Single_{Single: &txtypes.ModeInfo_Single{Mode: signing.SignMode_SIGN_MODE_DIRECT}}},
+		}},
+		Fee: &txtypes.Fee{GasLimit: 1_000_000},
+	})
+	require.NoError(m.T, err)
+	doc, err := proto.Marshal(&txtypes.SignDoc{BodyBytes: body, AuthInfoBytes: info, ChainId: m.ChainID(), AccountNumber: account.GetAccountNumber()})
+	require.NoError(m.T, err)
+	sig, err := signer.Key.Sign(doc)
+	require.NoError(m.T, err)
+	raw, err := proto.Marshal(&txtypes.TxRaw{BodyBytes: body, AuthInfoBytes: info, Signatures: [][]byte{sig}})
+	require.NoError(m.T, err)
+	return raw
+}
+
+// stateHash covers entries with their lengths.
+type stateHash struct{ hash.Hash }
+
+func newHash() stateHash { return stateHash{sha256.New()} }
+
+func (h stateHash) put(parts ...[]byte) {
+	for _, p := range parts {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
+		h.Write(p)
+	}
+}
+
+func (h stateHash) String() string { return hex.EncodeToString(h.Sum(nil)) }
