@@ -42,6 +42,9 @@ type moment struct {
 type base struct {
 	signer *testapp.Account
 	msg    sdk.Msg
+	// prepare brings a branch of the state to where the message is valid, for what a
+	// story does not come to; such a base is tried without transactions.
+	prepare func(ctx sdk.Context)
 }
 
 // moments are states in which, together, every message is valid. A new message needs
@@ -49,8 +52,10 @@ type base struct {
 func moments(t testing.TB, opts ...testapp.Option) []*moment {
 	t.Helper()
 	opts = append([]testapp.Option{testapp.WithRestarts(0, 64)}, opts...)
-	quiet := &moment{Story: story.New(t, 3, opts...), name: "two windows settled, COMMIT and AUDIT"}
-	quiet.UntilClosed(1)
+	quiet := &moment{Story: story.New(t, 3, opts...), name: "three windows settled, COMMIT and AUDIT"}
+	quiet.UntilClosed(0)
+	quiet.MustDeliver(quiet.Learner, quiet.Checkpoint(1, 0))
+	quiet.UntilClosed(2) // so that the credit of window 0 is unlocked
 	quiet.Until("the end of an AUDIT", func() bool {
 		_, audit := quiet.In(challengetypes.StageAudit)
 		return !audit
@@ -60,7 +65,8 @@ func moments(t testing.TB, opts ...testapp.Option) []*moment {
 		_, audit := quiet.In(challengetypes.StageAudit)
 		return commit && audit
 	})
-	quiet.bases = func() []base { return quietBases(t, quiet.Story) }
+	quiet.MustDeliver(quiet.Learner, quiet.Checkpoint(2, 0))
+	quiet.bases = func() []base { return quietBases(t, quiet) }
 
 	reveal := &moment{Story: story.New(t, 3, opts...), name: "REVEAL"}
 	reveal.Until("REVEAL", func() bool {
@@ -69,28 +75,37 @@ func moments(t testing.TB, opts ...testapp.Option) []*moment {
 	})
 	reveal.bases = func() []base {
 		w, _ := reveal.In(challengetypes.StageReveal)
-		return []base{{reveal.Validators[0].Account, reveal.Verdicts(w, 0)}}
+		return []base{{signer: reveal.Validators[0].Account, msg: reveal.Verdicts(w, 0)}}
 	}
 
 	waiting := &moment{Story: story.New(t, 1, opts...), name: "a round is waited for"}
 	waiting.Until("a round", func() bool { return len(waiting.Rounds()) > 0 })
-	waiting.bases = func() []base { return []base{{waiting.Relay, waiting.Rounds()[0]}} }
+	waiting.bases = func() []base { return []base{{signer: waiting.Relay, msg: waiting.Rounds()[0]}} }
 	return []*moment{quiet, reveal, waiting}
 }
 
-func quietBases(t testing.TB, s *story.Story) []base {
+func quietBases(t testing.TB, s *moment) []base {
 	t.Helper()
 	commit, _ := s.In(challengetypes.StageCommit)
 	audit, _ := s.In(challengetypes.StageAudit)
+	closed := audit.Id - 1
+	for w, _ := s.Window(closed); w.ClosedHeight == 0; w, _ = s.Window(closed) {
+		closed--
+	}
 	m, g, stranger := s.Miners[0], s.Validators[0], s.Account("stranger")
 	gov := app.Authority()
 	ctx := s.Context()
 	var bases []base
-	add := func(signer *testapp.Account, msg sdk.Msg) { bases = append(bases, base{signer, msg}) }
+	add := func(signer *testapp.Account, msg sdk.Msg) { bases = append(bases, base{signer: signer, msg: msg}) }
 
 	add(stranger, &registrytypes.MsgRegister{
 		Miner: stranger.String(), Run: story.Run, Bond: params.GAL(100), Endpoint: story.Endpoint, DeclaredGroups: 2,
+		LimitPrice: registrytypes.MaxPrice(), Metadata: "who I am",
 	})
+	add(m, &registrytypes.MsgUpdateMetadata{Miner: m.String(), Run: story.Run, Metadata: "who I am"})
+	bases = append(bases, base{signer: m, msg: &registrytypes.MsgUnjail{Miner: m.String(), Run: story.Run}, prepare: func(ctx sdk.Context) {
+		require.NoError(t, s.App.Registry.Jail(ctx, story.Run, m.Address, 1))
+	}})
 	add(m, &registrytypes.MsgBond{Miner: m.String(), Run: story.Run, Amount: params.GAL(1)})
 	add(m, &registrytypes.MsgUnbond{Miner: m.String(), Run: story.Run, Amount: params.GAL(1)})
 	add(m, &registrytypes.MsgUpdateEndpoint{Miner: m.String(), Run: story.Run, Endpoint: story.Endpoint + "/new"})
@@ -103,12 +118,31 @@ func quietBases(t testing.TB, s *story.Story) []base {
 	require.NoError(t, err)
 	add(nil, &challengetypes.MsgUpdateParams{Authority: gov, Params: cp})
 
-	add(s.Learner, s.Checkpoint(1, 0))
+	add(s.Learner, s.Checkpoint(3, 0))
+	add(g.Account, &policytypes.MsgAttestCheckpoint{
+		Grader: g.String(), Run: story.Run, Version: 2, Digest: story.Digest(2), StateHash: story.Digest(2),
+	})
+	add(g.Account, &policytypes.MsgRejectCheckpoint{Grader: g.String(), Run: story.Run, Version: 2, Reason: "it does not replay"})
+	add(g.Account, &policytypes.MsgRollbackCheckpoint{Grader: g.String(), Run: story.Run, Version: 1})
 	pp, err := s.App.Policy.Params.Get(ctx)
 	require.NoError(t, err)
 	add(nil, &policytypes.MsgUpdateParams{Authority: gov, Params: pp})
 
 	add(m, s.Commitment(commit, 0))
+	add(stranger, story.Evidence(stranger, m, 0, audit.Id))
+	add(stranger, &rollouttypes.MsgAccuse{Accuser: stranger.String(), Run: story.Run, Window: closed, Miner: m.String(), Leaf: 7})
+	withdraw := &rollouttypes.MsgWithdrawAccusation{Accuser: stranger.String(), Run: story.Run}
+	bases = append(bases, base{signer: stranger, msg: withdraw, prepare: func(ctx sdk.Context) {
+		require.NoError(t, handle(s.Chain, ctx, &rollouttypes.MsgAccuse{
+			Accuser: stranger.String(), Run: story.Run, Window: closed, Miner: m.String(), Leaf: 8,
+		}))
+		a := onlyAccusation(t, s.App, ctx)
+		withdraw.Id = a.Id
+		run, err := s.App.Challenge.Runs.Get(ctx, story.Run)
+		require.NoError(t, err)
+		run.Status, run.NextWindow = challengetypes.RunStatus(3), a.JudgeWindow // closed before it could be judged
+		require.NoError(t, s.App.Challenge.Runs.Set(ctx, story.Run, run))
+	}})
 	op, err := s.App.Rollout.Params.Get(ctx)
 	require.NoError(t, err)
 	add(nil, &rollouttypes.MsgUpdateParams{Authority: gov, Params: op})
@@ -130,6 +164,17 @@ func (m *moment) somebodyElse(b base) *testapp.Account {
 		return stranger
 	}
 	return m.Relay
+}
+
+// onlyAccusation is the one in the state.
+func onlyAccusation(t testing.TB, a *app.App, ctx sdk.Context) rollouttypes.Accusation {
+	t.Helper()
+	it, err := a.Rollout.AccusationsByID.Iterate(ctx, nil)
+	require.NoError(t, err)
+	all, err := it.Values()
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	return all[0]
 }
 
 // exec wraps a message for authz, whatever is in it.

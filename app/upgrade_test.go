@@ -47,6 +47,7 @@ func scheduled(t *testing.T) *testapp.Chain {
 		m := c.Account(name)
 		c.MustDeliver(m, &registrytypes.MsgRegister{
 			Miner: m.String(), Run: 1, Bond: params.GAL(64), Endpoint: endpoint, DeclaredGroups: 4,
+			LimitPrice: registrytypes.MaxPrice(),
 		})
 	}
 	height := c.Height() + 10

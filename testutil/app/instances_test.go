@@ -14,7 +14,7 @@ import (
 	banktypes "github.com/cosmos/cosmos-sdk/x/bank/types"
 )
 
-func TestCheckAndBlockMustAgreeOnWhatComesBeforeMessages(t *testing.T) {
+func TestAudit_H61_CheckAndBlockMustAgreeOnWhatComesBeforeMessages(t *testing.T) {
 	ran := []abci.Event{{Type: sdk.EventTypeTx}}
 	check := func(code uint32) *abci.ResponseCheckTx { return &abci.ResponseCheckTx{Codespace: "sdk", Code: code} }
 	result := func(code uint32, events ...abci.Event) *abci.ExecTxResult {
@@ -76,7 +76,7 @@ func TestRestartsAreDueAtFirstAndThenNowAndThen(t *testing.T) {
 
 // Whatever a keeper remembers beside the state is gone with the application that it
 // was in.
-func TestTheRestartedInstanceForgetsWhatIsNotInTheState(t *testing.T) {
+func TestAudit_A06_TheRestartedInstanceForgetsWhatIsNotInTheState(t *testing.T) {
 	c := New(t, WithAccount("alice", 1), WithRestarts(4, 0), WithoutTeardown())
 	n := c.instances[1]
 	require.Equal(t, restarted, n.kind)
@@ -91,7 +91,7 @@ func TestTheRestartedInstanceForgetsWhatIsNotInTheState(t *testing.T) {
 }
 
 // What an instance does differently must fail the test, whatever it is.
-func TestInstancesThatDifferAreNoticed(t *testing.T) {
+func TestAudit_A01_InstancesThatDifferAreNoticed(t *testing.T) {
 	c := New(t, WithAccount("alice", 1), WithoutTeardown())
 	alice := c.Account("alice")
 	for i := range c.instances {

@@ -1,6 +1,6 @@
 // Package story is a chain with people in it, for tests that need a state in which
-// everything has happened: miners who register, commit and claim, one of whom commits
-// rubbish, graders who grade, a learner who publishes, and a relay of the beacon. All
+// everything has happened: miners who register, commit and claim, whose batches
+// are rubbish, graders who grade, a learner who publishes, and a relay of the beacon. All
 // of it is a function of the number of blocks: two stories are the same story.
 package story
 
@@ -35,6 +35,8 @@ const (
 	Groups = 4
 	// GroupSize is the number of rollouts in a group.
 	GroupSize = 8
+	// PolicyDelay is how many blocks after its publication a checkpoint becomes active.
+	PolicyDelay = 5
 	// Endpoint of every miner.
 	Endpoint = "http://127.0.0.1:9101"
 	// Locator of every checkpoint.
@@ -44,7 +46,7 @@ const (
 // Story is the chain and its people.
 type Story struct {
 	*testapp.Chain
-	// Miners are registered; the last one's batches are rubbish.
+	// Miners are registered; nobody looks at their batches, which are rubbish.
 	Miners []*testapp.Account
 	// Learner owns the run and publishes its checkpoints.
 	Learner *testapp.Account
@@ -96,7 +98,7 @@ func Options(t testing.TB, miners int) []testapp.Option {
 			p := challengetypes.DefaultRunParams([]challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}},
 				Digest(1), Conformance())
 			p.CommitBlocks, p.AuditBlocks, p.RevealBlocks, p.MinGraderTokensPerSecond = 4, 4, 3, 100_000
-			p.GroupSize = GroupSize
+			p.GroupSize, p.PolicyDelayBlocks = GroupSize, PolicyDelay
 			owner := testapp.NewAccount("learner").String()
 			g.Runs = []challengetypes.Run{{
 				Id: Run, Owner: owner, Learner: owner, Name: "story", Params: p, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE,
@@ -129,6 +131,7 @@ func New(t testing.TB, miners int, opts ...testapp.Option) *Story {
 		m := s.Account(minerName(i))
 		s.MustDeliver(m, &registrytypes.MsgRegister{
 			Miner: m.String(), Run: Run, Bond: params.GAL(1000), Endpoint: Endpoint, DeclaredGroups: Groups,
+			LimitPrice: registrytypes.MaxPrice(),
 		})
 		s.Miners = append(s.Miners, m)
 	}
@@ -249,6 +252,18 @@ func Leaves(miner int) [][]byte {
 
 // Root of a miner's batch.
 func Root(miner int) []byte { return merkle.HashFromByteSlices(Leaves(miner)) }
+
+// Evidence proves that leaf 0 of miner i's batch in a window is rubbish.
+func Evidence(submitter, miner *testapp.Account, i int, window uint64) *rollouttypes.MsgSubmitEvidence {
+	leaves := Leaves(i)
+	_, proofs := merkle.ProofsFromByteSlices(leaves)
+	return &rollouttypes.MsgSubmitEvidence{
+		Submitter: submitter.String(), Run: Run, Window: window, Miner: miner.String(), LeafIndex: 0, Leaf: leaves[0],
+		Proof: rollouttypes.MerkleProof{
+			Total: uint64(proofs[0].Total), Index: uint64(proofs[0].Index), LeafHash: proofs[0].LeafHash, Aunts: proofs[0].Aunts,
+		},
+	}
+}
 
 // Commitment is what miner i commits in a window.
 func (s *Story) Commitment(w challengetypes.Window, i int) *rollouttypes.MsgCommitRollouts {
