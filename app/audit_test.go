@@ -12,7 +12,6 @@ import (
 
 	sdkmath "cosmossdk.io/math"
 
-	"github.com/cosmos/cosmos-sdk/baseapp"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/types/module"
@@ -26,9 +25,7 @@ import (
 // A node with the price of app.toml's default lets no transaction in that pays
 // nothing.
 func TestAudit_C18_ZeroFeeIsRefused(t *testing.T) {
-	c := testapp.New(t, testapp.WithoutReplica(), testapp.WithAccount("alice", 10))
-	baseapp.SetMinGasPrices(params.MinGasPrices)(c.App.BaseApp)
-	c.NextBlock()
+	c := testapp.New(t, testapp.WithoutReplica(), testapp.WithAccount("alice", 10), testapp.WithMinGasPrices(params.MinGasPrices))
 	alice := c.Account("alice")
 	check := func(fee sdkmath.Int) *abci.ResponseCheckTx {
 		raw := c.Sign(testapp.Tx{Signer: alice, Msgs: []sdk.Msg{send(alice, alice, 1)}, Fee: fee, Gas: 200_000})

@@ -47,7 +47,11 @@ func New(t testing.TB, opts ...Option) *Chain {
 		t.Fatal(err)
 	}
 	for _, k := range cfg.instances {
-		c.instances = append(c.instances, newInstance(t, k, cfg.chainID))
+		prices := ""
+		if k == plain {
+			prices = cfg.minGasPrices
+		}
+		c.instances = append(c.instances, newInstance(t, k, cfg.chainID, prices))
 	}
 	c.App = c.instances[0].App
 	c.initChain(c.genesis())

@@ -65,7 +65,7 @@ func (c *Chain) CheckExport() {
 	if err != nil {
 		c.T.Fatalf("testapp: %v", err)
 	}
-	fresh := newInstance(c.T, plain, c.cfg.chainID)
+	fresh := newInstance(c.T, plain, c.cfg.chainID, "")
 	req := &abci.RequestInitChain{
 		Time: c.time, ChainId: c.cfg.chainID, InitialHeight: exported.Height,
 		ConsensusParams: &exported.ConsensusParams, AppStateBytes: exported.AppState,

@@ -50,11 +50,13 @@ type instance struct {
 	chainID string
 	db      dbm.DB
 	home    string
+	// minGasPrices are what CheckTx asks for.
+	minGasPrices string
 }
 
-func newInstance(t testing.TB, k kind, chainID string) *instance {
+func newInstance(t testing.TB, k kind, chainID, minGasPrices string) *instance {
 	t.Helper()
-	n := &instance{kind: k, chainID: chainID, db: dbm.NewMemDB(), home: t.TempDir()}
+	n := &instance{kind: k, chainID: chainID, db: dbm.NewMemDB(), home: t.TempDir(), minGasPrices: minGasPrices}
 	n.start()
 	return n
 }
@@ -62,7 +64,7 @@ func newInstance(t testing.TB, k kind, chainID string) *instance {
 // start builds the application from what the database holds. A former one is
 // dropped without Close, as by a crash.
 func (n *instance) start() {
-	options := []func(*baseapp.BaseApp){baseapp.SetChainID(n.chainID)}
+	options := []func(*baseapp.BaseApp){baseapp.SetChainID(n.chainID), baseapp.SetMinGasPrices(n.minGasPrices)}
 	if n.kind == foreign {
 		options = append(options,
 			baseapp.SetPruning(pruningtypes.NewPruningOptions(pruningtypes.PruningEverything)),

@@ -21,16 +21,17 @@ const DefaultChainID = "galahad-test-1"
 type Option func(*config)
 
 type config struct {
-	chainID    string
-	start      time.Time
-	blockTime  time.Duration
-	stakes     []sdkmath.Int
-	accounts   []funding
-	genesis    []func(testing.TB, codec.Codec, map[string]json.RawMessage)
-	maxGas     int64
-	instances  []kind
-	restarts   restarts
-	noTeardown bool
+	chainID      string
+	start        time.Time
+	blockTime    time.Duration
+	stakes       []sdkmath.Int
+	accounts     []funding
+	genesis      []func(testing.TB, codec.Codec, map[string]json.RawMessage)
+	maxGas       int64
+	instances    []kind
+	restarts     restarts
+	minGasPrices string
+	noTeardown   bool
 }
 
 type funding struct {
@@ -115,6 +116,10 @@ func WithoutReplica() Option { return func(c *config) { c.instances = []kind{pla
 func WithRestarts(first, every int64) Option {
 	return func(c *config) { c.restarts = restarts{first, every} }
 }
+
+// WithMinGasPrices sets what App asks for in CheckTx; the default is nothing, and
+// blocks never ask.
+func WithMinGasPrices(prices string) Option { return func(c *config) { c.minGasPrices = prices } }
 
 // WithoutTeardown skips the checks at the end of the test; such a test says why.
 func WithoutTeardown() Option { return func(c *config) { c.noTeardown = true } }

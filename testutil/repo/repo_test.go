@@ -268,6 +268,83 @@ func TestAudit_A07_NoMapsInProto(t *testing.T) {
 	}
 }
 
+// TestAuditDocumentNamesItsTests holds docs/audit.md to the tests that there are.
+func TestAuditDocumentNamesItsTests(t *testing.T) {
+	exists := map[string]bool{}
+	for _, f := range append(goFiles(t), toolTests(t)...) {
+		if !f.test {
+			continue
+		}
+		for _, d := range f.ast.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil {
+				exists[fn.Name.Name] = true
+			}
+		}
+	}
+	raw, err := os.ReadFile(root + "/docs/audit.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := regexp.MustCompile(`(?m)^\| ([A-H]\d\db?) \| [^|]+ \| ([^|]*) \|$`).FindAllStringSubmatch(string(raw), -1)
+	if len(rows) < 60 {
+		t.Errorf("docs/audit.md has %d rows", len(rows))
+	}
+	for _, row := range rows {
+		for _, m := range regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(row[2], -1) {
+			if !exists[m[1]] {
+				t.Errorf("docs/audit.md: row %s names %s, which does not exist", row[1], m[1])
+			}
+		}
+		if strings.TrimSpace(row[2]) == "" {
+			t.Errorf("docs/audit.md: row %s has neither a test nor a reason", row[1])
+		}
+	}
+}
+
+// Nobody can ask a node for a page of any size: whoever pages through a collection
+// clamps the request.
+func TestEveryPageIsClamped(t *testing.T) {
+	paged := regexp.MustCompile(`Paginate\(ctx, [\w.]+, ([^,]+),`)
+	found := 0
+	files, err := filepath.Glob(root + "/x/*/keeper/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		raw, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range paged.FindAllStringSubmatch(string(raw), -1) {
+			found++
+			if m[1] != "page.Clamp(req.Pagination)" {
+				t.Errorf("%s: %s", f, m[0])
+			}
+		}
+	}
+	if found < 7 {
+		t.Errorf("only %d paged queries found", found)
+	}
+}
+
+// toolTests are the tests of the tools' module.
+func toolTests(t *testing.T) []goFile {
+	t.Helper()
+	paths, err := filepath.Glob(root + "/tools/*/*_test.go")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("tests of tools: %v, %v", paths, err)
+	}
+	var out []goFile
+	for _, p := range paths {
+		f, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, goFile{path: p, ast: f, test: true})
+	}
+	return out
+}
+
 func TestScriptsParse(t *testing.T) {
 	var scripts []string
 	for _, folder := range []string{"/scripts", "/scripts/*"} {

@@ -283,13 +283,21 @@ func (s *Story) Verdicts(w challengetypes.Window, i int) *settlementtypes.MsgRev
 	s.must(err)
 	var miners []settlementtypes.CommittedMiner
 	var results []verify.Result
+	var works [][]byte
 	for _, c := range commitments {
 		addr, err := sdk.AccAddressFromBech32(c.Miner)
 		s.must(err)
 		miners = append(miners, settlementtypes.CommittedMiner{Address: addr, Groups: c.Groups, Declared: Groups})
 		results = append(results, verify.Result{Code: verify.OK})
+		works = append(works, Digest(2))
 	}
-	v, err := settlementtypes.NewVerdicts(miners, results, Digest(2), Conformance())
+	accused, err := s.App.Rollout.Accusations(s.Context(), Run, w.Id)
+	s.must(err)
+	var accusations []settlementtypes.AccusationVerdict
+	for _, a := range accused {
+		accusations = append(accusations, settlementtypes.AccusationVerdict{Id: a.Id, Code: settlementtypes.VerdictCode(verify.OK)})
+	}
+	v, err := settlementtypes.NewVerdicts(miners, results, works, accusations, Conformance())
 	s.must(err)
 	return &settlementtypes.MsgRevealVerdicts{
 		Grader: s.Validators[i].String(), Run: Run, Window: w.Id, Verdicts: v, Salt: Salt(i),

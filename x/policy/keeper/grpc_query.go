@@ -12,6 +12,7 @@ import (
 	"github.com/cosmos/cosmos-sdk/types/query"
 
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/internal/page"
 	"github.com/galahad-network/galahad/x/policy/types"
 )
 
@@ -46,7 +47,7 @@ func (q queryServer) Checkpoints(ctx context.Context, req *types.QueryCheckpoint
 	if _, err := q.k.challenge.GetRun(ctx, req.Run); err != nil {
 		return nil, notFound(err)
 	}
-	list, page, err := query.CollectionPaginate(ctx, q.k.Checkpoints, req.Pagination,
+	list, page, err := query.CollectionPaginate(ctx, q.k.Checkpoints, page.Clamp(req.Pagination),
 		func(_ collections.Pair[uint64, uint64], c types.Checkpoint) (types.Checkpoint, error) { return c, nil },
 		query.WithCollectionPaginationPairPrefix[uint64, uint64](req.Run))
 	if err != nil {
@@ -60,7 +61,7 @@ func (q queryServer) Votes(ctx context.Context, req *types.QueryVotesRequest) (*
 	if _, err := q.k.Checkpoint(ctx, req.Run, req.Version); err != nil {
 		return nil, notFound(err)
 	}
-	list, next, err := query.CollectionPaginate(ctx, q.k.Votes, req.Pagination,
+	list, next, err := query.CollectionPaginate(ctx, q.k.Votes, page.Clamp(req.Pagination),
 		func(_ voteKey, v types.Vote) (types.Vote, error) { return v, nil },
 		func(o *query.CollectionsPaginateOptions[voteKey]) {
 			of := collections.TripleSuperPrefix[uint64, uint64, []byte](req.Run, req.Version)
