@@ -117,6 +117,22 @@ func quietBases(t testing.TB, s *moment) []base {
 	cp, err := s.App.Challenge.Params.Get(ctx)
 	require.NoError(t, err)
 	add(nil, &challengetypes.MsgUpdateParams{Authority: gov, Params: cp})
+	run, err := s.App.Challenge.Runs.Get(ctx, story.Run)
+	require.NoError(t, err)
+	own := run.Params
+	own.EmissionSharePpm = 0
+	add(stranger, &challengetypes.MsgCreateRun{
+		Creator: stranger.String(), Learner: stranger.String(), Name: "another", Params: own, Deposit: cp.RunDeposit,
+		BaseDigest: story.Digest(9), BaseLocator: story.Locator,
+	})
+	owner := s.Learner
+	add(owner, &challengetypes.MsgUpdateRun{Owner: owner.String(), Run: story.Run, Learner: owner.String(), Params: run.Params})
+	add(owner, &challengetypes.MsgPauseRun{Sender: owner.String(), Run: story.Run, Reason: "a rest"})
+	bases = append(bases, base{signer: owner, msg: &challengetypes.MsgResumeRun{Sender: owner.String(), Run: story.Run}, prepare: func(ctx sdk.Context) {
+		require.NoError(t, handle(s.Chain, ctx, &challengetypes.MsgPauseRun{Sender: owner.String(), Run: story.Run, Reason: "a rest"}))
+	}})
+	add(owner, &challengetypes.MsgCloseRun{Sender: owner.String(), Run: story.Run})
+	add(nil, &challengetypes.MsgSetEmissionShare{Authority: gov, Run: story.Run, Ppm: 500_000})
 
 	add(s.Learner, s.Checkpoint(3, 0))
 	add(g.Account, &policytypes.MsgAttestCheckpoint{
@@ -140,7 +156,7 @@ func quietBases(t testing.TB, s *moment) []base {
 		withdraw.Id = a.Id
 		run, err := s.App.Challenge.Runs.Get(ctx, story.Run)
 		require.NoError(t, err)
-		run.Status, run.NextWindow = challengetypes.RunStatus(3), a.JudgeWindow // closed before it could be judged
+		run.Status, run.NextWindow = challengetypes.RunStatus_RUN_STATUS_CLOSED, a.JudgeWindow // closed before it could be judged
 		require.NoError(t, s.App.Challenge.Runs.Set(ctx, story.Run, run))
 	}})
 	op, err := s.App.Rollout.Params.Get(ctx)

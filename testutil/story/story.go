@@ -99,6 +99,7 @@ func Options(t testing.TB, miners int) []testapp.Option {
 				Digest(1), Conformance())
 			p.CommitBlocks, p.AuditBlocks, p.RevealBlocks, p.MinGraderTokensPerSecond = 4, 4, 3, 100_000
 			p.GroupSize, p.PolicyDelayBlocks = GroupSize, PolicyDelay
+			p.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 			owner := testapp.NewAccount("learner").String()
 			g.Runs = []challengetypes.Run{{
 				Id: Run, Owner: owner, Learner: owner, Name: "story", Params: p, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE,
