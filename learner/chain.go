@@ -23,6 +23,8 @@ type Chain interface {
 	Window(ctx context.Context, run, window uint64) (Window, error)
 	// Checkpoint returns the run's checkpoint of a version, published by whomever. found is false if there is none.
 	Checkpoint(ctx context.Context, run, version uint64) (c Checkpoint, found bool, err error)
+	// Head returns the newest checkpoint that was neither rejected nor rolled back: the parent of the next one.
+	Head(ctx context.Context, run uint64) (Checkpoint, error)
 	// Publish broadcasts MsgPublishCheckpoint and waits until it is in a block. Publishing what the chain already has is
 	// no error; ErrConflict if it has something else.
 	Publish(ctx context.Context, run uint64, c Checkpoint) error
@@ -54,7 +56,7 @@ type Batch struct {
 // Checkpoint is what MsgPublishCheckpoint says.
 type Checkpoint struct {
 	Version        uint64
-	Parent         []byte   // digest of version-1; empty for the base
+	Parent         []byte   // digest of the head that it was made from; empty for the base
 	Digest         []byte   // Merkle root over the shards' SHA-256
 	Locator        string   // URL of the folder that holds manifest.json and the files it names
 	TrainedWindows []uint64 // windows whose rollouts made it

@@ -90,8 +90,12 @@ func (c *Core) start() error {
 }
 
 // Decide fixes the next step: the rollout set goes to the spool, then the plan into the journal. temperatureBits are the
-// binary32 bits of the run's sampling temperature.
+// binary32 bits of the run's sampling temperature. The parent is the head.
 func (c *Core) Decide(version, window uint64, set Collected, temperatureBits uint32) error {
+	parent, err := c.journal.Head()
+	if err != nil {
+		return err
+	}
 	rollouts := batch.Batch{Leaves: set.Leaves}
 	var file bytes.Buffer
 	if err := rollouts.WriteFile(&file); err != nil {
@@ -101,7 +105,7 @@ func (c *Core) Decide(version, window uint64, set Collected, temperatureBits uin
 		return fmt.Errorf("rollouts of version %d: %w", version, err)
 	}
 	return c.journal.Decide(Plan{
-		Version: version, Window: window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
+		Version: version, Parent: parent.Version, Window: window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
 		Bytes: rollouts.PayloadBytes(), TemperatureBits: temperatureBits,
 	})
 }
@@ -114,8 +118,13 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	if parent.Version+1 != p.Version {
-		return Record{}, fmt.Errorf("%w: the plan makes version %d, the newest is %d", daemon.ErrJournal, p.Version, parent.Version)
+	newest, err := c.journal.Newest()
+	if err != nil {
+		return Record{}, err
+	}
+	if newest.Version+1 != p.Version || parent.Version != p.Parent {
+		return Record{}, fmt.Errorf("%w: the plan makes version %d of %d, the newest is %d and the head %d", daemon.ErrJournal,
+			p.Version, p.Parent, newest.Version, parent.Version)
 	}
 	leaves, err := c.spooled(p)
 	if err != nil {

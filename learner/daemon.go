@@ -22,6 +22,9 @@ var (
 	ErrBase = errors.New("the run does not start from this base model")
 )
 
+// errFell ends an attempt to publish a version whose parent is not the head any more.
+var errFell = errors.New("the parent was rejected or rolled back")
+
 // collectAttempts is how often a window whose checks could not be carried out is tried before it is passed over.
 const collectAttempts = 3
 
@@ -75,7 +78,13 @@ func (d *Daemon) train(ctx context.Context) error {
 		return err
 	}
 	for {
-		if err := d.publishPending(ctx); err != nil {
+		if err := d.follow(ctx); err != nil {
+			return err
+		}
+		switch err := d.publishPending(ctx); {
+		case errors.Is(err, errFell):
+			continue
+		case err != nil:
 			return err
 		}
 		worked, err := d.turn(ctx)
@@ -112,6 +121,66 @@ func (d *Daemon) checkBase(ctx context.Context) error {
 	})
 }
 
+// follow asks the chain which version is the head, and gives up what fell: versions that graders rejected or rolled back,
+// and those made from them that are not published yet. The next step then starts from the head's state.
+func (d *Daemon) follow(ctx context.Context) error {
+	var head Checkpoint
+	if err := d.retry(ctx, "read the run's head", func() (err error) {
+		head, err = d.chain.Head(ctx, d.config.Run)
+		return err
+	}); err != nil {
+		return err
+	}
+	mine, found, err := d.core.journal.Version(head.Version)
+	switch {
+	case err != nil:
+		return err
+	case found && !bytes.Equal(mine.Digest, head.Digest):
+		return fmt.Errorf("%w: version %d is %x there and %s here", ErrConflict, head.Version, head.Digest, mine.Digest)
+	case !found:
+		return fmt.Errorf("%w: the head of run %d is version %d, %x", ErrAhead, d.config.Run, head.Version, head.Digest)
+	}
+	newest, err := d.core.journal.Newest()
+	if err != nil {
+		return err
+	}
+	parent := mine.Digest // of the next version that still can be published
+	for v := head.Version + 1; v <= newest.Version; v++ {
+		r, found, err := d.core.journal.Version(v)
+		if err != nil || !found || r.Fell {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		onChain := r.Published
+		if !onChain { // it may have got there and fallen before this learner knew
+			err := d.retry(ctx, fmt.Sprintf("look for version %d", v), func() (err error) {
+				_, onChain, err = d.chain.Checkpoint(ctx, d.config.Run, v)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+		switch {
+		case onChain:
+			d.log.Warn("version fell: graders rejected it or rolled it back; going on from the head", "version", v, "head", head.Version)
+			if err := errors.Join(d.core.journal.Published(v), d.core.journal.Fallen(v)); err != nil {
+				return err
+			}
+		case bytes.Equal(r.Parent, parent):
+			parent = r.Digest
+		default:
+			d.log.Warn("version dropped before it was published: its parent fell", "version", v, "head", head.Version)
+			if err := d.core.journal.Drop(v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // publishPending publishes every version that the chain is not known to have, in order.
 func (d *Daemon) publishPending(ctx context.Context) error {
 	waiting, err := d.core.journal.Unpublished()
@@ -142,6 +211,13 @@ func (d *Daemon) publish(ctx context.Context, c Checkpoint) error {
 		return err
 	}
 	if !found {
+		head, err := d.chain.Head(ctx, d.config.Run)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(head.Digest, c.Parent) {
+			return errFell
+		}
 		return d.chain.Publish(ctx, d.config.Run, c)
 	}
 	if !bytes.Equal(there.Digest, c.Digest) || !bytes.Equal(there.StateHash, c.StateHash) {
@@ -203,6 +279,8 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 		return fmt.Errorf("%w: window %d was sampled from version %d, the newest here is %d", ErrAhead, window, w.Version, head.Version)
 	case !bytes.Equal(maker.Digest, w.Challenge.Checkpoint):
 		return fmt.Errorf("%w: version %d is %x on chain and %s here", ErrAhead, w.Version, w.Challenge.Checkpoint, maker.Digest)
+	case maker.Fell:
+		return d.pass(window, "sampled by a version that fell", "sampled", w.Version, "head", head.Version)
 	case head.Version-w.Version > min(d.config.Train.MaxStaleness, w.MaxStaleness):
 		return d.pass(window, "stale", "sampled", w.Version, "head", head.Version)
 	}
@@ -238,7 +316,11 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 	if set.Groups < d.config.Train.MinGroups {
 		return d.pass(window, "few groups", "groups", set.Groups, "min_groups", d.config.Train.MinGroups)
 	}
-	return d.core.Decide(head.Version+1, window, set, w.Challenge.Generation.TemperatureBits)
+	newest, err := d.core.journal.Newest()
+	if err != nil {
+		return err
+	}
+	return d.core.Decide(newest.Version+1, window, set, w.Challenge.Generation.TemperatureBits)
 }
 
 // step makes the planned step.
@@ -291,11 +373,12 @@ func (d *Daemon) engineOf(r Record) (*engine.Engine, error) {
 	return d.behaviour.engine, nil
 }
 
-// retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict and ErrBase stop it.
+// retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict, ErrBase and
+// errFell stop it.
 func (d *Daemon) retry(ctx context.Context, what string, try func() error) error {
 	err := daemon.Retry(ctx, d.log, daemon.DefaultBackoff, what, func(context.Context) error {
 		err := try()
-		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) {
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) || errors.Is(err, errFell) {
 			return daemon.Permanent(err)
 		}
 		return err

@@ -38,6 +38,7 @@ type network struct {
 	newest      uint64
 	any         bool
 	checkpoints []Checkpoint
+	fell        map[uint64]bool
 	broadcasts  int
 	down        int // calls that fail before the node answers
 	loseReply   bool
@@ -51,7 +52,7 @@ var errDown = errors.New("connection refused")
 
 func newNetwork(t *testing.T, base *checkpoint.Checkpoint) *network {
 	t.Helper()
-	n := &network{staleness: 4, windows: map[uint64]Window{}, files: map[string][]byte{}, checkpoints: []Checkpoint{{Digest: base.Digest}}}
+	n := &network{staleness: 4, fell: map[uint64]bool{}, windows: map[uint64]Window{}, files: map[string][]byte{}, checkpoints: []Checkpoint{{Digest: base.Digest}}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		file, ok := n.files[r.URL.Path]
@@ -97,6 +98,21 @@ func (n *network) Checkpoint(_ context.Context, _, version uint64) (Checkpoint, 
 	return n.checkpoints[version], true, n.answer()
 }
 
+func (n *network) Head(context.Context, uint64) (Checkpoint, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.checkpoints[n.head()], n.answer()
+}
+
+// head is the newest version that has not fallen.
+func (n *network) head() int {
+	head := len(n.checkpoints) - 1
+	for n.fell[uint64(head)] {
+		head--
+	}
+	return head
+}
+
 func (n *network) Publish(_ context.Context, _ uint64, c Checkpoint) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -106,6 +122,9 @@ func (n *network) Publish(_ context.Context, _ uint64, c Checkpoint) error {
 	n.broadcasts++
 	if c.Version != uint64(len(n.checkpoints)) {
 		return fmt.Errorf("version %d does not follow %d", c.Version, len(n.checkpoints)-1)
+	}
+	if !bytes.Equal(c.Parent, n.checkpoints[n.head()].Digest) {
+		return fmt.Errorf("version %d has another parent than the head, version %d", c.Version, n.head())
 	}
 	n.checkpoints = append(n.checkpoints, c)
 	if n.loseReply {
@@ -303,6 +322,88 @@ func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
 	require.NoError(t, stop())
 }
 
+// Graders can undo what a learner published, while it runs or while it is down: it goes on from the head and never
+// publishes on what fell.
+func TestDaemonGoesOnFromTheHeadWhenAVersionFalls(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	n := newNetwork(t, base)
+	config := testConfig(t)
+	config.Evaluation.Problems = 0
+	home := Home(t.TempDir())
+	d, stop := startDaemon(t, config, home, n)
+	published := func(versions int) func() bool {
+		return func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.checkpoints) == versions+1 }
+	}
+	fall := func(versions ...uint64) {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		for _, v := range versions {
+			n.fell[v] = true
+		}
+	}
+	n.settle(t, 0, 0, base.Digest, base.Model, 4, generate.Honest{})
+	eventually(t, "version 1 is published", published(1))
+	fall(1)
+	// A window that the fallen version sampled trains nothing, the next one makes version 2 from the base.
+	eventually(t, "the learner knows", func() bool { h, err := d.core.journal.Head(); return err == nil && h.Version == 0 })
+	one, _, err := d.core.journal.Version(1)
+	require.NoError(t, err)
+	model, err := d.core.Model(one)
+	require.NoError(t, err)
+	n.settle(t, 1, 1, one.Digest, model, 4, generate.Honest{})
+	eventually(t, "window 1 is passed", func() bool {
+		last, any, err := d.core.journal.LastWindow()
+		return err == nil && any && last == 1
+	})
+	n.settle(t, 2, 0, base.Digest, base.Model, 4, generate.Honest{})
+	eventually(t, "version 2 is published", published(2))
+	require.Equal(t, base.Digest, n.checkpoints[2].Parent)
+	require.Equal(t, []uint64{2}, n.checkpoints[2].TrainedWindows)
+	require.NotEqual(t, n.checkpoints[1].Digest, n.checkpoints[2].Digest)
+	require.NoError(t, stop())
+
+	fall(2)
+	_, stop = startDaemon(t, config, home, n)
+	n.settle(t, 3, 0, base.Digest, base.Model, 4, generate.Honest{})
+	eventually(t, "version 3 is published", published(3))
+	require.Equal(t, base.Digest, n.checkpoints[3].Parent)
+	s := fetchStatus(t, config)
+	require.True(t, s.Versions[1].Fell && s.Versions[2].Fell && !s.Versions[3].Fell)
+	require.NoError(t, stop())
+}
+
+// A version that was made and not published when its parent fell is made again, from the head.
+func TestDaemonDropsWhatWasMadeFromAFallenVersion(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	n := newNetwork(t, base)
+	config := testConfig(t)
+	config.Evaluation.Problems = 0
+	d, stop := startDaemon(t, config, Home(t.TempDir()), n)
+	n.settle(t, 0, 0, base.Digest, base.Model, 4, generate.Honest{})
+	eventually(t, "version 1 is published", func() bool {
+		one, found, err := d.core.journal.Version(1)
+		return err == nil && found && one.Published
+	})
+	require.NoError(t, stop())
+	core, err := OpenCore(d.core.home, testChain, config.Train.Hyperparameters(), 1, base)
+	require.NoError(t, err)
+	one, _, err := core.journal.Version(1)
+	require.NoError(t, err)
+	require.NoError(t, core.journal.Made(Record{Version: 2, Parent: one.Digest, Digest: make([]byte, 32), TrainedWindows: []uint64{1}}))
+	require.NoError(t, core.journal.Decide(Plan{Version: 3, Parent: 2, Window: 9}))
+	require.NoError(t, core.Close())
+	n.fell[1] = true
+
+	d, stop = startDaemon(t, config, d.core.home, n)
+	n.settle(t, 2, 0, base.Digest, base.Model, 4, generate.Honest{})
+	eventually(t, "another version 2 is published", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.checkpoints) == 3 })
+	require.Equal(t, base.Digest, n.checkpoints[2].Parent)
+	require.NotEqual(t, make([]byte, 32), n.checkpoints[2].Digest)
+	require.NoError(t, stop())
+}
+
 func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 	base, err := models.Base()
 	require.NoError(t, err)
@@ -354,11 +455,22 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 	}
 }
 
+// rival is a network on which another learner publishes just before this one.
+type rival struct{ *network }
+
+func (r rival) Publish(_ context.Context, _ uint64, c Checkpoint) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.Digest = make([]byte, 32)
+	r.checkpoints = append(r.checkpoints, c)
+	return errDown
+}
+
 // What retrying cannot mend stops the learner with an error that says what is wrong.
 func TestDaemonStopsOnWhatCannotBeMended(t *testing.T) {
 	base, err := models.Base()
 	require.NoError(t, err)
-	wait := func(t *testing.T, config Config, n *network) error {
+	wait := func(t *testing.T, config Config, n Chain) error {
 		base, err := models.Base()
 		require.NoError(t, err)
 		core, err := OpenCore(Home(t.TempDir()), testChain, config.Train.Hyperparameters(), 1, base)
@@ -378,11 +490,15 @@ func TestDaemonStopsOnWhatCannotBeMended(t *testing.T) {
 		n.settle(t, 0, 5, base.Digest, base.Model, 2, generate.Honest{})
 		require.ErrorIs(t, wait(t, testConfig(t), n), ErrAhead)
 	})
-	t.Run("another learner was there first", func(t *testing.T) {
+	t.Run("another learner was there before", func(t *testing.T) {
 		n := newNetwork(t, base)
 		n.checkpoints = append(n.checkpoints, Checkpoint{Version: 1, Digest: make([]byte, 32)})
+		require.ErrorIs(t, wait(t, testConfig(t), n), ErrAhead)
+	})
+	t.Run("another learner was there first", func(t *testing.T) {
+		n := newNetwork(t, base)
 		n.settle(t, 0, 0, base.Digest, base.Model, 4, generate.Honest{})
-		require.ErrorIs(t, wait(t, testConfig(t), n), ErrConflict)
+		require.ErrorIs(t, wait(t, testConfig(t), rival{n}), ErrConflict)
 	})
 	t.Run("the port is taken", func(t *testing.T) {
 		n := newNetwork(t, base)

@@ -38,7 +38,7 @@ type Accuracy struct {
 // Record is what the journal holds of one version. Published and Accuracy come later than the rest.
 type Record struct {
 	Version        uint64       `json:"version"`
-	Parent         Hex          `json:"parent"` // checkpoint digest of version-1; empty for version 0
+	Parent         Hex          `json:"parent"` // checkpoint digest of the version it was made from; empty for version 0
 	Digest         Hex          `json:"digest"` // checkpoint digest
 	TrainedWindows []uint64     `json:"trained_windows"`
 	RolloutSet     Hex          `json:"rollout_set"`
@@ -47,12 +47,14 @@ type Record struct {
 	Metrics        grpo.Metrics `json:"metrics"`
 	MadeAt         time.Time    `json:"made_at"`
 	Published      bool         `json:"-"` // the chain is known to have it
+	Fell           bool         `json:"-"` // graders rejected it, rolled it back, or did so with an ancestor
 	Accuracy       *Accuracy    `json:"-"`
 }
 
 // Plan is the decision which rollouts the next step takes. From the moment it is in the journal, that step is fixed.
 type Plan struct {
 	Version    uint64 `json:"version"`     // that the step makes
+	Parent     uint64 `json:"parent"`      // that the step updates
 	Window     uint64 `json:"window"`      // settled window that it consumes
 	RolloutSet Hex    `json:"rollout_set"` // Merkle root over the spooled rollouts
 	Groups     int    `json:"groups"`      // groups among them
@@ -63,10 +65,11 @@ type Plan struct {
 }
 
 // Buckets of the journal. Every fact is one entry, so no crash can fall between two halves of one: a plan counts only as
-// long as its version is not made and its window not passed.
+// long as its version is not made, its parent is the head and its window not passed.
 const (
 	versionsBucket  = "versions"  // version -> Record
 	publishedBucket = "published" // version -> true
+	fellBucket      = "fell"      // version -> true
 	accuracyBucket  = "accuracy"  // version -> Accuracy
 	factsBucket     = "facts"     // "plan" -> Plan, "passed" -> newest window that made no step
 )
@@ -82,7 +85,7 @@ type Journal struct{ j *daemon.Journal }
 
 // OpenJournal opens or creates the journal file. Errors wrap daemon.ErrJournal, here and in all methods.
 func OpenJournal(path string) (*Journal, error) {
-	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, accuracyBucket, factsBucket)
+	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, fellBucket, accuracyBucket, factsBucket)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +127,9 @@ func (j *Journal) complete(r *Record) error {
 	if _, err := j.j.Get(publishedBucket, daemon.Key(r.Version), &r.Published); err != nil {
 		return err
 	}
+	if _, err := j.j.Get(fellBucket, daemon.Key(r.Version), &r.Fell); err != nil {
+		return err
+	}
 	var a Accuracy
 	found, err := j.j.Get(accuracyBucket, daemon.Key(r.Version), &a)
 	if found {
@@ -132,8 +138,8 @@ func (j *Journal) complete(r *Record) error {
 	return err
 }
 
-// Head returns the newest version. A journal that OpenCore has opened has at least version 0.
-func (j *Journal) Head() (Record, error) {
+// Newest returns the newest version, whatever became of it. A journal that OpenCore has opened has at least version 0.
+func (j *Journal) Newest() (Record, error) {
 	var newest []byte
 	err := j.j.Each(versionsBucket, func(key []byte, _ func(any) error) error {
 		newest = key
@@ -149,16 +155,26 @@ func (j *Journal) Head() (Record, error) {
 	return r, err
 }
 
-// LastWindow returns the newest window that was trained on or passed over. Windows only grow with the versions.
+// Head returns the newest version that has not fallen: the parent of the next step. The base never falls.
+func (j *Journal) Head() (Record, error) {
+	r, err := j.Newest()
+	for err == nil && r.Fell && r.Version > 0 {
+		r, _, err = j.Version(r.Version - 1)
+	}
+	return r, err
+}
+
+// LastWindow returns the newest window that was trained on or passed over. Windows only grow with the versions. What a
+// version that fell was trained on stays used: the same step from the same parent would make the same checkpoint again.
 func (j *Journal) LastWindow() (window uint64, found bool, err error) {
 	if found, err = j.j.Get(factsBucket, passedKey, &window); err != nil {
 		return 0, false, err
 	}
-	head, err := j.Head()
+	newest, err := j.Newest()
 	if err != nil {
 		return 0, false, err
 	}
-	for _, w := range head.TrainedWindows {
+	for _, w := range newest.TrainedWindows {
 		window, found = max(window, w), true
 	}
 	return window, found, nil
@@ -167,7 +183,7 @@ func (j *Journal) LastWindow() (window uint64, found bool, err error) {
 // Unpublished returns the versions that the chain is not known to have, in order; they are the newest ones. The base is
 // the chain's own.
 func (j *Journal) Unpublished() (waiting []Record, err error) {
-	r, err := j.Head()
+	r, err := j.Newest()
 	for err == nil && r.Version > 0 && !r.Published {
 		waiting = append(waiting, r)
 		r, _, err = j.Version(r.Version - 1)
@@ -186,8 +202,12 @@ func (j *Journal) Plan() (p Plan, found bool, err error) {
 	if err != nil {
 		return Plan{}, false, err
 	}
+	newest, err := j.Newest()
+	if err != nil {
+		return Plan{}, false, err
+	}
 	last, any, err := j.LastWindow()
-	if err != nil || p.Version != head.Version+1 || any && p.Window <= last {
+	if err != nil || p.Version != newest.Version+1 || p.Parent != head.Version || any && p.Window <= last {
 		return Plan{}, false, err
 	}
 	return p, true, nil
@@ -208,6 +228,12 @@ func (j *Journal) Made(r Record) error {
 func (j *Journal) Published(version uint64) error {
 	return j.j.Put(publishedBucket, daemon.Key(version), true)
 }
+
+// Fallen records that a version that the chain has was rejected or rolled back.
+func (j *Journal) Fallen(version uint64) error { return j.j.Put(fellBucket, daemon.Key(version), true) }
+
+// Drop forgets the newest version, which the chain has not: its number is free again.
+func (j *Journal) Drop(version uint64) error { return j.j.Delete(versionsBucket, daemon.Key(version)) }
 
 // Measured records the accuracy of a version.
 func (j *Journal) Measured(version uint64, a Accuracy) error {

@@ -29,6 +29,7 @@ type VersionStatus struct {
 	Window     *uint64  `json:"window"` // newest window that made it; null for the base
 	Digest     Hex      `json:"digest"`
 	Published  bool     `json:"published"`
+	Fell       bool     `json:"fell,omitempty"` // graders rejected it or rolled it back
 	Accuracy   *float64 `json:"accuracy"` // on held-out problems, sampled at temperature 1; null: not measured yet
 	Low        *float64 `json:"ci95_low"`
 	High       *float64 `json:"ci95_high"`
@@ -72,7 +73,7 @@ func (d *Daemon) status() (Status, error) {
 	}
 	for _, r := range records {
 		v := VersionStatus{
-			Version: r.Version, Digest: r.Digest, Published: r.Published || r.Version == 0, RewardMean: r.Metrics.RewardMean,
+			Version: r.Version, Digest: r.Digest, Published: r.Published || r.Version == 0, Fell: r.Fell, RewardMean: r.Metrics.RewardMean,
 			Groups: r.Metrics.Groups, KeptGroups: r.Metrics.KeptGroups, ClipFrac: r.Metrics.ClipFraction, GradNorm: r.Metrics.GradNorm,
 		}
 		if n := len(r.TrainedWindows); n > 0 {
@@ -81,7 +82,9 @@ func (d *Daemon) status() (Status, error) {
 		if a := r.Accuracy; a != nil {
 			v.Accuracy, v.Low, v.High, v.N = &a.Value, &a.Low, &a.High, a.N
 		}
-		s.Version, s.Digest = r.Version, r.Digest
+		if !r.Fell {
+			s.Version, s.Digest = r.Version, r.Digest
+		}
 		s.Versions = append(s.Versions, v)
 	}
 	return s, nil

@@ -177,6 +177,13 @@ func (c *Client) ActiveCheckpoint(ctx context.Context, run uint64) (active, late
 	return r.Active, r.Latest, err
 }
 
+// HeadCheckpoint returns the newest checkpoint that was neither rejected nor rolled
+// back: the parent of the next one.
+func (c *Client) HeadCheckpoint(ctx context.Context, run uint64) (policytypes.Checkpoint, error) {
+	r, err := ask[policytypes.QueryActiveResponse](ctx, c, "policy", "Active", &policytypes.QueryActiveRequest{Run: run})
+	return r.Head, err
+}
+
 // Settlement returns a window's result with all its miners and graders. Error:
 // ErrNotFound as long as the window is not settled.
 func (c *Client) Settlement(ctx context.Context, run, window uint64) (settlementtypes.QueryWindowResponse, error) {

@@ -98,10 +98,20 @@ func (ch *Chain) Window(ctx context.Context, run, window uint64) (learner.Window
 // Checkpoint implements learner.Chain.
 func (ch *Chain) Checkpoint(ctx context.Context, run, version uint64) (learner.Checkpoint, bool, error) {
 	c, ok, err := ch.c.Checkpoint(ctx, run, version)
+	return checkpointOf(c), ok, err
+}
+
+// Head implements learner.Chain.
+func (ch *Chain) Head(ctx context.Context, run uint64) (learner.Checkpoint, error) {
+	c, err := ch.c.HeadCheckpoint(ctx, run)
+	return checkpointOf(c), err
+}
+
+func checkpointOf(c policytypes.Checkpoint) learner.Checkpoint {
 	return learner.Checkpoint{
 		Version: c.Version, Parent: c.ParentDigest, Digest: c.Digest, Locator: c.Locator,
 		TrainedWindows: c.TrainedWindows, RolloutSet: c.RolloutSetDigest, StateHash: c.StateHash,
-	}, ok, err
+	}
 }
 
 // Publish implements learner.Chain.
