@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
-	"github.com/cosmos/cosmos-sdk/x/authz"
 
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/checkpoints"
@@ -281,11 +280,7 @@ func (v *Validator) grade(ctx context.Context) error {
 // send sends a message of the grader: as it is, or inside an authz execution when
 // the key is not the operator's.
 func (v *Validator) send(ctx context.Context, msg sdk.Msg) error {
-	if !v.sender.Address().Equals(sdk.AccAddress(v.operator)) {
-		exec := authz.NewMsgExec(v.sender.Address(), []sdk.Msg{msg})
-		msg = &exec
-	}
-	_, err := v.sender.Tx(ctx, msg)
+	_, err := v.sender.Tx(ctx, as(sdk.AccAddress(v.operator), v.sender.Address(), msg))
 	return err
 }
 

@@ -46,7 +46,7 @@ into its keyring (or grant another key with authz and set grader.operator), gala
 	if err != nil {
 		return nil, err
 	}
-	root.AddCommand(startCommand(), statusCommand(), verifyCommand())
+	root.AddCommand(startCommand(), statusCommand(), verifyCommand(), attestCommand(), rejectCommand())
 	return root, nil
 }
 
