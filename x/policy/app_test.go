@@ -39,7 +39,7 @@ func newChain(t *testing.T) *testapp.Chain {
 			p := challengetypes.DefaultRunParams([]challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}},
 				bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32))
 			p.CommitBlocks, p.AuditBlocks, p.RevealBlocks, p.MinGraderTokensPerSecond = 4, 4, 2, 100_000
-			attested(&p)
+			p.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_ATTESTED
 			owner := sdk.AccAddress(bytes.Repeat([]byte{1}, 20)).String()
 			g.Runs = []challengetypes.Run{{
 				Id: 1, Owner: owner, Learner: owner, Name: "test", Params: p, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE,

@@ -47,13 +47,13 @@ func (q queryServer) Checkpoints(ctx context.Context, req *types.QueryCheckpoint
 	if _, err := q.k.challenge.GetRun(ctx, req.Run); err != nil {
 		return nil, notFound(err)
 	}
-	list, page, err := query.CollectionPaginate(ctx, q.k.Checkpoints, page.Clamp(req.Pagination),
+	list, next, err := query.CollectionPaginate(ctx, q.k.Checkpoints, page.Clamp(req.Pagination),
 		func(_ collections.Pair[uint64, uint64], c types.Checkpoint) (types.Checkpoint, error) { return c, nil },
 		query.WithCollectionPaginationPairPrefix[uint64, uint64](req.Run))
 	if err != nil {
 		return nil, err
 	}
-	return &types.QueryCheckpointsResponse{Checkpoints: list, Pagination: page}, nil
+	return &types.QueryCheckpointsResponse{Checkpoints: list, Pagination: next}, nil
 }
 
 // Votes implements types.QueryServer.

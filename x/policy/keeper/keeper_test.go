@@ -54,6 +54,7 @@ func newFixture(t *testing.T) *fixture {
 	name, err := e.Addresses.BytesToString(learner)
 	require.NoError(t, err)
 	r.Learner, r.Params.PolicyDelayBlocks, r.Params.MaxStaleness = name, delay, 2
+	r.Params.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 	e.Challenge.Runs[1] = r
 	for id := range uint64(10) {
 		e.Challenge.AddWindow(1, id, int64(10*id+1))

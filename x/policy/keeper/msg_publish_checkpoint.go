@@ -28,6 +28,9 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 	if err := k.checkLearner(run, msg.Learner); err != nil {
 		return nil, err
 	}
+	if run.Status == challengetypes.RunStatus_RUN_STATUS_CLOSED {
+		return nil, types.ErrRunClosed.Wrapf("run %d", run.Id)
+	}
 	params, err := k.Params.Get(ctx)
 	if err != nil {
 		return nil, err
@@ -50,7 +53,7 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 		PublishedHeight:  ctx.BlockHeight(),
 		Status:           types.CheckpointStatus_CHECKPOINT_STATUS_PENDING,
 	}.Normalized()
-	if delayed(run.Params) {
+	if run.Params.PolicyActivation == challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED {
 		c.ActivatesHeight = ctx.BlockHeight() + max(1, int64(run.Params.PolicyDelayBlocks))
 	}
 	if c.Version == 0 {
@@ -159,6 +162,3 @@ func (k *Keeper) checkTrainedWindows(ctx sdk.Context, run challengetypes.Run, c 
 	}
 	return nil
 }
-
-// delayed reports whether a version waits for a delay and not for attestations.
-func delayed(p challengetypes.RunParams) bool { return p.PolicyDelayBlocks > 0 }

@@ -13,6 +13,7 @@ import (
 	sdkmath "cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	"github.com/cosmos/cosmos-sdk/types/query"
 
 	"github.com/galahad-network/galahad/testutil/xtest"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -39,13 +40,13 @@ func newVotes(t *testing.T, stakes ...int64) *fixture {
 
 func (f *fixture) attested() {
 	f.change(func(r *challengetypes.Run) {
-		r.Params.PolicyDelayBlocks = 0
+		r.Params.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_ATTESTED
 	})
 }
 
 func (f *fixture) delayed() {
 	f.change(func(r *challengetypes.Run) {
-		r.Params.PolicyDelayBlocks = delay
+		r.Params.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 	})
 }
 
@@ -384,6 +385,14 @@ func TestUndecidedVersionsAreBounded(t *testing.T) {
 	require.Equal(t, uint64(types.MaxPending+1), f.next())
 }
 
+func TestARunThatIsClosedTakesNoCheckpoint(t *testing.T) {
+	f := newVotes(t, 1)
+	f.change(func(r *challengetypes.Run) { r.Status = challengetypes.RunStatus_RUN_STATUS_CLOSED })
+	f.env.RequireUnchanged(types.ErrRunClosed, func(context.Context) error { return f.publish(f.message(1, 0)) })
+	f.change(func(r *challengetypes.Run) { r.Status = challengetypes.RunStatus_RUN_STATUS_PAUSED })
+	require.NoError(t, f.publish(f.message(1, 0)))
+}
+
 func TestCreateBase(t *testing.T) {
 	f := newFixture(t)
 	f.env.Challenge.AddRun(2)
@@ -613,6 +622,12 @@ func TestVotesQueryIsPagedAndNamesWhatIsMissing(t *testing.T) {
 	require.Equal(t, "2 1 4", fmt.Sprint(one.Checkpoint.AttestedStake, one.Checkpoint.RejectedStake, one.Checkpoint.EligibleStake))
 	_, err = q.Votes(f.env.Ctx, &types.QueryVotesRequest{Run: 1, Version: 7})
 	require.ErrorContains(t, err, "not found")
+	first, err := q.Votes(f.env.Ctx, &types.QueryVotesRequest{Run: 1, Version: v, Pagination: &query.PageRequest{Limit: 2}})
+	require.NoError(t, err)
+	require.Len(t, first.Votes, 2)
+	rest, err := q.Votes(f.env.Ctx, &types.QueryVotesRequest{Run: 1, Version: v, Pagination: &query.PageRequest{Key: first.Pagination.NextKey, Limit: 1 << 40}})
+	require.NoError(t, err)
+	require.Equal(t, res.Votes, append(first.Votes, rest.Votes...))
 }
 
 // Whatever learner and graders do in whatever order, the versions that have not
