@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	sdkmath "cosmossdk.io/math"
 
@@ -128,6 +129,35 @@ func Unjail(ctx context.Context, chain Chain, sender Sender, run uint64) (string
 		return "", fmt.Errorf("unjail: %w", err)
 	}
 	return fmt.Sprintf("unjailed in block %d; the next window that freezes can take you", r.Height), nil
+}
+
+// unjailInterval is the time between two looks at the miner's jail term.
+const unjailInterval = 30 * time.Second
+
+// free ends a jail term that is over, or says how to, once for each term.
+func (m *Miner) free(ctx context.Context) error {
+	var said uint64 // until_window of the term that was spoken of
+	for {
+		have, found, err := m.chain.Miner(ctx, m.config.Run, m.sender.Address())
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err != nil:
+			m.log.Debug("jail term not looked up", "error", err)
+		case found && have.Jail.Jailed && have.Jail.CanUnjail && m.config.Register.Unjail:
+			if what, err := Unjail(ctx, m.chain, m.sender, m.config.Run); err != nil {
+				m.log.Warn("still jailed", "error", err)
+			} else {
+				m.log.Info(what)
+			}
+		case found && have.Jail.Jailed && said != have.Jail.UntilWindow+1:
+			said = have.Jail.UntilWindow + 1
+			m.log.Warn("jailed: this miner gets no work", "advice", have.Jail.Advice, "then", "galahad-miner unjail, or register.unjail = true")
+		}
+		if err := daemon.Sleep(ctx, m.jailInterval); err != nil {
+			return err
+		}
+	}
 }
 
 // claim takes unlocked pay now and then.

@@ -44,6 +44,7 @@ type RegisterConfig struct {
 	// LimitPrice is the most that the place may cost; empty is 1.5 times its price at the moment.
 	LimitPrice string `mapstructure:"limit_price"`
 	Metadata   string `mapstructure:"metadata"`
+	Unjail     bool   `mapstructure:"unjail"`
 }
 
 // ServerConfig is about the HTTP server.

@@ -78,8 +78,9 @@ type Miner struct {
 	metrics  *metrics
 	log      *slog.Logger
 
-	conformance []byte // this build's digest for the run
-	speed       *speed
+	conformance  []byte // this build's digest for the run
+	speed        *speed
+	jailInterval time.Duration
 
 	mu     sync.Mutex
 	view   view
@@ -128,7 +129,7 @@ func New(ctx context.Context, o Options) (*Miner, error) {
 	}
 	m := &Miner{
 		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, strategy: o.Strategy, batches: o.Batches,
-		journal: j, store: st, metrics: newMetrics(), log: o.Log, speed: &speed{},
+		journal: j, store: st, metrics: newMetrics(), log: o.Log, speed: &speed{}, jailInterval: unjailInterval,
 		view: view{changed: make(chan struct{}), blockTime: time.Second},
 	}
 	m.status = Status{Address: o.Sender.Address().String(), Run: o.Config.Run, Kind: o.Kind, Phase: "starting"}
@@ -151,6 +152,7 @@ func (m *Miner) Run(ctx context.Context, listener net.Listener) error {
 		inner, ctx := errgroup.WithContext(ctx)
 		inner.Go(func() error { return m.mine(ctx) })
 		inner.Go(func() error { return m.claim(ctx) })
+		inner.Go(func() error { return m.free(ctx) })
 		return inner.Wait()
 	})
 	if err := group.Wait(); !errors.Is(err, context.Canceled) {
