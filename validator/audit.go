@@ -26,14 +26,15 @@ import (
 	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
 
-// subject is a committed miner under audit. Its goroutine writes result and work;
-// they are read when that has ended.
+// subject is a committed miner under audit. Its goroutine writes result, work and
+// guilty; they are read when that has ended.
 type subject struct {
 	commitment rollouttypes.Commitment
 	address    sdk.AccAddress
 	declared   uint32
 	result     verify.Result
 	work       replay.Work
+	guilty     batch.Batch // that failed a check which needs no model; else empty
 }
 
 // job is the audit of one window.
@@ -42,6 +43,7 @@ type job struct {
 	window   challengetypes.Window
 	policy   *checkpoints.Policy
 	subjects []*subject
+	charges  []*charge             // by id
 	groups   uint64                // committed, all miners
 	attempt  time.Duration         // for one try to fetch one batch
 	slots    *semaphore.Weighted   // of fetches; first come, first served
@@ -73,6 +75,9 @@ func (v *Validator) assess(ctx context.Context, w challengetypes.Window) (*job, 
 			continue
 		}
 		all.Go(func() { s.result, s.work = j.examine(fetching, checking, s) })
+	}
+	for _, c := range j.charges {
+		all.Go(func() { c.result = j.judge(fetching, checking, c) })
 	}
 	all.Wait()
 	select { // whatever there was to check, AUDIT must be there to post in
@@ -124,6 +129,13 @@ func (j *job) prepare(ctx context.Context) error {
 			commitment: c, address: address, declared: declared[c.Miner],
 		})
 	}
+	accusations, err := v.chain.Accusations(ctx, w.Run, w.Id)
+	if err != nil {
+		return err
+	}
+	for _, a := range accusations {
+		j.charges = append(j.charges, &charge{accusation: a})
+	}
 	params, err := v.chain.ChallengeParams(ctx)
 	if err != nil {
 		return err
@@ -135,19 +147,9 @@ func (j *job) prepare(ctx context.Context) error {
 }
 
 // load gets the frozen checkpoint. Without it a grader can only abstain.
-func (j *job) load(ctx context.Context) error {
-	w := j.window
-	ck, ok, err := j.v.chain.Checkpoint(ctx, w.Run, w.CheckpointVersion)
-	if err != nil {
-		return err
-	}
-	if !ok || !bytes.Equal(ck.Digest, w.CheckpointDigest) {
-		return fmt.Errorf("checkpoint %d of run %d is not the one that window %d froze", w.CheckpointVersion, w.Run, w.Id)
-	}
-	if j.policy, err = j.v.policies.Get(ctx, ck.Digest, ck.Locator); err != nil {
-		return fmt.Errorf("checkpoint %d: %w", w.CheckpointVersion, err)
-	}
-	return nil
+func (j *job) load(ctx context.Context) (err error) {
+	j.policy, err = j.policyOf(ctx, j.window)
+	return err
 }
 
 // deadlines follows the window: it tells the replays the audit seed, ends the
@@ -210,7 +212,7 @@ func (j *job) examine(fetching, checking context.Context, s *subject) (verify.Re
 	undecided := func(why string) (verify.Result, replay.Work) {
 		return verify.Result{Code: verify.Undecided, Detail: why}, replay.Work{}
 	}
-	b, tried, err := j.fetch(fetching, s)
+	b, tried, err := j.fetch(fetching, j.window, s.commitment)
 	switch {
 	case err != nil && !tried:
 		return undecided("no time to fetch it: " + err.Error())
@@ -225,6 +227,7 @@ func (j *job) examine(fetching, checking context.Context, s *subject) (verify.Re
 	}
 	res, rollouts := verify.Batch(challenge, j.policy.Tokenizer, s.commitment.Root, b.Leaves)
 	if res.Code != verify.OK {
+		s.guilty = b
 		return res, replay.Work{}
 	}
 	select {
@@ -249,9 +252,9 @@ func (j *job) examine(fetching, checking context.Context, s *subject) (verify.Re
 // at most j.attempt, and slots are given in the order of asking, so that servers
 // that stall cannot keep this grader from the others. tried says whether anyone
 // was asked.
-func (j *job) fetch(ctx context.Context, s *subject) (b batch.Batch, tried bool, err error) {
-	v, c := j.v, s.commitment
-	limits := batches.Limits(uint64(c.Groups), uint64(j.window.Params.GroupSize), min(c.Bytes, j.window.Params.MaxBatchBytes))
+func (j *job) fetch(ctx context.Context, w challengetypes.Window, c rollouttypes.Commitment) (b batch.Batch, tried bool, err error) {
+	v := j.v
+	limits := batches.Limits(uint64(c.Groups), uint64(w.Params.GroupSize), min(c.Bytes, w.Params.MaxBatchBytes))
 	if b, err := v.store.Get(ctx, c.Root, limits); err == nil {
 		return b, true, nil // fetched by an earlier life
 	}
@@ -268,11 +271,11 @@ func (j *job) fetch(ctx context.Context, s *subject) (b batch.Batch, tried bool,
 		j.slots.Release(1)
 		if err == nil {
 			v.metrics.fetched.Inc()
-			v.keep(j.window, c, b)
+			v.keep(w, c, b)
 			return b, true, nil
 		}
 		last = fmt.Errorf("%s: %w", source, err)
-		v.log.Debug("batch not fetched", "window", j.window.Id, "miner", c.Miner, "from", source, "error", err)
+		v.log.Debug("batch not fetched", "window", w.Id, "miner", c.Miner, "from", source, "error", err)
 		// A short pause after each source, a longer one after each round.
 		pause := 50 * time.Millisecond
 		if (attempt+1)%len(sources) == 0 {
@@ -335,13 +338,14 @@ func (j *job) verdicts() (settlementtypes.Verdicts, error) {
 			works[i] = replay.WorkRoot([]replay.Work{s.work})
 		}
 	}
-	out, err := settlementtypes.NewVerdicts(miners, results, works, nil, j.v.conformance)
+	words, ids := j.words()
+	out, err := settlementtypes.NewVerdicts(miners, results, works, words, j.v.conformance)
 	if err != nil {
 		return out, err
 	}
 	settlementtypes.SortMiners(miners)
 	// The chain checks the same at the reveal, when it would be too late.
-	return out, out.Check(miners, nil, j.window.Params.GroupSize, j.window.Params.ConformanceDigest)
+	return out, out.Check(miners, ids, j.window.Params.GroupSize, j.window.Params.ConformanceDigest)
 }
 
 // report logs each verdict.
@@ -354,5 +358,10 @@ func (j *job) report() {
 			continue
 		}
 		j.v.log.Warn("verdict", append(args, "leaf", s.result.Leaf, "reason", s.result.Detail)...)
+	}
+	for _, c := range j.charges {
+		a := c.accusation
+		j.v.log.Info("word on an accusation", "window", j.window.Id, "accusation", a.Id, "of_window", a.Window, "miner", a.Miner,
+			"leaf", a.Leaf, "code", c.result.Code.String(), "reason", c.result.Detail)
 	}
 }

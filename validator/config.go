@@ -60,6 +60,7 @@ type AuditConfig struct {
 	CommitMarginBlocks int64    `mapstructure:"commit_margin_blocks"`
 	FetchShare         float64  `mapstructure:"fetch_share"`
 	Peers              []string `mapstructure:"peers"`
+	Evidence           bool     `mapstructure:"evidence"`
 }
 
 // FetchConfig bounds what a miner's server can cost.

@@ -76,6 +76,7 @@ func (v *Validator) duty(ctx context.Context, id uint64) error {
 	if !open {
 		return errGone
 	}
+	var audit *job // of this life; nil where an earlier one decided
 	d, found, err := v.journal.decision(id)
 	if err != nil {
 		return err
@@ -85,7 +86,7 @@ func (v *Validator) duty(ctx context.Context, id uint64) error {
 			return errGone
 		}
 		v.progress(id, "auditing")
-		if d, err = v.decide(ctx, s.Window); err != nil {
+		if d, audit, err = v.decide(ctx, s.Window); err != nil {
 			return err
 		}
 	}
@@ -93,6 +94,7 @@ func (v *Validator) duty(ctx context.Context, id uint64) error {
 	if err := v.post(ctx, id, d); err != nil {
 		return err
 	}
+	v.proveAll(audit)
 	v.progress(id, "waiting for REVEAL")
 	w, err := v.await(ctx, func(w view) bool {
 		s, open := w.find(id)
@@ -108,34 +110,34 @@ func (v *Validator) duty(ctx context.Context, id uint64) error {
 	return v.reveal(ctx, id, d)
 }
 
-// decide audits the window and writes the decision to the journal.
-func (v *Validator) decide(ctx context.Context, w challengetypes.Window) (decision, error) {
+// decide audits the window, writes the decision to the journal, and returns both.
+func (v *Validator) decide(ctx context.Context, w challengetypes.Window) (decision, *job, error) {
 	j, err := v.assess(ctx, w)
 	if err != nil {
-		return decision{}, err
+		return decision{}, nil, err
 	}
 	verdicts, err := j.verdicts()
 	if err != nil {
-		return decision{}, fmt.Errorf("verdicts that the chain would refuse: %w", err)
+		return decision{}, nil, fmt.Errorf("verdicts that the chain would refuse: %w", err)
 	}
 	canonical, err := verdicts.Canonical()
 	if err != nil {
-		return decision{}, err
+		return decision{}, nil, err
 	}
 	salt := make([]byte, settlementtypes.HashSize)
 	if _, err := rand.Read(salt); err != nil {
-		return decision{}, err
+		return decision{}, nil, err
 	}
 	hash, err := verdicts.Hash(v.chain.ChainID(), w.Run, w.Id, v.operator, salt)
 	if err != nil {
-		return decision{}, err
+		return decision{}, nil, err
 	}
 	d := decision{Verdicts: canonical, Salt: salt, Hash: hash, RevealEnd: j.audit.RevealEnd}
 	if err := v.journal.decide(w.Id, d); err != nil {
-		return decision{}, err
+		return decision{}, nil, err
 	}
 	j.report()
-	return d, nil
+	return d, j, nil
 }
 
 // post puts the hash on chain, unless it is there.

@@ -23,10 +23,10 @@ type Status struct {
 }
 
 type metrics struct {
-	registry                           *prometheus.Registry
-	height                             prometheus.Gauge
-	rounds, fetched, replayed, reveals prometheus.Counter
-	verdicts                           *prometheus.CounterVec
+	registry                                     *prometheus.Registry
+	height                                       prometheus.Gauge
+	rounds, fetched, replayed, reveals, evidence prometheus.Counter
+	verdicts                                     *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -40,10 +40,11 @@ func newMetrics() *metrics {
 		rounds:   counter("beacon_rounds_total", "Beacon rounds relayed."),
 		fetched:  counter("batches_fetched_total", "Batches fetched."),
 		replayed: counter("rollouts_replayed_total", "Rollouts replayed."),
+		evidence: counter("evidence_total", "Proofs of a failure that the chain accepted."),
 		reveals:  counter("reveals_total", "Windows whose verdicts were revealed."),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: "verdicts_total", Help: "Verdicts by code."}, []string{"code"}),
 	}
-	m.registry.MustRegister(m.height, m.rounds, m.fetched, m.replayed, m.reveals, m.verdicts)
+	m.registry.MustRegister(m.height, m.rounds, m.fetched, m.replayed, m.reveals, m.evidence, m.verdicts)
 	return m
 }
 

@@ -35,7 +35,12 @@ type Chain interface {
 	OpenWindows(ctx context.Context, run uint64) ([]challengetypes.WindowStatus, error)
 	WindowMiners(ctx context.Context, run, window uint64) ([]challengetypes.FrozenMiner, error)
 	WindowGraders(ctx context.Context, run, window uint64) ([]challengetypes.FrozenGrader, error)
+	Window(ctx context.Context, run, window uint64) (challengetypes.WindowStatus, error)
+	Tokenizer(ctx context.Context, run uint64) ([]byte, bool, error)
+	Commitment(ctx context.Context, run, window uint64, miner sdk.AccAddress) (rollouttypes.Commitment, bool, error)
 	Commitments(ctx context.Context, run, window uint64) ([]rollouttypes.Commitment, uint64, error)
+	Evidence(ctx context.Context, run, window uint64, miner sdk.AccAddress) (rollouttypes.Evidence, bool, error)
+	Accusations(ctx context.Context, run, judgeWindow uint64) ([]rollouttypes.Accusation, error)
 	Checkpoint(ctx context.Context, run, version uint64) (policytypes.Checkpoint, bool, error)
 	ActiveCheckpoint(ctx context.Context, run uint64) (active, latest policytypes.Checkpoint, err error)
 	VerdictCommits(ctx context.Context, run, window uint64) ([]settlementtypes.VerdictCommit, error)
@@ -86,6 +91,9 @@ type Validator struct {
 	operator    sdk.ValAddress
 	conformance []byte
 	turns       turns // of replays: the engine uses all its threads for one
+
+	life  context.Context // of Run; for what outlives the audit of a window
+	later sync.WaitGroup  // of that
 
 	mu      sync.Mutex
 	view    view
@@ -142,7 +150,7 @@ func New(ctx context.Context, o Options) (*Validator, error) {
 	}
 	return &Validator{
 		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, batches: o.Batches, beacons: o.Beacons,
-		journal: j, store: st, metrics: newMetrics(), log: o.Log, operator: operator,
+		journal: j, store: st, metrics: newMetrics(), log: o.Log, operator: operator, life: ctx,
 		view:   view{changed: make(chan struct{})},
 		status: Status{Operator: operator.String(), Run: o.Config.Run, Phase: "starting", Windows: map[uint64]string{}},
 	}, nil
@@ -155,6 +163,8 @@ func (v *Validator) Close() error { return errors.Join(v.journal.Close(), v.stor
 // end it: ErrConformance, a damaged journal, a beacon that is not the chain's.
 func (v *Validator) Run(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
+	v.life = ctx
+	defer v.later.Wait() // ctx has ended by then
 	group.Go(func() error { return daemon.Serve(ctx, listener, v.handler(), 2*time.Minute, v.log) })
 	group.Go(func() error { return v.observe(ctx) })
 	group.Go(func() error { return v.relay(ctx) })

@@ -60,7 +60,8 @@ func ask[Resp any, P interface {
 // absences are the modules' errors for what does not exist, or not yet.
 var absences = []error{
 	challengetypes.ErrRunNotFound, challengetypes.ErrWindowNotFound, challengetypes.ErrBeaconNotFound,
-	policytypes.ErrCheckpointNotFound, registrytypes.ErrNotRegistered, rollouttypes.ErrNotFound, settlementtypes.ErrNotSettled,
+	policytypes.ErrCheckpointNotFound, registrytypes.ErrNotRegistered, rollouttypes.ErrNotFound, rollouttypes.ErrEvidenceNotFound,
+	settlementtypes.ErrNotSettled,
 }
 
 // found turns ErrNotFound into false.
@@ -161,6 +162,38 @@ func (c *Client) Commitments(ctx context.Context, run, window uint64) (all []rol
 		}
 		page = &query.PageRequest{Key: r.Pagination.NextKey, Limit: pageLimit}
 	}
+}
+
+// Evidence returns what was proven against a miner in a window; ok is false if nothing was.
+func (c *Client) Evidence(ctx context.Context, run, window uint64, miner sdk.AccAddress) (e rollouttypes.Evidence, ok bool, err error) {
+	r, err := ask[rollouttypes.QueryEvidenceResponse](ctx, c, "rollout", "Evidence",
+		&rollouttypes.QueryEvidenceRequest{Run: run, Window: window, Miner: miner.String()})
+	ok, err = found(err)
+	return r.Evidence, ok, err
+}
+
+// Accusations returns the accusations that a window judges, by id.
+func (c *Client) Accusations(ctx context.Context, run, judgeWindow uint64) (all []rollouttypes.Accusation, err error) {
+	page := &query.PageRequest{Limit: pageLimit}
+	for {
+		r, err := ask[rollouttypes.QueryAccusationsResponse](ctx, c, "rollout", "Accusations",
+			&rollouttypes.QueryAccusationsRequest{Run: run, JudgeWindow: judgeWindow, Pagination: page})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r.Accusations...)
+		if r.Pagination == nil || len(r.Pagination.NextKey) == 0 {
+			return all, nil
+		}
+		page = &query.PageRequest{Key: r.Pagination.NextKey, Limit: pageLimit}
+	}
+}
+
+// Tokenizer returns the tokenizer file that a run registered; ok is false if it did not.
+func (c *Client) Tokenizer(ctx context.Context, run uint64) (file []byte, ok bool, err error) {
+	r, err := ask[challengetypes.QueryTokenizerResponse](ctx, c, "challenge", "Tokenizer", &challengetypes.QueryTokenizerRequest{Run: run})
+	ok, err = found(err)
+	return r.File, ok, err
 }
 
 // Checkpoint returns a version of a run's policy; ok is false if there is none.

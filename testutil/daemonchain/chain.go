@@ -23,10 +23,13 @@ import (
 	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/testutil/tiny"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	registrytypes "github.com/galahad-network/galahad/x/registry/types"
@@ -62,6 +65,17 @@ type Chain struct {
 	pending     []uint64
 	beacons     []uint64 // accepted, in order
 	settled     uint64
+
+	older       map[uint64]Older
+	accusations []rollouttypes.Accusation
+	evidence    []rollouttypes.MsgSubmitEvidence // accepted, in order
+	tokenizer   []byte
+}
+
+// Older is a window of the past with what one miner committed to it.
+type Older struct {
+	Window     challengetypes.Window
+	Commitment rollouttypes.Commitment
 }
 
 // New returns a chain with an untrained policy, groups of 4, blocks of 200 ms, and
@@ -250,6 +264,8 @@ func (c *Chain) deliver(m sdk.Msg) error {
 		c.pending = slices.Delete(c.pending, i, i+1)
 		c.beacons = append(c.beacons, m.Round)
 		return nil
+	case *rollouttypes.MsgSubmitEvidence:
+		return c.submitEvidence(m, stage)
 	case *settlementtypes.MsgCommitVerdicts:
 		operator := valoper(m.Grader)
 		if _, again := c.commits[operator]; again {
@@ -284,6 +300,85 @@ func (c *Chain) commitRollouts(m *rollouttypes.MsgCommitRollouts) error {
 	return nil
 }
 
+// submitEvidence is x/rollout's rule.
+func (c *Chain) submitEvidence(m *rollouttypes.MsgSubmitEvidence, stage challengetypes.Stage) error {
+	if stage <= challengetypes.StageCommit {
+		return rollouttypes.ErrNotSealed
+	}
+	for _, e := range c.evidence {
+		if e.Window == m.Window && e.Miner == m.Miner {
+			return rollouttypes.ErrAlreadyProven
+		}
+	}
+	k := c.commitments[m.Miner]
+	miner, err := sdk.AccAddressFromBech32(m.Miner)
+	if err != nil {
+		return err
+	}
+	total := uint64(k.Groups) * uint64(c.window.Params.GroupSize)
+	path := batch.Proof{Total: m.Proof.Total, Index: m.Proof.Index, Aunts: m.Proof.Aunts}
+	if hash := sha256.Sum256(append([]byte{0}, m.Leaf...)); !bytes.Equal(hash[:], m.Proof.LeafHash) {
+		return rollouttypes.ErrInvalidProof
+	}
+	if err := batch.VerifyProof(k.Root, total, m.LeafIndex, m.Leaf, path); err != nil {
+		return rollouttypes.ErrInvalidProof.Wrap(err.Error())
+	}
+	challenge, err := c.window.Challenge(ID, miner, uint64(k.Groups))
+	if err != nil {
+		return err
+	}
+	var tok tokenizer.Tokenizer
+	if c.tokenizer != nil {
+		tok = c.Policy.Tokenizer
+	}
+	if res := verify.Evidence(challenge, tok, m.LeafIndex, m.Leaf); !res.Code.Hard() {
+		return rollouttypes.ErrNotProven.Wrap(res.String())
+	}
+	c.evidence = append(c.evidence, *m)
+	return nil
+}
+
+// Proven returns the evidence that was accepted, in order.
+func (c *Chain) Proven() []rollouttypes.MsgSubmitEvidence {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.evidence)
+}
+
+// AddOlder puts a window of the past on the chain.
+func (c *Chain) AddOlder(o Older) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.older == nil {
+		c.older = map[uint64]Older{}
+	}
+	c.older[o.Window.Id] = o
+}
+
+// Accuse adds an accusation that the window judges.
+func (c *Chain) Accuse(a rollouttypes.Accusation) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.accusations = append(c.accusations, a)
+}
+
+// judged are the ids of the accusations that the window judges.
+func (c *Chain) judged() (ids []uint64) {
+	for _, a := range c.accusations {
+		ids = append(ids, a.Id)
+	}
+	return ids
+}
+
+// SetTokenizer registers the policy's tokenizer with the run.
+func (c *Chain) SetTokenizer(file []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tokenizer = file
+	digest := sha256.Sum256(file)
+	c.window.Params.TokenizerDigest = digest[:]
+}
+
 func (c *Chain) reveal(m *settlementtypes.MsgRevealVerdicts, stage challengetypes.Stage) error {
 	operator := valoper(m.Grader)
 	if stage != challengetypes.StageReveal {
@@ -307,7 +402,7 @@ func (c *Chain) reveal(m *settlementtypes.MsgRevealVerdicts, stage challengetype
 		miners = append(miners, settlementtypes.CommittedMiner{Address: a, Groups: k.Groups, Declared: declared})
 	}
 	settlementtypes.SortMiners(miners)
-	if err := m.Verdicts.Check(miners, nil, c.window.Params.GroupSize, c.window.Params.ConformanceDigest); err != nil {
+	if err := m.Verdicts.Check(miners, c.judged(), c.window.Params.GroupSize, c.window.Params.ConformanceDigest); err != nil {
 		return err
 	}
 	grader, err := sdk.AccAddressFromBech32(m.Grader)

@@ -52,9 +52,12 @@ func (c *Chain) status() challengetypes.WindowStatus {
 }
 
 // Window is the client's.
-func (c *Chain) Window(context.Context, uint64, uint64) (challengetypes.WindowStatus, error) {
+func (c *Chain) Window(_ context.Context, _, window uint64) (challengetypes.WindowStatus, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if o, ok := c.older[window]; ok {
+		return challengetypes.WindowStatus{Window: o.Window, Stage: challengetypes.StageAt(o.Window, c.height), Height: c.height}, nil
+	}
 	return c.status(), nil
 }
 
@@ -92,9 +95,12 @@ func (c *Chain) RegistrationPrice(context.Context, uint64) (registrytypes.QueryP
 }
 
 // Commitment is the client's.
-func (c *Chain) Commitment(_ context.Context, _, _ uint64, a sdk.AccAddress) (rollouttypes.Commitment, bool, error) {
+func (c *Chain) Commitment(_ context.Context, _, window uint64, a sdk.AccAddress) (rollouttypes.Commitment, bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if o, ok := c.older[window]; ok {
+		return o.Commitment, o.Commitment.Miner == a.String(), nil
+	}
 	k, ok := c.commitments[a.String()]
 	return k, ok, nil
 }
@@ -108,6 +114,32 @@ func (c *Chain) Commitments(context.Context, uint64, uint64) (all []rollouttypes
 	}
 	slices.SortFunc(all, func(a, b rollouttypes.Commitment) int { return bytes.Compare([]byte(a.Miner), []byte(b.Miner)) })
 	return all, groups, nil
+}
+
+// Evidence is the client's.
+func (c *Chain) Evidence(_ context.Context, _, window uint64, a sdk.AccAddress) (rollouttypes.Evidence, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, e := range c.evidence {
+		if e.Window == window && e.Miner == a.String() {
+			return rollouttypes.Evidence{Run: Run, Window: window, Miner: e.Miner, Leaf: e.LeafIndex, Submitter: e.Submitter}, true, nil
+		}
+	}
+	return rollouttypes.Evidence{}, false, nil
+}
+
+// Accusations is the client's.
+func (c *Chain) Accusations(context.Context, uint64, uint64) ([]rollouttypes.Accusation, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.accusations), nil
+}
+
+// Tokenizer is the client's.
+func (c *Chain) Tokenizer(context.Context, uint64) ([]byte, bool, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.tokenizer, c.tokenizer != nil, nil
 }
 
 // Checkpoint is the client's.
