@@ -30,7 +30,7 @@ type VersionStatus struct {
 	Digest     Hex      `json:"digest"`
 	Published  bool     `json:"published"`
 	Fell       bool     `json:"fell,omitempty"` // graders rejected it or rolled it back
-	Accuracy   *float64 `json:"accuracy"` // on held-out problems, sampled at temperature 1; null: not measured yet
+	Accuracy   *float64 `json:"accuracy"`       // on held-out problems, sampled at temperature 1; null: not measured yet
 	Low        *float64 `json:"ci95_low"`
 	High       *float64 `json:"ci95_high"`
 	N          int      `json:"n"` // problems measured
