@@ -166,6 +166,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 		params.BaseDenom, authtypes.FeeCollectorName, authority)
 	k.Challenge.SetSources(k.Registry, k.Policy, k.Settlement)
 	k.Challenge.SetHooks(challengetypes.MultiHooks{k.Settlement, k.Rollout})
+	k.Registry.SetScores(k.Settlement)
 	k.Rollout.SetHooks(k.Settlement)
 
 	k.Staking.SetHooks(stakingtypes.NewMultiStakingHooks(k.Distribution.Hooks(), k.Slashing.Hooks()))

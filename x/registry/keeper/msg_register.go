@@ -7,6 +7,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	"github.com/galahad-network/galahad/x/registry/types"
 )
 
@@ -40,6 +41,9 @@ func (s msgServer) Register(ctx context.Context, msg *types.MsgRegister) (*types
 	run, err := s.challenge.GetRun(ctx, msg.Run)
 	if err != nil {
 		return nil, err
+	}
+	if run.Status == challengetypes.RunStatus_RUN_STATUS_CLOSED {
+		return nil, types.ErrRunClosed.Wrapf("run %d", msg.Run)
 	}
 	if err := checkGroups(run, msg.DeclaredGroups); err != nil {
 		return nil, err

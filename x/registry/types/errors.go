@@ -48,4 +48,6 @@ var (
 	ErrInvalidMetadata = errorsmod.Register(ModuleName, 22, "invalid metadata")
 	// ErrNotJailed is for unjailing a miner that is not jailed.
 	ErrNotJailed = errorsmod.Register(ModuleName, 23, "not jailed")
+	// ErrRunClosed is for joining a run that opens no window any more.
+	ErrRunClosed = errorsmod.Register(ModuleName, 24, "run is closed")
 )

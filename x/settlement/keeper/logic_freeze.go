@@ -317,12 +317,17 @@ func (k *Keeper) freezeMiners(
 					return err
 				}
 			}
-			miner, _, err := k.registry.GetMiner(ctx, w.Run, m.addr)
+			_, registered, err := k.registry.GetMiner(ctx, w.Run, m.addr)
 			if err != nil {
 				return err
 			}
-			if miner.JailedUntilWindow > w.Id {
-				row.JailedUntil = miner.JailedUntilWindow
+			row.Left = !registered
+			until, err := k.registry.JailedUntil(ctx, w.Run, m.addr)
+			if err != nil {
+				return err
+			}
+			if until > w.Id {
+				row.JailedUntil = until
 			}
 			row.Weight, row.Incentive = payout.miner(i)
 		}

@@ -116,7 +116,7 @@ func (k *Keeper) settleMiner(
 	switch {
 	case row.Slashable:
 		k.punish(ctx, params, w, &row, addr, code)
-	case code == verify.Unavailable:
+	case code == verify.Unavailable && (tally.Groups > 0 || !tally.Left): // whoever was evicted could not commit
 		k.withheld(ctx, params, w, cursor, &row, addr)
 	}
 	if err := k.score(ctx, row, addr); err != nil {
@@ -135,6 +135,8 @@ func (k *Keeper) settleMiner(
 func reason(t types.TallyRow) (why string) {
 	code := verify.Code(uint32(t.Code))
 	switch {
+	case t.Groups == 0 && t.Left:
+		why = "left the run after the window froze it"
 	case t.Groups == 0:
 		why = fmt.Sprintf("declared %d groups and committed none", t.DeclaredGroups)
 	case code == verify.OK && t.Incentive == 0 && consensus.Score(t.Groups, t.DeclaredGroups) == 0:

@@ -78,6 +78,8 @@ type RegistryKeeper interface {
 	// Slash burns ppm millionths of what the miner locked for the window.
 	Slash(ctx context.Context, run, window uint64, addr sdk.AccAddress, ppm uint32, reason string) (sdkmath.Int, error)
 	Jail(ctx context.Context, run uint64, addr sdk.AccAddress, untilWindow uint64) error
+	// JailedUntil is the first window after an account's last jail term, also of one that left; 0 if it had none.
+	JailedUntil(ctx context.Context, run uint64, addr sdk.AccAddress) (uint64, error)
 	ReleaseWindow(ctx context.Context, run, window uint64) error
 	Locked(ctx context.Context, run uint64, addr sdk.AccAddress) (sdkmath.Int, error)
 }
