@@ -225,7 +225,7 @@ func (k *Keeper) withheld(
 		Burned: sdkmath.ZeroInt(), Voided: sdkmath.ZeroInt(),
 	}
 	if row.Groups > 0 {
-		k.slash(ctx, lenient(k), &record, addr, params.UnavailableSlashPpm)
+		_ = k.slash(ctx, lenient(k), &record, addr, params.UnavailableSlashPpm) // lenient never fails
 		row.Slashed = record.Burned
 	}
 	if !row.Jailed && (row.Groups > 0 || cursor.Result.OkGroups > 0) {
@@ -234,7 +234,7 @@ func (k *Keeper) withheld(
 			last, err = k.missBatch(ctx, params, w, row.Miner, addr)
 			return err
 		}) && last {
-			k.jail(ctx, lenient(k), &record, addr, params)
+			_ = k.jail(ctx, lenient(k), &record, addr, params) // lenient never fails
 			row.Jailed = row.Jailed || record.JailedUntilWindow > 0
 			row.Reason = fmt.Sprintf("%s, the %d. time in %d windows", row.Reason, params.MaxUnavailable, params.DutyWindow)
 		}
