@@ -3,6 +3,7 @@ package systemtest
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -44,8 +45,9 @@ func TestSystem(t *testing.T) {
 	defer cancel()
 	n := &network{rpc: map[string]*rpchttp.HTTP{}, excused: map[uint64]string{}}
 	bin := t.TempDir()
-	n.v2 = bin
+	n.v2 = filepath.Join(bin, "v2")
 	require.NoError(t, programs.Build(ctx, bin))
+	require.NoError(t, programs.BuildTagged(ctx, n.v2, "galahad_v2", programs.Galahadd))
 	n.create(t, ctx)
 	n.sup = &localnet.Supervisor{Net: n.Network, Bin: bin}
 	err := n.sup.Run(ctx, func(msg string) { t.Log(msg) }, func(context.Context) error {
@@ -59,6 +61,7 @@ func TestSystem(t *testing.T) {
 			{"without the beacon windows are void", n.testBeaconOutage},
 			{"a node joins by state sync", n.testStateSync},
 			{"load misses no window", n.testLoad},
+			{"an upgrade is voted and carried out", n.testUpgrade},
 			{"every window was decided by its rules", n.testAllWindows},
 			{"the exported states are equal and valid", n.testExport},
 		} {

@@ -34,7 +34,7 @@ const (
 // testUpgrade lets the validators vote for a new binary, waits until the old one refuses to go on, and replaces it.
 func (n *network) testUpgrade(t *testing.T) {
 	nodes := append(n.nodeNames(), n.follower.Name)
-	before := n.moduleVersions(t)
+	before, stakes := n.moduleVersions(t), n.stakes(t)
 	require.Equal(t, uint64(1), before["challenge"])
 	height := n.propose(t)
 	for _, node := range nodes {
@@ -71,6 +71,29 @@ func (n *network) testUpgrade(t *testing.T) {
 	w := n.inCommit(t, 2)
 	require.Zero(t, n.done(t, w.Id).VoidHeight)
 	n.requireNoneMissed(t, w.Id, w.Id+1)
+
+	// All nodes were away at once: what a grader wanted to say then may have come too late. Nobody pays for that.
+	n.excuseOpenAt(t, height)
+	end := n.grows(t, nodes[0], 1)
+	require.Empty(t, n.punishments(t, height, end))
+	require.Equal(t, stakes, n.stakes(t))
+}
+
+// excuseOpenAt excuses the windows that were open at a height.
+func (n *network) excuseOpenAt(t *testing.T, height int64) {
+	t.Helper()
+	for id := n.latest(t).Id; id >= n.first && id > 0; id-- {
+		s, err := n.chain.Window(t.Context(), run, id)
+		require.NoError(t, err)
+		w := s.Window
+		over := w.ClosedHeight + w.VoidHeight // one of them is 0
+		if over > 0 && over < height {
+			return
+		}
+		if w.FreezeHeight <= height {
+			n.excused[id] = "all nodes were replaced: " + w.VoidReason
+		}
+	}
 }
 
 // moduleVersions by module.
