@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"path/filepath"
 
 	"github.com/spf13/cast"
@@ -160,7 +159,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 		k.Account, k.Bank, k.Challenge, params.BaseDenom, authority)
 	k.Policy = policykeeper.NewKeeper(cdc, store(policytypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(), k.Challenge, authority)
 	k.Rollout = rolloutkeeper.NewKeeper(cdc, store(rollouttypes.StoreKey), enc.AccountCodec(),
-		k.Account, k.Bank, rolloutChallenge{k.Challenge}, k.Registry, params.BaseDenom, authority)
+		k.Account, k.Bank, k.Challenge, k.Registry, params.BaseDenom, authority)
 	k.Settlement = settlementkeeper.NewKeeper(cdc, store(settlementtypes.StoreKey), enc.AccountCodec(), enc.ValidatorCodec(),
 		k.Account, k.Bank, k.Staking, k.Distribution, k.Challenge, k.Registry, k.Rollout,
 		params.BaseDenom, authtypes.FeeCollectorName, authority)
@@ -172,19 +171,4 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 
 	k.Staking.SetHooks(stakingtypes.NewMultiStakingHooks(k.Distribution.Hooks(), k.Slashing.Hooks()))
 	return k
-}
-
-// rolloutChallenge is x/challenge as x/rollout needs it: a run without a registered
-// tokenizer has none.
-type rolloutChallenge struct{ *challengekeeper.Keeper }
-
-// Tokenizer implements x/rollout's ChallengeKeeper.
-func (c rolloutChallenge) Tokenizer(ctx context.Context, run uint64) ([]byte, bool, error) {
-	t, ok := any(c.Keeper).(interface {
-		Tokenizer(ctx context.Context, run uint64) ([]byte, bool, error)
-	})
-	if !ok {
-		return nil, false, nil
-	}
-	return t.Tokenizer(ctx, run)
 }

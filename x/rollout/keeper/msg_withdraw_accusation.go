@@ -28,7 +28,7 @@ func (s msgServer) WithdrawAccusation(ctx context.Context, msg *types.MsgWithdra
 	if err != nil {
 		return nil, err
 	}
-	if run.Status != runClosed || a.JudgeWindow < run.NextWindow {
+	if run.Status != challengetypes.RunStatus_RUN_STATUS_CLOSED || a.JudgeWindow < run.NextWindow {
 		return nil, types.ErrStillJudged.Wrapf("by window %d of run %d", a.JudgeWindow, msg.Run)
 	}
 	if err := s.resolve(ctx, msg.Run, msg.Id, types.AccusationReturned); err != nil {
@@ -37,6 +37,3 @@ func (s msgServer) WithdrawAccusation(ctx context.Context, msg *types.MsgWithdra
 	// No window will ever be pruned with it.
 	return &types.MsgWithdrawAccusationResponse{}, s.removeAccusation(ctx, a)
 }
-
-// runClosed is the status of a run that opens no window any more.
-const runClosed = challengetypes.RunStatus(3)
