@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// LocalBeacon and PublicBeacon are asked unless --beacon names others.
-	LocalBeacon  = "http://127.0.0.1:17000"
+	// LocalBeacon is asked on a test network, unless --beacon names another.
+	LocalBeacon = "http://127.0.0.1:17000"
+	// PublicBeacon is asked on any other network, unless --beacon names another.
 	PublicBeacon = "https://api.drand.sh"
 
 	askTimeout = 10 // seconds

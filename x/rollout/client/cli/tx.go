@@ -59,7 +59,7 @@ func ReadEvidence(cdc codec.JSONCodec, path string) (*types.MsgSubmitEvidence, e
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	raw, err := io.ReadAll(io.LimitReader(f, maxEvidenceFile+1))
 	if err != nil {
 		return nil, err
