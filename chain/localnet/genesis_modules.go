@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"strings"
@@ -46,6 +47,16 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	ch.Params.BlockTime = 500 * time.Millisecond
 	ch.Params.MinGraderStake = params.GAL((graderStake + nodeStake) / 2)
 	ch.Runs = []challenge.Run{run}
+	// With the tokenizer on chain, evidence can show a forged prompt or reward, too.
+	files, err := models.BaseFiles()
+	if err != nil {
+		return err
+	}
+	tokenizer, err := fs.ReadFile(files, "tokenizer.json")
+	if err != nil {
+		return fmt.Errorf("tokenizer of the shipped model: %w", err)
+	}
+	ch.Tokenizers = []challenge.RunTokenizer{{Run: RunID, File: tokenizer}}
 	state[challenge.ModuleName] = cdc.MustMarshalJSON(&ch)
 
 	digest, err := hex.DecodeString(models.BaseDigest)
