@@ -162,7 +162,7 @@ func (k *Keeper) metaMiners(ctx context.Context, run, settled uint64) ([]types.M
 		at[string(addr)] = len(miners)
 		miners = append(miners, types.MetaMiner{
 			Address: m.Address, Bond: m.Bond, Locked: locked, DeclaredGroups: m.DeclaredGroups,
-			JailedUntilWindow: m.JailedUntilWindow, Endpoint: m.Endpoint,
+			Jailed: m.Jailed, JailedUntilWindow: m.JailedUntilWindow, Endpoint: m.Endpoint,
 		})
 	}
 	missing := len(miners)

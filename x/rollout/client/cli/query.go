@@ -98,10 +98,10 @@ func evidences(ctx context.Context, conn gogogrpc.ClientConn, args []string) (pr
 
 // EvidencesTable lays out what was proven in a window.
 func EvidencesTable(run, window uint64, res *types.QueryEvidencesResponse) *table.Table {
-	t := table.New("MINER", "CODE", "LEAF", "BLOCK", "BURNED (AGAL)", "SUBMITTER").
+	t := table.New("MINER", "CODE", "LEAF", "BLOCK", "BURNED", "SUBMITTER").
 		Title("Proven in window %d of run %d", window, run)
 	for _, e := range res.Evidences {
-		t.Row(table.Addr(e.Miner), verify.Code(e.Code).String(), e.Leaf, e.Height, e.Burned.String(), table.Addr(e.Submitter))
+		t.Row(table.Addr(e.Miner), verify.Code(e.Code).String(), e.Leaf, e.Height, e.Burned, table.Addr(e.Submitter))
 	}
 	return t.Note("Total: %d", len(res.Evidences))
 }

@@ -21,8 +21,8 @@ func MetagraphTable(m *types.QueryMetagraphResponse) *table.Table {
 			weight, share, paid, window = l.Weight, ppb(l.IncentivePpb), l.Paid, l.Window
 			state = verdict(l.Code, l.Leaf)
 		}
-		if x.JailedUntilWindow > m.SettledWindows {
-			state = fmt.Sprintf("jailed until window %d, last %v", x.JailedUntilWindow, dash(state))
+		if x.Jailed {
+			state = fmt.Sprintf("jailed, may unjail from window %d on, last %v", x.JailedUntilWindow, dash(state))
 		}
 		t.Row("miner", table.Addr(x.Address), x.Bond, x.Locked, groups, weight, nil, share, paid, window, state, x.Endpoint)
 	}
