@@ -13,10 +13,14 @@ LDFLAGS  := -X github.com/cosmos/cosmos-sdk/version.Name=galahad \
 	-X github.com/cosmos/cosmos-sdk/version.Version=$(VERSION) \
 	-X github.com/cosmos/cosmos-sdk/version.Commit=$(COMMIT)
 
+SEEDS    ?= 1 2 4
+BLOCKS   ?= 60
+OPS      ?= 30
+
 BINARIES := galahadd galahad-miner galahad-validator galahad-learner
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test lint fmt proto proto-check asm asm-check bits bench base-model clean
+.PHONY: help build run test sim lint fmt proto proto-check asm asm-check bits bench base-model clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r t h; do printf '%-20s %s\n' "$$t" "$$h"; done
@@ -31,6 +35,9 @@ run: build ## build, then run a whole local network until Ctrl-C
 test: ## run all tests
 	$(GO) test -timeout 15m ./...
 	$(GO) -C tools test ./...
+
+sim: ## simulate random transactions for longer than test does: SEEDS, BLOCKS and OPS choose
+	for s in $(SEEDS); do $(GO) test -count=1 -timeout 60m ./app/sim -Seed $$s -NumBlocks $(BLOCKS) -BlockSize $(OPS) || exit 1; done
 
 lint: ## go vet, formatting, the rules of the consensus path, the rules of the repo
 	sh scripts/lint.sh
