@@ -110,10 +110,10 @@ func (n *instance) block(req *abci.RequestFinalizeBlock, restart bool) (*abci.Re
 func (n *instance) finalize(req *abci.RequestFinalizeBlock) (*abci.ResponseFinalizeBlock, error) {
 	res, err := n.FinalizeBlock(req)
 	if err != nil {
-		return nil, fmt.Errorf("FinalizeBlock: %w", err)
+		return nil, fmt.Errorf("finalize block: %w", err)
 	}
 	if _, err := n.Commit(); err != nil {
-		return nil, fmt.Errorf("Commit: %w", err)
+		return nil, fmt.Errorf("commit: %w", err)
 	}
 	return res, nil
 }

@@ -96,7 +96,7 @@ func TestAudit_A01_InstancesThatDifferAreNoticed(t *testing.T) {
 	alice := c.Account("alice")
 	for i := range c.instances {
 		n := c.instances[i]
-		ctx := n.NewUncachedContext(false, c.Context().BlockHeader())
+		ctx := sdk.NewContext(n.CommitMultiStore(), c.Context().BlockHeader(), false, n.Logger())
 		require.NoError(t, n.Bank.Supply.Set(ctx, "agal", sdkmath.NewInt(int64(i))))
 	}
 	raw := c.Sign(Tx{Signer: alice, Msgs: []sdk.Msg{&banktypes.MsgSend{
