@@ -5,6 +5,8 @@
 package params
 
 import (
+	"os"
+
 	sdkmath "cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
@@ -47,6 +49,12 @@ func init() {
 	// 1 GAL of stake is one unit of consensus power; the default of 10^6 base
 	// units would overflow CometBFT's int64 powers with 18 decimals.
 	sdk.DefaultPowerReduction = OneGAL()
+	// GetConfig, which the SDK calls for each address that it formats, finds a process's
+	// settings by this name, or else asks the system for its host and path each time: a
+	// seventh of the time of a transfer.
+	if os.Getenv(sdk.EnvConfigScope) == "" {
+		_ = os.Setenv(sdk.EnvConfigScope, "galahad") // fails only for names that it is not
+	}
 	cfg := sdk.GetConfig()
 	cfg.SetBech32PrefixForAccount(Bech32Prefix, Bech32Prefix+sdk.PrefixPublic)
 	cfg.SetBech32PrefixForValidator(

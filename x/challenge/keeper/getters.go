@@ -76,12 +76,20 @@ func (k *Keeper) FrozenMiner(ctx context.Context, run, window uint64, addr sdk.A
 }
 
 // FrozenMiners lists the miners of a window, ascending by raw address.
-func (k *Keeper) FrozenMiners(ctx context.Context, run, window uint64) ([]types.FrozenMiner, error) {
+func (k *Keeper) FrozenMiners(ctx context.Context, run, window uint64) ([]types.FrozenMinerEntry, error) {
 	it, err := k.Miners.Iterate(ctx, collections.NewSuperPrefixedTripleRange[uint64, uint64, []byte](run, window))
 	if err != nil {
 		return nil, err
 	}
-	return it.Values()
+	stored, err := it.KeyValues()
+	if err != nil {
+		return nil, err
+	}
+	miners := make([]types.FrozenMinerEntry, 0, len(stored))
+	for _, s := range stored {
+		miners = append(miners, types.FrozenMinerEntry{Raw: s.Key.K3(), FrozenMiner: s.Value})
+	}
+	return miners, nil
 }
 
 // FrozenGrader returns a grader of a window as it was when the window froze;

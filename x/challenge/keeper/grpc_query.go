@@ -97,7 +97,11 @@ func (q queryServer) WindowMiners(ctx context.Context, req *types.QueryWindowMin
 	if err != nil {
 		return nil, err
 	}
-	return &types.QueryWindowMinersResponse{Miners: miners}, nil
+	res := &types.QueryWindowMinersResponse{Miners: make([]types.FrozenMiner, 0, len(miners))}
+	for _, m := range miners {
+		res.Miners = append(res.Miners, m.FrozenMiner)
+	}
+	return res, nil
 }
 
 // WindowGraders implements types.QueryServer.

@@ -7,6 +7,8 @@ import (
 
 	"cosmossdk.io/core/address"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/env"
 )
@@ -313,4 +315,10 @@ func (r RunParams) ImpliedStaleness(p Params) int64 {
 	}
 	open := min((life+period-1)/period, int64(r.MaxOpenWindows))
 	return open + (int64(r.PolicyDelayBlocks)+period-1)/period - 1
+}
+
+// FrozenMinerEntry is a miner of a window with the address under which it is stored.
+type FrozenMinerEntry struct {
+	Raw sdk.AccAddress
+	FrozenMiner
 }

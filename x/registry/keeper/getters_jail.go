@@ -41,13 +41,14 @@ func (k *Keeper) resumeTerm(ctx context.Context, addr sdk.AccAddress, miner *typ
 	return k.JailTerms.Remove(ctx, collections.Join(miner.Run, addr))
 }
 
-// JailedUntil is the first window in which an account may take part after its last
-// jail term, whether it is still a miner of the run or not; 0 if it had none.
-func (k *Keeper) JailedUntil(ctx context.Context, run uint64, addr sdk.AccAddress) (uint64, error) {
-	miner, ok, err := k.GetMiner(ctx, run, addr)
-	if err != nil || ok {
-		return miner.JailedUntilWindow, err
+// Standing says whether an account is a miner of the run, and which is the first window
+// in which it may take part after its last jail term, also of one that left; 0 if it had
+// none.
+func (k *Keeper) Standing(ctx context.Context, run uint64, addr sdk.AccAddress) (registered bool, jailedUntil uint64, err error) {
+	miner, registered, err := k.GetMiner(ctx, run, addr)
+	if err != nil || registered {
+		return registered, miner.JailedUntilWindow, err
 	}
 	term, _, err := k.jailTerm(ctx, run, addr)
-	return term.UntilWindow, err
+	return false, term.UntilWindow, err
 }

@@ -2,6 +2,7 @@ package keeper
 
 import (
 	"context"
+	"slices"
 
 	"cosmossdk.io/collections"
 
@@ -14,15 +15,20 @@ import (
 // budget is what one block may still do, over all runs.
 type budget struct {
 	miners  uint32 // to settle
-	freezes uint32 // of windows
 	credits uint32 // to expire
 }
 
+// minersPerFreeze is how many miners are frozen in the time in which one is settled.
+const minersPerFreeze = 8
+
+// freezeCost is what freezing a window takes of a block's budget, in miners settled.
+func freezeCost(w challengetypes.Window) uint32 { return w.Miners/minersPerFreeze + w.Graders }
+
 // EndBlock settles, in each run, the oldest open window once it is in SETTLING: so a
-// window waits until all before it are CLOSED or VOID. Over all runs a block freezes at
-// most one window and settles at most max_settle_per_block miners; the run that comes
-// first changes from block to block. It never returns an error: a window that cannot be
-// settled is VOID.
+// window waits until all before it are CLOSED or VOID. A block freezes windows and
+// settles miners, over all runs together as much as max_settle_per_block miners cost;
+// one window it freezes whatever that costs. The run that comes first changes from block
+// to block. It never returns an error: a window that cannot be settled is VOID.
 func (k *Keeper) EndBlock(ctx context.Context) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
@@ -34,31 +40,46 @@ func (k *Keeper) EndBlock(ctx context.Context) error {
 		k.logger(ctx).Error("settlement: runs are not readable", "err", err)
 		return nil
 	}
-	left := budget{miners: params.MaxSettlePerBlock, freezes: 1, credits: params.MaxSettlePerBlock}
-	for i := range runs {
-		at := (uint64(sdk.UnwrapSDKContext(ctx).BlockHeight()) + uint64(i)) % uint64(len(runs))
-		k.settleRun(ctx, params, runs[at], &left)
-		k.tidyRun(ctx, params, runs[at], &left)
+	if len(runs) > 0 {
+		first := uint64(sdk.UnwrapSDKContext(ctx).BlockHeight()) % uint64(len(runs))
+		runs = slices.Concat(runs[first:], runs[:first])
+	}
+	left := budget{miners: params.MaxSettlePerBlock, credits: params.MaxSettlePerBlock}
+	due := k.due(ctx, runs)
+	for _, w := range due {
+		k.orVoid(ctx, w, func(ctx context.Context) error { return k.freezeOnce(ctx, params, w, &left) })
+	}
+	for _, w := range due {
+		k.orVoid(ctx, w, func(ctx context.Context) error { return k.settle(ctx, params, w, &left) })
+	}
+	for _, run := range runs {
+		k.tidyRun(ctx, params, run, &left)
 	}
 	return nil
 }
 
-// settleRun goes on with a run's oldest open window.
-func (k *Keeper) settleRun(ctx context.Context, params types.Params, run uint64, left *budget) {
-	open, err := k.challenge.OpenWindows(ctx, run)
-	if err != nil {
-		k.logger(ctx).Error("settlement: windows are not readable", "run", run, "err", err)
-		return
+// due are the oldest open windows of the runs, those of them that are in SETTLING.
+func (k *Keeper) due(ctx context.Context, runs []uint64) (windows []challengetypes.Window) {
+	for _, run := range runs {
+		open, err := k.challenge.OpenWindows(ctx, run)
+		if err != nil {
+			k.logger(ctx).Error("settlement: windows are not readable", "run", run, "err", err)
+			continue
+		}
+		if len(open) > 0 && k.challenge.Stage(ctx, open[0]) == challengetypes.StageSettling {
+			windows = append(windows, open[0])
+		}
 	}
-	if len(open) == 0 || k.challenge.Stage(ctx, open[0]) != challengetypes.StageSettling {
-		return
-	}
-	w := open[0]
-	if k.try(ctx, "a window", func(ctx context.Context) (err error) { return k.settle(ctx, params, w, left) }) {
+	return windows
+}
+
+// orVoid does a step of a window's settlement. If that fails, the window is VOID.
+func (k *Keeper) orVoid(ctx context.Context, w challengetypes.Window, step func(ctx context.Context) error) {
+	if k.try(ctx, "a window", step) {
 		return
 	}
 	k.try(ctx, "voiding a window", func(ctx context.Context) error {
-		_, err := k.challenge.VoidWindow(ctx, run, w.Id, voidFailed)
+		_, err := k.challenge.VoidWindow(ctx, w.Run, w.Id, voidFailed)
 		return err
 	})
 }
@@ -69,24 +90,32 @@ func (k *Keeper) tidyRun(ctx context.Context, params types.Params, run uint64, l
 	k.try(ctx, "releasing an idle run", func(ctx context.Context) error { return k.releaseIdle(ctx, params, run) })
 }
 
-// settle goes on with a window in SETTLING: its first block freezes the consensus,
-// the emission and all rows, each block settles some miners, the last one closes it.
+// freezeOnce freezes a window that is not frozen yet, if the block has done nothing so
+// far or not too much: the consensus, the emission and all rows.
+func (k *Keeper) freezeOnce(ctx context.Context, params types.Params, w challengetypes.Window, left *budget) error {
+	key := collections.Join(w.Run, w.Id)
+	if frozen, err := k.Cursors.Has(ctx, key); err != nil || frozen {
+		return err
+	}
+	cost := freezeCost(w)
+	if cost > left.miners && left.miners < params.MaxSettlePerBlock {
+		return nil // in a later block
+	}
+	left.miners -= min(cost, left.miners)
+	cursor, err := k.freeze(ctx, params, w)
+	if err != nil || cursor == nil { // nil: the window is VOID
+		return err
+	}
+	return k.Cursors.Set(ctx, key, *cursor)
+}
+
+// settle goes on with a frozen window: each block settles some miners, the last one
+// closes it.
 func (k *Keeper) settle(ctx context.Context, params types.Params, w challengetypes.Window, left *budget) error {
 	key := collections.Join(w.Run, w.Id)
 	cursor, frozen, err := orZero(k.Cursors.Get(ctx, key))
-	if err != nil {
+	if err != nil || !frozen {
 		return err
-	}
-	if !frozen {
-		if left.freezes == 0 {
-			return nil
-		}
-		left.freezes--
-		c, err := k.freeze(ctx, params, w)
-		if err != nil || c == nil { // nil: the window is VOID
-			return err
-		}
-		cursor = *c
 	}
 	if left.miners, err = k.settleMiners(ctx, params, w, &cursor, left.miners); err != nil {
 		return err

@@ -36,7 +36,7 @@ func TestAnEvictedMinerMissedNoDuty(t *testing.T) {
 	s.commit(1, strong, 16)
 	s.gradeAll(1, say(nil))
 	s.settle(1)
-	until, err := s.app.Registry.JailedUntil(s.ctx, run, weak)
+	_, until, err := s.app.Registry.Standing(s.ctx, run, weak)
 	require.NoError(t, err)
 	require.Zero(t, until)
 	has, err := s.k.MinerDuties.Has(s.ctx, collections.Join(uint64(run), weak))

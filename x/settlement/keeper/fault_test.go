@@ -135,6 +135,7 @@ func TestAPageThatIsGoneDoesNotHalt(t *testing.T) {
 	}
 	s.gradeAll(0, nil)
 	s.endBlock(settleAt(0))
+	s.endBlock(settleAt(0) + 1) // one miner is settled
 	require.NoError(t, s.k.TallyPages.Remove(s.ctx, collections.Join3(run, uint64(0), uint64(0))))
 	s.settle(0)
 	w := s.result(0).Window
@@ -240,7 +241,7 @@ func TestAudit_B12_UnreadableParametersDoNotHalt(t *testing.T) {
 
 func TestTwoRunsShareTheBudgetAndDoNotMix(t *testing.T) {
 	s := newSuite(t, 3, 100)
-	s.params(func(p *types.Params) { p.MaxSettlePerBlock = 2 })
+	s.params(func(p *types.Params) { p.MaxSettlePerBlock = 1 })
 	s.open(0)
 	for _, m := range s.miners {
 		s.commit(0, m, 16)
@@ -262,10 +263,15 @@ func TestTwoRunsShareTheBudgetAndDoNotMix(t *testing.T) {
 	}
 	s.endBlock(settleAt(0))
 	require.False(t, s.win(0).Done())
-	require.False(t, other(), "run 1 used the whole budget")
+	require.False(t, other(), "freezing run 1 used the whole budget")
 	s.endBlock(settleAt(0) + 1)
-	require.True(t, s.win(0).Done())
-	require.True(t, other())
+	require.True(t, other(), "now run 2 comes first")
+	require.False(t, s.win(0).Done())
+	s.endBlock(settleAt(0) + 2)
+	s.endBlock(settleAt(0) + 3)
+	require.False(t, s.win(0).Done())
+	s.endBlock(settleAt(0) + 4)
+	require.True(t, s.win(0).Done(), "a miner a block")
 	require.Equal(t, params.GAL(15), s.totals().Minted)
 	require.Empty(t, s.export().Credits[3:], "three credits, all of run 1")
 }

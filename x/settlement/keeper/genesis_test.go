@@ -37,6 +37,7 @@ func busy(t *testing.T) *suite {
 		if w == 2 {
 			s.params(func(p *types.Params) { p.MaxSettlePerBlock = 2 })
 			s.endBlock(settleAt(w))
+			s.endBlock(settleAt(w) + 1)
 			break
 		}
 		s.settle(w)

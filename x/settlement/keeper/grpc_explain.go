@@ -48,12 +48,8 @@ func (q queryServer) Explain(ctx context.Context, req *types.QueryExplainRequest
 	}
 	declared, found := uint64(0), false
 	for _, m := range frozen {
-		a, err := q.k.account(m.Address)
-		if err != nil {
-			continue // reported when the window was settled
-		}
 		declared += uint64(m.DeclaredGroups)
-		found = found || bytes.Equal(a, addr)
+		found = found || bytes.Equal(m.Raw, addr)
 	}
 	if !found {
 		res.State = stateLeftOut

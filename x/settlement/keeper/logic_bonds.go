@@ -19,18 +19,13 @@ import (
 // scores is what package yuma made of a window.
 type scores struct {
 	yuma.Payout
-	// order has, for each of the sheet's graders, its place among the Payout's, and
-	// columns, for each of its frozen miners, its column; -1 for one without an address.
-	order, columns []int
+	// order has, for each of the sheet's graders, its place among the Payout's.
+	order []int
 }
 
 // miner returns the consensus weight and the incentive of the i-th frozen miner.
 func (s scores) miner(i int) (weight uint32, incentive uint64) {
-	c := s.columns[i]
-	if c < 0 {
-		return 0, 0
-	}
-	return uint32(s.Consensus[c]), uint64(s.Incentive[c])
+	return uint32(s.Consensus[i]), uint64(s.Incentive[i])
 }
 
 func (s scores) dividend(grader int) yuma.Fixed { return s.Dividends[s.order[grader]] }
@@ -39,15 +34,10 @@ func (s scores) trust(grader int) yuma.Fixed    { return s.ValidatorTrust[s.orde
 // weigh makes the rows of the graders whose reveal counts into incentives, dividends
 // and new bonds. Graders go by descending stake, then by address; miners by address.
 func (k *Keeper) weigh(ctx context.Context, params types.Params, w challengetypes.Window, s *sheet, tally consensus.Output) (scores, error) {
-	out := scores{order: make([]int, len(s.graders)), columns: make([]int, 0, len(s.frozen))}
-	var miners []sdk.AccAddress
+	out := scores{order: make([]int, len(s.graders))}
+	miners := make([]sdk.AccAddress, 0, len(s.frozen))
 	for _, m := range s.frozen {
-		if m.addr == nil {
-			out.columns = append(out.columns, -1)
-			continue
-		}
-		out.columns = append(out.columns, len(miners))
-		miners = append(miners, m.addr)
+		miners = append(miners, m.Raw)
 	}
 	table, err := k.bondTable(ctx, w.Run)
 	if err != nil {

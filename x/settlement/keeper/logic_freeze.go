@@ -32,7 +32,7 @@ type sheet struct {
 	reveals []*consensus.Reveal
 	// miners are the committed ones, frozen all that the window froze.
 	miners []types.CommittedMiner
-	frozen []frozenMiner
+	frozen []challengetypes.FrozenMinerEntry
 	// proofs are, for each of miners, the evidence that was accepted before SETTLING.
 	proofs      []*types.SlashRecord
 	accusations []rollouttypes.Accusation
@@ -109,7 +109,7 @@ func (k *Keeper) sheet(ctx context.Context, w challengetypes.Window) (*sheet, er
 	if err != nil {
 		return nil, err
 	}
-	if s.frozen, err = k.frozenMiners(ctx, w); err != nil {
+	if s.frozen, err = k.challenge.FrozenMiners(ctx, w.Run, w.Id); err != nil {
 		return nil, err
 	}
 	roster, _, err := k.roster(ctx, w, s.frozen)
@@ -234,40 +234,15 @@ func (k *Keeper) confirm(ctx context.Context, params types.Params, a rollouttype
 	return err
 }
 
-// frozenMiner is a frozen miner with its address parsed; nil if that is none.
-type frozenMiner struct {
-	addr     sdk.AccAddress
-	text     string
-	declared uint32
-}
-
-// frozenMiners are the frozen miners of a window, in the order of the cursor.
-func (k *Keeper) frozenMiners(ctx context.Context, w challengetypes.Window) ([]frozenMiner, error) {
-	frozen, err := k.challenge.FrozenMiners(ctx, w.Run, w.Id)
-	if err != nil {
-		return nil, err
-	}
-	miners := make([]frozenMiner, 0, len(frozen))
-	for _, m := range frozen {
-		addr, err := k.account(m.Address)
-		if err != nil {
-			k.logger(ctx).Error("settlement: frozen miner has no address", "run", w.Run, "window", w.Id, "err", err)
-			addr = nil
-		}
-		miners = append(miners, frozenMiner{addr, m.Address, m.DeclaredGroups})
-	}
-	return miners, nil
-}
-
 // roster is whom a window's verdicts are on: the frozen miners with a commitment. It is
 // read if a reveal stored it, and else made, from frozen if the caller has them.
-func (k *Keeper) roster(ctx context.Context, w challengetypes.Window, frozen []frozenMiner) (roster types.Roster, stored bool, err error) {
+func (k *Keeper) roster(ctx context.Context, w challengetypes.Window, frozen []challengetypes.FrozenMinerEntry) (roster types.Roster, stored bool, err error) {
 	roster, stored, err = orZero(k.Rosters.Get(ctx, collections.Join(w.Run, w.Id)))
 	if err != nil || stored {
 		return roster, stored, err
 	}
 	if frozen == nil {
-		if frozen, err = k.frozenMiners(ctx, w); err != nil {
+		if frozen, err = k.challenge.FrozenMiners(ctx, w.Run, w.Id); err != nil {
 			return roster, false, err
 		}
 	}
@@ -281,8 +256,8 @@ func (k *Keeper) roster(ctx context.Context, w challengetypes.Window, frozen []f
 		groups[c.Miner] = c.Groups
 	}
 	for _, m := range frozen {
-		if g, ok := groups[m.text]; ok && m.addr != nil {
-			roster.Miners = append(roster.Miners, types.RosterMiner{Address: m.addr, Miner: m.text, Groups: g, DeclaredGroups: m.declared})
+		if g, ok := groups[m.Address]; ok {
+			roster.Miners = append(roster.Miners, types.RosterMiner{Address: m.Raw, Miner: m.Address, Groups: g, DeclaredGroups: m.DeclaredGroups})
 		}
 	}
 	return roster, false, nil
@@ -307,30 +282,24 @@ func (k *Keeper) freezeMiners(
 	page := types.TallyPage{Run: w.Run, Window: w.Id}
 	at := 0 // both lists ascend, so one pass joins them
 	for i, m := range s.frozen {
-		row := types.TallyRow{Miner: m.text, DeclaredGroups: m.declared, Code: types.VerdictCode_VERDICT_CODE_UNAVAILABLE}
-		if m.addr != nil {
-			for at < len(s.miners) && bytes.Compare(s.miners[at].Address, m.addr) < 0 {
-				at++
-			}
-			if at < len(s.miners) && bytes.Equal(s.miners[at].Address, m.addr) {
-				if err := describe(&row, s.miners[at], tally.Miners[at], tally.Eligible, s.proofs[at]); err != nil {
-					return err
-				}
-			}
-			_, registered, err := k.registry.GetMiner(ctx, w.Run, m.addr)
-			if err != nil {
-				return err
-			}
-			row.Left = !registered
-			until, err := k.registry.JailedUntil(ctx, w.Run, m.addr)
-			if err != nil {
-				return err
-			}
-			if until > w.Id {
-				row.JailedUntil = until
-			}
-			row.Weight, row.Incentive = payout.miner(i)
+		row := types.TallyRow{Miner: m.Address, DeclaredGroups: m.DeclaredGroups, Code: types.VerdictCode_VERDICT_CODE_UNAVAILABLE}
+		for at < len(s.miners) && bytes.Compare(s.miners[at].Address, m.Raw) < 0 {
+			at++
 		}
+		if at < len(s.miners) && bytes.Equal(s.miners[at].Address, m.Raw) {
+			if err := describe(&row, s.miners[at], tally.Miners[at], tally.Eligible, s.proofs[at]); err != nil {
+				return err
+			}
+		}
+		registered, until, err := k.registry.Standing(ctx, w.Run, m.Raw)
+		if err != nil {
+			return err
+		}
+		row.Left = !registered
+		if until > w.Id {
+			row.JailedUntil = until
+		}
+		row.Weight, row.Incentive = payout.miner(i)
 		if row.Code == types.VerdictCode_VERDICT_CODE_OK && row.JailedUntil == 0 {
 			cursor.Result.OkGroups += uint64(row.Groups)
 		}

@@ -126,7 +126,9 @@ func TestAnyBudgetGivesTheSameState(t *testing.T) {
 		b.params(func(p *types.Params) { p.MaxSettlePerBlock = budget })
 		b.settle(1)
 		blocks := b.win(1).ClosedHeight - settleAt(1) + 1
-		require.Equal(t, (int64(23)+int64(budget)-1)/int64(budget), blocks, "budget %d", budget)
+		// Freezing 23 miners and 3 graders takes 5 of the first block's budget.
+		first := max(int64(budget)-5, 0)
+		require.Equal(t, 1+(max(23-first, 0)+int64(budget)-1)/int64(budget), blocks, "budget %d", budget)
 		got := &end{export: b.export(), pool: b.pool(), supply: b.supply()}
 		b.app.Bank.IterateAllBalances(b.ctx, func(_ sdk.AccAddress, c sdk.Coin) bool {
 			got.balances = append(got.balances, c)

@@ -49,7 +49,7 @@ type ChallengeKeeper interface {
 	// OpenWindows are the run's windows that are neither CLOSED nor VOID, oldest first.
 	OpenWindows(ctx context.Context, run uint64) ([]challengetypes.Window, error)
 	// FrozenMiners and FrozenGraders are ascending by raw address.
-	FrozenMiners(ctx context.Context, run, window uint64) ([]challengetypes.FrozenMiner, error)
+	FrozenMiners(ctx context.Context, run, window uint64) ([]challengetypes.FrozenMinerEntry, error)
 	FrozenGraders(ctx context.Context, run, window uint64) ([]challengetypes.FrozenGrader, error)
 	FrozenGrader(ctx context.Context, run, window uint64, grader sdk.ValAddress) (challengetypes.FrozenGrader, bool, error)
 	// CloseWindow and VoidWindow end a window and fix the end of its emission;
@@ -78,8 +78,9 @@ type RegistryKeeper interface {
 	// Slash burns ppm millionths of what the miner locked for the window.
 	Slash(ctx context.Context, run, window uint64, addr sdk.AccAddress, ppm uint32, reason string) (sdkmath.Int, error)
 	Jail(ctx context.Context, run uint64, addr sdk.AccAddress, untilWindow uint64) error
-	// JailedUntil is the first window after an account's last jail term, also of one that left; 0 if it had none.
-	JailedUntil(ctx context.Context, run uint64, addr sdk.AccAddress) (uint64, error)
+	// Standing says whether an account is a miner of the run, and which is the first window after its last jail
+	// term, also of one that left; 0 if it had none.
+	Standing(ctx context.Context, run uint64, addr sdk.AccAddress) (registered bool, jailedUntil uint64, err error)
 	ReleaseWindow(ctx context.Context, run, window uint64) error
 	Locked(ctx context.Context, run uint64, addr sdk.AccAddress) (sdkmath.Int, error)
 }
