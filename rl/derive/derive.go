@@ -22,6 +22,9 @@
 //	audit-group  audit seed, miner, group                      is this group drawn
 //	audit-one    audit seed, miner                             the group that is always drawn
 //	work         audit seed, miner, leaf                       positions of the work root
+//	sketch       opening seed, run, window                     signs of the sketch
+//	proof        audit seed, miner, leaf                       positions that a tolerant run compares
+//	toploc       audit seed, miner, leaf                       places at which TOPLOC's polynomials must look uniform
 //	verdict      run, window, grader, verdict bytes, salt      hash posted before the reveal
 //	state        parent state, weights, moments, rollout set   state hash (package checkpoint)
 //
@@ -51,6 +54,10 @@ const Million = 1_000_000
 // WorkPositionsPerLeaf is the number of positions of a completion whose final
 // hidden state enters the work root.
 const WorkPositionsPerLeaf = 4
+
+// ProofPositionsPerLeaf is the number of positions of a completion at which a tolerant
+// run compares log-probabilities and sketches.
+const ProofPositionsPerLeaf = 32
 
 // Seed is the output of Derive: 32 bytes that key a Stream or another Derive.
 type Seed = [32]byte
@@ -140,6 +147,14 @@ func AuditGroups(chainID string, audit Seed, miner []byte, groups, ppm uint64) [
 func WorkPositions(chainID string, audit Seed, miner []byte, leaf, length uint64) []uint64 {
 	s := NewStream(Derive(chainID, "work", audit[:], miner, U64(leaf)))
 	return s.Sample(length, WorkPositionsPerLeaf)
+}
+
+// ProofPositions lists the positions of a completion of length tokens at which a
+// tolerant run compares log-probabilities and sketches: min(32, length) different ones
+// in the order drawn. leaf is group*K + index.
+func ProofPositions(chainID string, audit Seed, miner []byte, leaf, length uint64) []uint64 {
+	s := NewStream(Derive(chainID, "proof", audit[:], miner, U64(leaf)))
+	return s.Sample(length, ProofPositionsPerLeaf)
 }
 
 // VerdictHash is what a grader posts before the reveal. grader is its operator

@@ -106,6 +106,25 @@ type ReplayRequest struct {
 	// HiddenAt lists positions t of the completion whose final hidden state
 	// (after the last norm: the vector that token t is drawn from) is returned.
 	HiddenAt []int
+	// Views asks for Replayed.Views, for whoever judges work of an engine that is not
+	// this one to the bit.
+	Views bool
+}
+
+// View is what the engine thinks of the claimed token of a position: the distribution
+// that it is drawn from has temperature, top-k and top-p applied.
+type View struct {
+	// U is the position's number of the stream, in [0, 1).
+	U float64
+	// Low and High bound the claimed token's part of [0, 1), ids ascending; U lies in
+	// [Low, High) if it is the forced token. The token's probability is High - Low.
+	Low, High float64
+	// Top is the probability of the likeliest token, End that of all end tokens.
+	Top, End float64
+	// Surprise is -log of the token's probability, Entropy and Variance the mean and
+	// the variance of that over the distribution; in nats. Surprise is 0 where the
+	// probability is.
+	Surprise, Entropy, Variance float64
 }
 
 // Replayed is the answer to a ReplayRequest.
@@ -118,6 +137,9 @@ type Replayed struct {
 	// Hidden holds HiddenSize values for each entry of HiddenAt; a NaN is always
 	// the one with bits 0x7fc00000, so hashing the bits is well defined.
 	Hidden [][]float32
+	// Views has one entry a position, where the request asks for it; a zero one where the
+	// logits are not finite.
+	Views []View
 	// NonFinite says that some position had a logit that is not finite.
 	NonFinite bool
 }

@@ -123,6 +123,9 @@ func (r *replayer) replay(ctx context.Context, reqs []ReplayRequest, out []Repla
 		q := &reqs[i]
 		n := len(q.Completion)
 		out[i] = Replayed{Forced: make([]int32, n), LogProbs: make([]float32, n)}
+		if q.Views {
+			out[i].Views = make([]View, n)
+		}
 		if len(q.HiddenAt) > 0 {
 			out[i].Hidden = make([][]float32, len(q.HiddenAt))
 		}
@@ -224,6 +227,10 @@ func (t *judgeTask) part(worker, i int) {
 	d := s.draw(t.p.logits[(j.row-t.first)*v:(j.row-t.first+1)*v], &q.Sampling, j.u)
 	out.Forced[j.t], out.LogProbs[j.t] = d.token, s.logProb(d, q.Completion[j.t])
 	j.nonFinite = d.invalid
+	if q.Views && !d.invalid {
+		out.Views[j.t] = s.view(d, &q.Sampling, q.Completion[j.t])
+		out.Views[j.t].U = j.u
+	}
 }
 
 // rowsOf returns the rows of a whole sequence, from position 0.

@@ -143,6 +143,61 @@ func (s *sampler) pickOf(ids []uint64, u float64) int32 {
 	return 0 // unreachable, like pick's
 }
 
+// view looks at a token in the distribution that was last drawn from. Products are
+// rounded before they are added, so that no processor fuses the two.
+func (s *sampler) view(d draw, set *Sampling, token int32) View {
+	if set.TemperatureBits == 0 { // all of it is the likeliest token's
+		v := View{Top: 1}
+		if token == d.token {
+			v.High = 1
+		}
+		if slices.Contains(set.EndTokens, d.token) {
+			v.End = 1
+		}
+		return v
+	}
+	var kept []uint64 // ascending; nil for all
+	if set.TopK > 0 && set.TopK < len(s.z) || set.TopPMillionths < 1000000 {
+		kept = s.order
+	}
+	n := len(s.z)
+	if kept != nil {
+		n = len(kept)
+	}
+	id := func(i int) int32 {
+		if kept != nil {
+			return int32(kept[i])
+		}
+		return int32(i)
+	}
+	var total float64
+	for i := range n {
+		total += float64(s.e[id(i)])
+	}
+	logTotal := kernel.Log(float32(total))
+	var v View
+	var below, squares float64
+	for i := range n {
+		at := id(i)
+		p := float64(s.e[at]) / total
+		surprise := -float64(float32(s.z[at]-d.top) - logTotal)
+		if at == token {
+			v.Low, v.High, v.Surprise = below, below+p, surprise
+		}
+		if slices.Contains(set.EndTokens, at) {
+			v.End += p
+		}
+		if p > 0 { // a weight that underflowed has no part in the sums
+			v.Entropy += float64(p * surprise)
+			squares += float64(p * float64(surprise*surprise))
+		}
+		v.Top = max(v.Top, p)
+		below += p
+	}
+	v.Variance = max(0, squares-float64(v.Entropy*v.Entropy))
+	return v
+}
+
 // truncate returns the ids that survive top-k and then top-p, ascending.
 func (s *sampler) truncate(set *Sampling) []uint64 {
 	keep := slices.Grow(s.order[:0], len(s.z))

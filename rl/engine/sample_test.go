@@ -105,6 +105,77 @@ func TestDrawFollowsTheRule(t *testing.T) {
 	}
 }
 
+// TestViewsAreTheDistribution compares with sums over a distribution written out in full.
+func TestViewsAreTheDistribution(t *testing.T) {
+	r := newRand(t)
+	s := sampler{k: kern}
+	for range 2000 {
+		n := 2 + r.IntN(60)
+		logits := make([]float32, n)
+		for i := range logits {
+			logits[i] = float32(3 * r.NormFloat64())
+		}
+		set := Sampling{TemperatureBits: math.Float32bits(0.3 + 2*r.Float32()), TopPMillionths: 1000000, EndTokens: []int32{0, int32(n - 1)}}
+		if r.IntN(2) == 0 {
+			set.TopK = 1 + r.IntN(n)
+		}
+		if r.IntN(2) == 0 {
+			set.TopPMillionths = 1 + r.Uint32N(1000000)
+		}
+		u := r.Float64()
+		d := s.draw(logits, &set, u)
+		token := int32(r.IntN(n))
+		v := s.view(d, &set, token)
+
+		// Which tokens are left: those that some u forces.
+		forced := s.view(d, &set, d.token)
+		if !(forced.Low <= u+1e-12 && u < forced.High+1e-12) {
+			t.Fatalf("u %v forces %d, which has [%v, %v)", u, d.token, forced.Low, forced.High)
+		}
+		temperature := float64(math.Float32frombits(set.TemperatureBits))
+		var total, low, p, top, end, entropy, squares float64
+		weight := make([]float64, n)
+		for i, z := range logits {
+			if x := s.view(d, &set, int32(i)); x.High > x.Low {
+				weight[i] = math.Exp(float64(z-slices.Max(logits)) / temperature)
+			}
+			total += weight[i]
+		}
+		for i, w := range weight {
+			q := w / total
+			if i < int(token) {
+				low += q
+			}
+			if i == int(token) {
+				p = q
+			}
+			if slices.Contains(set.EndTokens, int32(i)) {
+				end += q
+			}
+			if q > 0 {
+				entropy -= q * math.Log(q)
+				squares += q * math.Log(q) * math.Log(q)
+			}
+			top = max(top, q)
+		}
+		near := func(what string, got, want float64) {
+			if math.Abs(got-want) > 1e-4 {
+				t.Fatalf("%s is %v, want %v", what, got, want)
+			}
+		}
+		near("probability", v.High-v.Low, p)
+		if p > 0 {
+			near("low", v.Low, low)
+			near("surprise", v.Surprise, -math.Log(p))
+		}
+		near("top", v.Top, top)
+		near("end", v.End, end)
+		near("entropy", v.Entropy, entropy)
+		near("variance", v.Variance, squares-entropy*entropy)
+	}
+}
+
+
 // TestDrawFromLargeVocabularies holds truncation to the rule where it sorts by
 // radix: many ties, zeros of both signs, and weights that vanish.
 func TestDrawFromLargeVocabularies(t *testing.T) {

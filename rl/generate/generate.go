@@ -12,6 +12,7 @@ import (
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/proof"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
 )
@@ -87,7 +88,42 @@ func Groups(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, c 
 		g, index := uint64(i)/c.GroupSize, uint64(i)%c.GroupSize
 		out[i] = Rollout(c, tok, assigned[g], groups[g], index, completion)
 	}
-	return out, nil
+	return out, Prove(ctx, eng, c, out)
+}
+
+// Prove puts into each rollout the proof that the challenge asks for, by the hidden
+// states of this engine; an exact run asks for none. Errors: the engine's,
+// proof.ErrActivations, or ctx's.
+func Prove(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout) error {
+	if c.Tolerance == nil || c.Tolerance.Proof == verify.NoProof {
+		return nil
+	}
+	reqs := make([]engine.ReplayRequest, len(rollouts))
+	for i, r := range rollouts {
+		reqs[i] = engine.ReplayRequest{
+			Prompt: r.Prompt, Completion: r.Completion, Seed: c.SampleSeed(r.Group, r.Index), Sampling: Sampling(c.Generation),
+		}
+		for t := range r.Completion {
+			reqs[i].HiddenAt = append(reqs[i].HiddenAt, t)
+		}
+	}
+	replayed, err := eng.Replay(ctx, reqs)
+	if err != nil {
+		return fmt.Errorf("prove %d rollouts: %w", len(rollouts), err)
+	}
+	projection := proof.NewProjection(c.ChainID, c.Opening, c.Run, c.Window, eng.Model().Config().HiddenSize)
+	for i := range rollouts {
+		switch c.Tolerance.Proof {
+		case verify.Sketch:
+			rollouts[i].Proof, err = projection.Sketch(replayed[i].Hidden)
+		case verify.TOPLOC:
+			rollouts[i].Proof, err = proof.BuildAll(replayed[i].Hidden)
+		}
+		if err != nil {
+			return fmt.Errorf("prove rollout %d of group %d: %w", rollouts[i].Index, rollouts[i].Group, err)
+		}
+	}
+	return nil
 }
 
 // Rollout makes the canonical rollout of one completion.

@@ -293,3 +293,28 @@ func BF16(dst []uint16, src []float32) {
 		dst[i] = uint16((bits + 0x7fff + bits>>16&1) >> 16)
 	}
 }
+
+// Rows are hidden states in bfloat16, one after the other, as a chunk's activations.
+func Rows(hidden [][]float32) []uint16 {
+	var out []uint16
+	for _, state := range hidden {
+		row := make([]uint16, len(state))
+		BF16(row, state)
+		out = append(out, row...)
+	}
+	return out
+}
+
+// BuildAll makes the proofs of a sequence's hidden states, one for each ChunkRows of
+// them, in wire form. Error: ErrActivations as for Build.
+func BuildAll(hidden [][]float32) ([]byte, error) {
+	var out []byte
+	for chunk := range slices.Chunk(hidden, ChunkRows) {
+		p, err := Build(Rows(chunk), TopK)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, p.Bytes()...)
+	}
+	return out, nil
+}

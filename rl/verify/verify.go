@@ -2,8 +2,8 @@
 // only and pure, so that graders, miners (before they commit) and the chain
 // (evidence) run the same code.
 //
-//	1 bad_encoding  decodes, canonical, sizes within the run's bounds, no proof
-//	                bytes in exact mode, log-probabilities finite
+//	1 bad_encoding  decodes, canonical, sizes within the run's bounds, as many proof
+//	                bytes as the run asks for, log-probabilities finite
 //	2 bad_binding   run, window, checkpoint, miner, group and index are those of
 //	                the leaf's place in the committed batch; every place is filled
 //	3 bad_prompt    environment and prompt are the group's, token for token
@@ -18,7 +18,7 @@
 // L = min(max_new, context - prompt length). A leaf stops at its first failure,
 // and the result of a batch is that of the first failing leaf.
 //
-// Checks 8 and 9 run the model: package replay.
+// Checks 8 to 12 run the model: package replay.
 package verify
 
 import (
@@ -58,6 +58,16 @@ type Challenge struct {
 	Generation    Generation
 	VocabSize     int // of the model: token ids are 0..VocabSize-1
 	ContextLength int // positions the model can hold
+	// Tolerance is nil where a rollout must be what the exact engine computes, to the bit.
+	Tolerance *Tolerance
+}
+
+// ProofBytes is the length of the proof that a completion of so many tokens carries.
+func (c Challenge) ProofBytes(tokens int) int {
+	if c.Tolerance == nil {
+		return 0
+	}
+	return c.Tolerance.Proof.Bytes(tokens)
 }
 
 // Leaves is the number of leaves of a complete batch, Groups*GroupSize.
@@ -113,9 +123,10 @@ func (c Challenge) Assign(tok tokenizer.Tokenizer, group uint64) (Assignment, er
 }
 
 // MaxLeafBytes bounds an encoded rollout of the run: at most 5 bytes for each
-// token of a full context, 4 for its log-probability, and 1 KiB for the rest.
+// token of a full context, 4 for its log-probability, its proof, and 1 KiB for the rest.
 func (c Challenge) MaxLeafBytes() int {
-	return min(batch.MaxLeafBytes, 1024+9*max(0, min(c.ContextLength, batch.MaxTokens)))
+	tokens := max(0, min(c.ContextLength, batch.MaxTokens))
+	return min(batch.MaxLeafBytes, 1024+9*tokens+c.ProofBytes(tokens))
 }
 
 // Batch runs checks 1 to 7 on a whole batch. root is the committed Merkle root,
@@ -237,8 +248,9 @@ func (c Challenge) checkEncoding(i uint64, leaf []byte) (batch.Rollout, Result) 
 	if err != nil {
 		return batch.Rollout{}, Result{Code: BadEncoding, Leaf: i, Detail: err.Error()}
 	}
-	if len(r.Proof) != 0 {
-		return batch.Rollout{}, Result{Code: BadEncoding, Leaf: i, Value: int64(len(r.Proof)), Detail: "proof bytes in exact mode"}
+	if want := c.ProofBytes(len(r.Completion)); len(r.Proof) != want {
+		return batch.Rollout{}, Result{Code: BadEncoding, Leaf: i, Value: int64(len(r.Proof)), Threshold: int64(want),
+			Detail: fmt.Sprintf("the proof has %d bytes, want %d", len(r.Proof), want)}
 	}
 	return r, Result{Code: OK}
 }

@@ -1,4 +1,4 @@
-// Package replay runs the checks of a rollout that need the model, in exact mode:
+// Package replay runs the checks of a rollout that need the model. In an exact run:
 //
 //	8 bad_sample   every token is the one that the sampling stream forces
 //	9 bad_logprob  every log-probability has the bits that the engine computes
@@ -6,6 +6,27 @@
 // Both come out of one prefill of prompt and completion: position t sees the
 // claimed tokens before it, so the first wrong token is found as such, and no
 // tolerance is needed, because the engine gives the same bits everywhere.
+//
+// In a tolerant run the miner may have another engine; graders have this one, so they
+// still agree with each other to the bit. The run's verify.Tolerance says how far is
+// too far, and there are three checks more. Let u be the stream's number at a position
+// and [low, high) the token's part of the grader's distribution:
+//
+//	 8 bad_sample        u lies within sample_eps of [low, high) at a share of at least
+//	                     sample_floor of the stochastic positions (likeliest token below
+//	                     0.99), within sample_hard at all, and no token is less likely
+//	                     than min_probability
+//	 9 bad_logprob       the median of exp(|difference|) - 1 over 32 positions drawn from
+//	                     the audit seed
+//	10 bad_termination   a completion that ends with a token of less probability than
+//	                     end_floor has its u within sample_eps: so an honest miner whose
+//	                     draw was an unlikely end is not punished for it
+//	11 bad_proof         sketch: the mean difference at the same 32 positions. TOPLOC:
+//	                     each chunk's distance, and that its polynomial looks uniform
+//	                     away from the largest values
+//	12 bad_distribution  the tokens' surprise in sum, against the mean and deviation of
+//	                     the grader's distributions: text of another model, or of
+//	                     another temperature, is off
 //
 // The same pass yields the work hashes: for each mandatory leaf the SHA-256 of
 // the final hidden states (after the last norm, f32 bits, big-endian) at the
@@ -37,6 +58,9 @@ var (
 	ErrInput  = errors.New("replay: input was not checked by rl/verify")
 	ErrModel  = errors.New("replay: engine's model is not the challenge's")
 	ErrPanic  = errors.New("replay: panic in a check")
+	// ErrNonFinite: the grader's own model has a value that is not finite, so a tolerant
+	// run cannot tell what is near it.
+	ErrNonFinite = errors.New("replay: the model's outputs are not finite")
 )
 
 // batchTokens is about how many tokens go to the engine at once: enough to keep
@@ -75,6 +99,10 @@ func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, ro
 	}
 	res = verify.Result{Code: verify.OK}
 	work.Miner = c.Miner
+	judge := compare
+	if c.Tolerance != nil {
+		judge = newTolerant(c, eng.Model().Config().HiddenSize).judge
+	}
 	for len(leaves) > 0 {
 		n := nextBatch(rollouts, leaves)
 		reqs := make([]engine.ReplayRequest, n)
@@ -87,9 +115,12 @@ func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, ro
 		}
 		for i, leaf := range leaves[:n] {
 			if res.Code == verify.OK {
-				res = compare(leaf, rollouts[leaf], replayed[i])
+				if res, err = judge(leaf, rollouts[leaf], replayed[i]); err != nil {
+					return res, work, fmt.Errorf("leaf %d: %w", leaf, err)
+				}
 			}
-			work.Leaves = append(work.Leaves, LeafWork{Leaf: leaf, Hash: hashHidden(replayed[i].Hidden)})
+			hidden := replayed[i].Hidden[:min(derive.WorkPositionsPerLeaf, len(rollouts[leaf].Completion))]
+			work.Leaves = append(work.Leaves, LeafWork{Leaf: leaf, Hash: hashHidden(hidden)})
 		}
 		leaves = leaves[n:]
 	}
@@ -142,24 +173,30 @@ func request(c verify.Challenge, r batch.Rollout, leaf uint64) engine.ReplayRequ
 	for _, t := range derive.WorkPositions(c.ChainID, c.Audit, c.Miner, leaf, uint64(len(r.Completion))) {
 		req.HiddenAt = append(req.HiddenAt, int(t))
 	}
+	if c.Tolerance != nil {
+		req.Views = true
+		for _, t := range proofPositions(c, leaf, len(r.Completion)) {
+			req.HiddenAt = append(req.HiddenAt, t)
+		}
+	}
 	return req
 }
 
-// compare is check 8, then check 9.
-func compare(leaf uint64, r batch.Rollout, want engine.Replayed) verify.Result {
+// compare is check 8, then check 9 of an exact run.
+func compare(leaf uint64, r batch.Rollout, want engine.Replayed) (verify.Result, error) {
 	for t, id := range r.Completion {
 		if id != want.Forced[t] {
 			return verify.Result{Code: verify.BadSample, Leaf: leaf, Value: int64(id), Threshold: int64(want.Forced[t]),
-				Detail: fmt.Sprintf("token %d is %d, the seed forces %d", t, id, want.Forced[t])}
+				Detail: fmt.Sprintf("token %d is %d, the seed forces %d", t, id, want.Forced[t])}, nil
 		}
 	}
 	for t, bits := range r.LogProbBits() {
 		if w := math.Float32bits(want.LogProbs[t]); bits != w {
 			return verify.Result{Code: verify.BadLogProb, Leaf: leaf, Value: int64(bits), Threshold: int64(w),
-				Detail: fmt.Sprintf("log-probability of token %d has bits %#08x, the engine's are %#08x", t, bits, w)}
+				Detail: fmt.Sprintf("log-probability of token %d has bits %#08x, the engine's are %#08x", t, bits, w)}, nil
 		}
 	}
-	return verify.Result{Code: verify.OK}
+	return verify.Result{Code: verify.OK}, nil
 }
 
 func hashHidden(states [][]float32) [32]byte {
