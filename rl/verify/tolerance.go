@@ -47,8 +47,10 @@ type Tolerance struct {
 	// than SampleHard, and no token less likely than MinProbability.
 	SampleEps, SampleFloor, SampleHard uint32 // millionths
 	MinProbability                     uint32 // billionths
-	// LogProb bounds the median of exp(|difference|) - 1 over the drawn positions.
-	LogProb uint32 // millionths
+	// LogProb bounds the median of exp(|difference|) - 1 over the drawn positions, and
+	// LogProbHard each of all positions: where a model is sure of most tokens, a median
+	// alone lets zeros pass.
+	LogProb, LogProbHard uint32 // millionths
 	// EndFloor: an end token of less probability counts only if it passes by SampleEps.
 	EndFloor uint32 // millionths
 	// SketchMax bounds the mean absolute difference of the sketches.

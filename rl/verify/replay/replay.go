@@ -17,7 +17,7 @@
 //	                     0.99), within sample_hard at all, and no token is less likely
 //	                     than min_probability
 //	 9 bad_logprob       the median of exp(|difference|) - 1 over 32 positions drawn from
-//	                     the audit seed
+//	                     the audit seed, and each at all positions
 //	10 bad_termination   a completion that ends with a token of less probability than
 //	                     end_floor has its u within sample_eps: so an honest miner whose
 //	                     draw was an unlikely end is not punished for it

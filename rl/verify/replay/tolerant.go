@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -65,7 +66,9 @@ type Figures struct {
 	// the least probability of a token; FurthestAt and LeastAt say where.
 	Furthest, Least     int64
 	FurthestAt, LeastAt int
-	LogProb             int64
+	// LogProb is the median error of the drawn log-probabilities, LogProbMost the largest
+	// of all.
+	LogProb, LogProbMost int64
 	// End is the probability of the end token, and EndOff how far off its number is; End
 	// is a million for a completion that does not end with one.
 	End, EndOff int64
@@ -73,6 +76,40 @@ type Figures struct {
 	// Of TOPLOC's chunks the worst.
 	Exponents, MantissaMean, MantissaMedian, Degeneracy int64
 	Surprise                                            int64 // signed
+	// Distances are those of the stochastic positions' numbers from their tokens' parts.
+	Distances []int64
+}
+
+// Measure takes the figures of leaves of a batch that passed verify.Batch, for whoever
+// looks for a tolerance: of c.Tolerance only Proof and SampleEps matter. A rollout whose
+// proof is malformed has no figures of it. Errors: those of CheckWithin, and
+// ErrNonFinite.
+func Measure(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64) ([]Figures, error) {
+	if err := checkInput(eng, c, rollouts, leaves, Limits{}); err != nil {
+		return nil, err
+	}
+	t := newTolerant(c, eng.Model().Config().HiddenSize)
+	out := make([]Figures, 0, len(leaves))
+	for len(leaves) > 0 {
+		n := nextBatch(rollouts, leaves)
+		reqs := make([]engine.ReplayRequest, n)
+		for i, leaf := range leaves[:n] {
+			reqs[i] = request(c, rollouts[leaf], leaf)
+		}
+		replayed, err := eng.Replay(ctx, reqs)
+		if err != nil {
+			return nil, err
+		}
+		for i, leaf := range leaves[:n] {
+			f, _, err := t.measure(leaf, rollouts[leaf], replayed[i])
+			if err != nil {
+				return nil, fmt.Errorf("leaf %d: %w", leaf, err)
+			}
+			out = append(out, f)
+		}
+		leaves = leaves[n:]
+	}
+	return out, nil
 }
 
 // judge runs checks 8 to 12. Error: ErrNonFinite, or ErrModel for a model that is too
@@ -94,6 +131,8 @@ func (t tolerant) judge(leaf uint64, r batch.Rollout, own engine.Replayed) (veri
 		return bad(verify.BadSample, f.Passed, int64(t.SampleFloor), "%d millionths of %d stochastic tokens are near those that the seed forces", f.Passed, f.Stochastic)
 	case f.LogProb > int64(t.LogProb):
 		return bad(verify.BadLogProb, f.LogProb, int64(t.LogProb), "the log-probabilities' median error is %d millionths", f.LogProb)
+	case f.LogProbMost > int64(t.LogProbHard):
+		return bad(verify.BadLogProb, f.LogProbMost, int64(t.LogProbHard), "a log-probability's error is %d millionths", f.LogProbMost)
 	case f.End < int64(t.EndFloor) && f.EndOff > int64(t.SampleEps):
 		return bad(verify.BadTermination, f.End, int64(t.EndFloor), "it ends with a token of %d millionths that the seed does not force", f.End)
 	case malformed != nil:
@@ -162,6 +201,7 @@ func (t tolerant) sampling(f *Figures, views []engine.View) {
 		}
 		if v.Top < stochastic {
 			f.Stochastic++
+			f.Distances = append(f.Distances, d)
 			if d <= int64(t.SampleEps) {
 				passed++
 			}
@@ -180,14 +220,21 @@ func (t tolerant) sampling(f *Figures, views []engine.View) {
 
 func (t tolerant) logProbs(f *Figures, leaf uint64, r batch.Rollout, own engine.Replayed) {
 	bits := r.LogProbBits()
-	var differences []float32
-	for _, at := range drawn(t.c, leaf, len(bits)) {
-		d := math.Float32frombits(bits[at]) - own.LogProbs[at]
-		differences = append(differences, max(d, -d))
+	all := make([]float32, len(bits))
+	for at, b := range bits {
+		d := math.Float32frombits(b) - own.LogProbs[at]
+		all[at] = max(d, -d)
 	}
-	slices.Sort(differences)
-	f.LogProb = units(float64(kernel.Exp(min(differences[len(differences)/2], 20)))-1, million)
+	var few []float32
+	for _, at := range drawn(t.c, leaf, len(bits)) {
+		few = append(few, all[at])
+	}
+	slices.Sort(few)
+	f.LogProb, f.LogProbMost = excess(few[len(few)/2]), excess(slices.Max(all))
 }
+
+// excess is exp(d) - 1 in millionths, d being at most 20.
+func excess(d float32) int64 { return units(float64(kernel.Exp(min(d, 20)))-1, million) }
 
 func (t tolerant) sketch(f *Figures, leaf uint64, r batch.Rollout, hidden [][]float32) (malformed, err error) {
 	claimed, malformed := proof.ParseSketch(r.Proof, len(r.Completion))
