@@ -90,7 +90,8 @@ func (k *Keeper) returnDeposit(ctx context.Context, id uint64) error {
 
 // shareLeft is how much of share a window that opens now gets: windows of other
 // runs may still own emission by shares that governance has changed since, and all
-// that is owned at once is at most the whole.
+// that is owned at once is at most the whole. A run that is between two windows holds
+// the share of the last one, as the next will own the blocks between, too.
 func (k *Keeper) shareLeft(ctx context.Context, id uint64, share uint32) (uint32, error) {
 	if share == 0 {
 		return 0, nil
@@ -112,7 +113,7 @@ func (k *Keeper) shareLeft(ctx context.Context, id uint64, share uint32) (uint32
 		if err != nil {
 			return 0, err
 		}
-		if w.EmissionEnd == 0 {
+		if w.EmissionEnd == 0 || run.BetweenWindows() {
 			left -= min(left, w.Params.EmissionSharePpm)
 		}
 	}

@@ -126,7 +126,8 @@ func (k *Keeper) openNext(ctx context.Context, params types.Params, id uint64) e
 			return err
 		}
 	}
-	if run.EmissionNext == 0 {
+	// Others left room for no more than the last window's share in the blocks since.
+	if run.EmissionNext == 0 || w.Params.EmissionSharePpm > prev.Params.EmissionSharePpm {
 		run.EmissionNext = height
 	}
 	w.EmissionStart = run.EmissionNext

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -147,6 +148,89 @@ func TestEmissionSharesSumToTheWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, w.Params.EmissionSharePpm, "window 0 of run 1 still owns the whole")
 	f.end()
+}
+
+// Three runs, some sequential, whose windows end by settlement or VOID at random, whose
+// shares governance moves at random, and that pause at random: whatever happens, no block
+// belongs to shares that are more than the whole.
+func TestNoBlockIsMintedMoreThanOnceOver(t *testing.T) {
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	f := newFixture(t, func(g *types.GenesisState) {
+		g.Params.KeepWindows = 10_000
+		for id := uint64(2); id <= 3; id++ {
+			g.Runs = append(g.Runs, runWithoutShare(t, id))
+		}
+		for i := range g.Runs {
+			p := &g.Runs[i].Params
+			p.LearnerTimeoutWindows, p.PolicyWaitBlocks, p.EmissionSharePpm = 0, 25, 0
+			if r.IntN(3) > 0 {
+				p.WindowMode = types.WindowMode_WINDOW_MODE_SEQUENTIAL
+			}
+		}
+	})
+	for range 600 {
+		f.relay()
+		f.begin(second)
+		for id := uint64(1); id <= 3; id++ {
+			if r.IntN(12) == 0 {
+				ppm := []uint32{0, 300_000, 700_000, types.Million}[r.IntN(4)]
+				_, err := f.msgs.SetEmissionShare(f.env.Ctx, &types.MsgSetEmissionShare{Authority: xtest.Authority(), Run: id, Ppm: ppm})
+				if err != nil {
+					require.ErrorIs(t, err, types.ErrEmissionShares)
+				}
+			}
+			open, err := f.k.OpenWindows(f.env.Ctx, id)
+			require.NoError(t, err)
+			switch { // settlement ends a window, or it becomes VOID
+			case len(open) > 0 && f.k.Stage(f.env.Ctx, open[0]) == types.StageSettling && r.IntN(3) == 0:
+				_, err = f.k.CloseWindow(f.env.Ctx, id, open[0].Id)
+			case len(open) > 0 && r.IntN(100) == 0:
+				_, err = f.k.VoidWindow(f.env.Ctx, id, open[0].Id, "for the test")
+			}
+			require.NoError(t, err)
+			switch run, err := f.k.GetRun(f.env.Ctx, id); {
+			case err != nil:
+				require.NoError(t, err)
+			case run.Status == types.RunStatus_RUN_STATUS_PAUSED && r.IntN(6) == 0:
+				_, err = f.msgs.ResumeRun(f.env.Ctx, &types.MsgResumeRun{Sender: f.address(1), Run: id})
+				require.NoError(t, err)
+			case run.Status == types.RunStatus_RUN_STATUS_ACTIVE && r.IntN(60) == 0:
+				_, err = f.msgs.PauseRun(f.env.Ctx, &types.MsgPauseRun{Sender: f.address(1), Run: id})
+				require.NoError(t, err)
+			}
+		}
+		f.end()
+	}
+	owned := make([]uint32, f.height()+1)
+	windows, most := 0, uint32(0)
+	for id := uint64(1); id <= 3; id++ {
+		run, err := f.k.GetRun(f.env.Ctx, id)
+		require.NoError(t, err)
+		last := int64(0)
+		for n := range run.NextWindow {
+			w, err := f.k.GetWindow(f.env.Ctx, id, n)
+			require.NoError(t, err)
+			require.GreaterOrEqual(t, w.EmissionStart, last, "the ranges of a run do not overlap")
+			if last = w.EmissionEnd; last == 0 {
+				last = f.height() + 1
+			}
+			for h := w.EmissionStart; h < last; h++ {
+				owned[h] += w.Params.EmissionSharePpm
+				most = max(most, owned[h])
+				require.LessOrEqual(t, owned[h], uint32(types.Million), "block %d, window %d of run %d", h, n, id)
+			}
+			windows++
+		}
+	}
+	t.Logf("%d windows, at most %d ppm of a block", windows, most)
+	require.Greater(t, windows, 30)
+	require.Positive(t, most)
+}
+
+func runWithoutShare(t *testing.T, id uint64) types.Run {
+	return (&fixture{T: t, env: xtest.New(t, types.StoreKey)}).run(id, 0)
 }
 
 func TestAPauseIsNotMinted(t *testing.T) {

@@ -317,6 +317,12 @@ func (r RunParams) ImpliedStaleness(p Params) int64 {
 	return open + (int64(r.PolicyDelayBlocks)+period-1)/period - 1
 }
 
+// BetweenWindows is true for an active run whose last window has ended and whose next
+// one will own the emission since.
+func (r Run) BetweenWindows() bool {
+	return r.Status == RunStatus_RUN_STATUS_ACTIVE && r.EmissionNext != 0
+}
+
 // FrozenMinerEntry is a miner of a window with the address under which it is stored.
 type FrozenMinerEntry struct {
 	Raw sdk.AccAddress
