@@ -6,8 +6,10 @@ import (
 	"fmt"
 
 	cmtproto "github.com/cometbft/cometbft/proto/tendermint/types"
+	cmttypes "github.com/cometbft/cometbft/types"
 
 	servertypes "github.com/cosmos/cosmos-sdk/server/types"
+	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/x/staking"
 )
 
@@ -35,7 +37,7 @@ func (app *App) Export(forZeroHeight bool, modules []string) (servertypes.Export
 	if err != nil {
 		return servertypes.ExportedApp{}, fmt.Errorf("app: export: %w", err)
 	}
-	validators, err := staking.WriteValidators(ctx, app.Staking)
+	validators, err := app.exportValidators(ctx)
 	if err != nil {
 		return servertypes.ExportedApp{}, fmt.Errorf("app: export validators: %w", err)
 	}
@@ -45,4 +47,29 @@ func (app *App) Export(forZeroHeight bool, modules []string) (servertypes.Export
 		Height:          height + 1,
 		ConsensusParams: app.GetConsensusParams(ctx),
 	}, nil
+}
+
+// exportValidators are the validators of the next block with the powers that they have
+// in it. Their tokens may say something else already, which counts one block later:
+// x/staking's import goes by the powers, and a chain whose genesis file had other ones
+// would not start.
+func (app *App) exportValidators(ctx sdk.Context) ([]cmttypes.GenesisValidator, error) {
+	validators, err := staking.WriteValidators(ctx, app.Staking)
+	if err != nil {
+		return nil, err
+	}
+	for i := range validators {
+		v, err := app.Staking.GetValidatorByConsAddr(ctx, sdk.ConsAddress(validators[i].Address))
+		if err != nil {
+			return nil, err
+		}
+		operator, err := app.Staking.ValidatorAddressCodec().StringToBytes(v.GetOperator())
+		if err != nil {
+			return nil, err
+		}
+		if validators[i].Power, err = app.Staking.GetLastValidatorPower(ctx, operator); err != nil {
+			return nil, err
+		}
+	}
+	return validators, nil
 }

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"bytes"
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"math/rand"
@@ -75,7 +74,7 @@ func TestAppImportExport(t *testing.T) {
 			challengetypes.StoreKey, registrytypes.StoreKey, policytypes.StoreKey, rollouttypes.StoreKey, settlementtypes.StoreKey,
 			banktypes.StoreKey,
 		} {
-			compareStores(t, name, uint64(ctx.BlockHeight()), oldCtx.KVStore(old.StoreKey(name)), ctx.KVStore(fresh.StoreKey(name)))
+			compareStores(t, name, oldCtx.KVStore(old.StoreKey(name)), ctx.KVStore(fresh.StoreKey(name)))
 		}
 		checkInvariants(t, fresh, ctx)
 
@@ -94,9 +93,9 @@ func TestAppImportExport(t *testing.T) {
 	})
 }
 
-func compareStores(t *testing.T, name string, height uint64, a, b storetypes.KVStore) {
+func compareStores(t *testing.T, name string, a, b storetypes.KVStore) {
 	t.Helper()
-	before, after := entries(name, height, a), entries(name, height, b)
+	before, after := entries(a), entries(b)
 	t.Logf("store %s: %d keys", name, len(before))
 	if len(before) == 0 {
 		t.Errorf("store %s is empty", name)
@@ -115,30 +114,14 @@ func compareStores(t *testing.T, name string, height uint64, a, b storetypes.KVS
 	}
 }
 
-func entries(name string, height uint64, s storetypes.KVStore) map[string]string {
+func entries(s storetypes.KVStore) map[string]string {
 	out := map[string]string{}
 	it := s.Iterator(nil, nil)
 	defer func() { must(it.Close()) }()
 	for ; it.Valid(); it.Next() {
-		if name != policytypes.StoreKey || !rebuilt(height, it.Key(), it.Value()) {
-			out[string(it.Key())] = string(it.Value())
-		}
+		out[string(it.Key())] = string(it.Value())
 	}
 	return out
-}
-
-// rebuilt reports entries of policy that an import writes without need and that mean
-// what their absence means: a VotesFrom of 0, and in Due a version whose delay is over
-// but whose parent waits, which the first block takes out.
-func rebuilt(height uint64, key, value []byte) bool {
-	switch {
-	case bytes.HasPrefix(key, policytypes.VotesFromKey.Bytes()):
-		return binary.BigEndian.Uint64(value) == 0
-	case bytes.HasPrefix(key, policytypes.DueKey.Bytes()):
-		return binary.BigEndian.Uint64(key[len(policytypes.DueKey.Bytes()):]) <= height
-	default:
-		return false
-	}
 }
 
 // imported starts a chain from the state of another. Heights go on.

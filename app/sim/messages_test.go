@@ -14,7 +14,9 @@ import (
 	errorsmod "cosmossdk.io/errors"
 	sdkmath "cosmossdk.io/math"
 
+	"cosmossdk.io/collections"
 	"github.com/cosmos/cosmos-sdk/testutil/simsx"
+
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/app"
@@ -479,7 +481,21 @@ func revealVerdicts(w world) (string, *settlementtypes.MsgRevealVerdicts, string
 	}, ""
 }
 
+// claim is for a miner that has something to claim, or now and then for any.
 func claim(w world) (string, *settlementtypes.MsgClaim, string) {
+	p, err := w.Settlement.Params.Get(w)
+	must(err)
+	var owed *settlementtypes.Credit
+	must(w.Settlement.Credits.Walk(w, nil, func(_ collections.Triple[uint64, sdk.AccAddress, uint64], c settlementtypes.Credit) (bool, error) {
+		totals, err := w.Settlement.RunTotals(w, c.Run)
+		if err == nil && c.Unlocked(totals, p.RewardLockWindows) {
+			owed = &c
+		}
+		return owed != nil, err
+	}))
+	if owed != nil && w.rand.Intn(4) > 0 {
+		return owed.Miner, &settlementtypes.MsgClaim{Miner: owed.Miner, Run: owed.Run}, ""
+	}
 	m, ok := w.anyMiner()
 	if !ok {
 		return "", nil, nobody

@@ -149,6 +149,9 @@ func (m ownModules) GenerateGenesisState(s *module.SimulationState) {
 		g.Params.SignedBlocksWindow, g.Params.MinSignedPerWindow = 100, sdkmath.LegacyNewDecWithPrec(5, 2)
 		g.Params.DowntimeJailDuration = time.Hour
 	})
+	change(s, stakingtypes.ModuleName, func(g *stakingtypes.GenesisState) {
+		g.Params.MaxValidators = validators
+	})
 	change(s, challengetypes.ModuleName, func(g *challengetypes.GenesisState) {
 		g.Params.BlockTime, g.Params.MinGraderStake = 10*time.Second, params.GAL(1)
 		g.Params.KeepWindows, g.Params.MaxGraders = challengetypes.MaxOpenWindows, 5
@@ -169,7 +172,7 @@ func (m ownModules) GenerateGenesisState(s *module.SimulationState) {
 		g.Params.ImmunityBlocks = uint64(1 + s.Rand.Intn(10))
 	})
 	change(s, settlementtypes.ModuleName, func(g *settlementtypes.GenesisState) {
-		g.Params.RewardLockWindows, g.Params.EvidenceWindows = 1, 1
+		g.Params.RewardLockWindows, g.Params.EvidenceWindows, g.Params.JailWindows = 1, 1, 2
 	})
 }
 

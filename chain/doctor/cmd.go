@@ -33,7 +33,7 @@ status is 1 if a check failed; warnings leave it 0.`,
 	}
 	cmd.Flags().StringVar(&home, "home", defaultHome, "folder of the node")
 	cmd.Flags().StringVar(&node, "node", "tcp://127.0.0.1:26657", "the node's RPC address")
-	cmd.Flags().StringSliceVar(&beacons, "beacon", nil, "servers of the beacon, separated by commas (default: "+PublicBeacon+", or "+LocalBeacon+" on a test network)")
+	cmd.Flags().StringSliceVar(&beacons, "beacon", nil, "servers of the beacon, separated by commas (default: "+PublicBeacon+", or "+LocalBeacon+", or the local network's own, on a test network)")
 	return cmd
 }
 

@@ -104,3 +104,15 @@ func TestTheCommandReadsTheNodesFolderAndNamesANodeThatIsDown(t *testing.T) {
 	require.Contains(t, out.String(), `"5agal" is below the usual`)
 	require.Contains(t, out.String(), "GiB free for "+home)
 }
+
+func TestANodeOfALocalNetworkFindsItsBeacon(t *testing.T) {
+	network := t.TempDir()
+	home := filepath.Join(network, "node-0")
+	require.NoError(t, os.MkdirAll(home, 0o700))
+	require.Equal(t, LocalBeacon, localBeacon(home))
+	require.NoError(t, os.WriteFile(filepath.Join(network, "network.json"), []byte(`{"beacon":{"name":"beacon","port":26673}}`), 0o600))
+	require.Equal(t, "http://127.0.0.1:26673", localBeacon(home))
+	require.Equal(t, "http://127.0.0.1:26673", localBeacon(home+"/"))
+	require.NoError(t, os.WriteFile(filepath.Join(network, "network.json"), []byte("{"), 0o600))
+	require.Equal(t, LocalBeacon, localBeacon(home))
+}

@@ -2,7 +2,9 @@ package doctor
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -110,7 +112,7 @@ func (f *Facts) lookAtBeacon(ctx context.Context) error {
 	if len(f.Beacons) == 0 {
 		f.Beacons = []string{PublicBeacon}
 		if f.Params.Beacon.Test {
-			f.Beacons = []string{LocalBeacon}
+			f.Beacons = []string{localBeacon(f.Home)}
 		}
 	}
 	f.BeaconRound = beaconRound(f.Params.Beacon, f.Now)
@@ -120,6 +122,19 @@ func (f *Facts) lookAtBeacon(ctx context.Context) error {
 	}
 	_, err = c.Round(ctx, f.BeaconRound)
 	return err
+}
+
+// localBeacon is the beacon of the local network that the node's folder belongs to, or
+// LocalBeacon if it is of none.
+func localBeacon(home string) string {
+	var network struct {
+		Beacon struct{ Port int }
+	}
+	raw, err := os.ReadFile(filepath.Join(filepath.Dir(filepath.Clean(home)), "network.json"))
+	if err != nil || json.Unmarshal(raw, &network) != nil || network.Beacon.Port == 0 {
+		return LocalBeacon
+	}
+	return fmt.Sprintf("http://127.0.0.1:%d", network.Beacon.Port)
 }
 
 // rpcURL takes the form of addresses in config.toml, tcp://host:port, as well as http://.

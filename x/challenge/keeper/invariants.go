@@ -5,6 +5,9 @@ import (
 	"fmt"
 
 	"cosmossdk.io/collections"
+	sdkmath "cosmossdk.io/math"
+
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
 	"github.com/galahad-network/galahad/x/challenge/types"
 )
@@ -56,6 +59,36 @@ func (k *Keeper) CheckInvariants(ctx context.Context) error {
 	if len(openKeys) != open || len(pendingKeys) != pending {
 		return fmt.Errorf("challenge: indexes hold %d open windows and %d pending rounds, the windows imply %d and %d",
 			len(openKeys), len(pendingKeys), open, pending)
+	}
+	return k.checkRuns(ctx, g.Runs)
+}
+
+// checkRuns compares the index Live and the deposits with the runs.
+func (k *Keeper) checkRuns(ctx context.Context, runs []types.Run) error {
+	live, deposits := 0, sdkmath.ZeroInt()
+	for _, run := range runs {
+		has, err := k.Live.Has(ctx, run.Id)
+		if err != nil {
+			return err
+		}
+		if has == run.Over() {
+			return types.ErrInvalidGenesis.Wrapf("run %d: in the index of live runs: %t", run.Id, has)
+		}
+		if has {
+			live++
+		}
+		deposits = deposits.Add(run.DepositOrZero())
+	}
+	keys, err := k.liveRuns(ctx)
+	if err != nil {
+		return err
+	}
+	if len(keys) != live {
+		return fmt.Errorf("challenge: the index holds %d live runs, %d are", len(keys), live)
+	}
+	held := k.bank.GetBalance(ctx, authtypes.NewModuleAddress(types.ModuleName), k.denom).Amount
+	if !held.Equal(deposits) {
+		return fmt.Errorf("challenge: the module's account holds %s%s, deposits are %s", held, k.denom, deposits)
 	}
 	return nil
 }

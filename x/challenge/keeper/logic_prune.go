@@ -12,6 +12,9 @@ import (
 	"github.com/galahad-network/galahad/x/challenge/types"
 )
 
+// failedPrune is what pruning that failed costs of a block's prune_per_block.
+const failedPrune = 64
+
 // prune removes what nobody needs any more: at most prune_per_block keys over all
 // runs and modules, the runs taking turns to be first.
 func (k *Keeper) prune(ctx context.Context, params types.Params, runs []uint64) {
@@ -27,9 +30,11 @@ func (k *Keeper) prune(ctx context.Context, params types.Params, runs []uint64) 
 			removed, err = k.pruneWindow(ctx, params, id, left)
 			return err
 		})
-		if err == nil {
-			left -= removed
+		// What fails is tried again in each block, so it is charged for, too.
+		if err != nil {
+			removed = max(removed, failedPrune)
 		}
+		left -= removed
 	}
 	if left > 0 {
 		_ = k.attempt(ctx, "prune beacons", func(ctx context.Context) error { return k.pruneBeacons(ctx, runs, left) })

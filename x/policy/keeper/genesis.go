@@ -5,6 +5,8 @@ import (
 
 	"cosmossdk.io/collections"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
 	"github.com/galahad-network/galahad/x/policy/types"
 )
 
@@ -31,6 +33,9 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 			return err
 		}
 	}
+	if err := k.dropOverdue(ctx, g.Checkpoints); err != nil {
+		return err
+	}
 	for _, l := range lineages(g.Checkpoints) {
 		if err := k.Active.Set(ctx, l.run, l.active); err != nil {
 			return err
@@ -38,7 +43,7 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 		if err := k.Heads.Set(ctx, l.run, l.head); err != nil {
 			return err
 		}
-		if err := k.VotesFrom.Set(ctx, l.run, l.votesFrom); err != nil {
+		if err := k.setVotesFrom(ctx, l.run, l.votesFrom); err != nil {
 			return err
 		}
 	}
@@ -59,6 +64,28 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 	return nil
 }
 
+// dropOverdue takes versions out of Due whose delay is over but whose parent waits: they
+// become active with it.
+func (k *Keeper) dropOverdue(ctx context.Context, all []types.Checkpoint) error {
+	height := sdk.UnwrapSDKContext(ctx).BlockHeight()
+	for _, c := range all {
+		if c.Status != types.CheckpointStatus_CHECKPOINT_STATUS_PENDING || c.ActivatesHeight == 0 || c.ActivatesHeight > height {
+			continue
+		}
+		waits, err := k.Pending.Has(ctx, collections.Join(c.Run, c.ParentVersion))
+		if err != nil {
+			return err
+		}
+		if !waits {
+			continue
+		}
+		if err := k.Due.Remove(ctx, dueKeyOf(c)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (k *Keeper) initVote(ctx context.Context, v types.Vote) error {
 	operator, err := k.validatorCodec.StringToBytes(v.Grader)
 	if err != nil {
@@ -73,7 +100,7 @@ func (k *Keeper) initVote(ctx context.Context, v types.Vote) error {
 	if err := k.Votes.Set(ctx, key, v); err != nil {
 		return err
 	}
-	from, err := k.VotesFrom.Get(ctx, v.Run)
+	from, err := k.votesFrom(ctx, v.Run)
 	if err != nil || v.Version >= from {
 		return err
 	}

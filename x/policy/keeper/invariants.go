@@ -87,9 +87,9 @@ func (k *Keeper) checkIndexes(ctx context.Context, all []types.Checkpoint) error
 // checkVoteIndexes looks for votes that nothing will ever remove.
 func (k *Keeper) checkVoteIndexes(ctx context.Context, votes []types.Vote) error {
 	for _, v := range votes {
-		from, err := k.VotesFrom.Get(ctx, v.Run)
+		from, err := k.votesFrom(ctx, v.Run)
 		if err != nil {
-			from = 0 // nothing was published yet
+			return err
 		}
 		if v.Version >= from {
 			continue

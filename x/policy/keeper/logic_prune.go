@@ -18,10 +18,7 @@ const (
 // pruning: two at a publication, so that it catches up. On a version that is
 // PENDING or active graders may still vote, so that it waits for that one.
 func (k *Keeper) retire(ctx context.Context, run, latest uint64) error {
-	from, err := k.VotesFrom.Get(ctx, run)
-	if errors.Is(err, collections.ErrNotFound) {
-		from, err = 0, nil
-	}
+	from, err := k.votesFrom(ctx, run)
 	if err != nil {
 		return err
 	}
@@ -42,6 +39,22 @@ func (k *Keeper) retire(ctx context.Context, run, latest uint64) error {
 			return err
 		}
 		from++
+	}
+	return k.setVotesFrom(ctx, run, from)
+}
+
+// votesFrom is the oldest version of a run whose votes are kept; 0 where none is stored.
+func (k *Keeper) votesFrom(ctx context.Context, run uint64) (uint64, error) {
+	from, err := k.VotesFrom.Get(ctx, run)
+	if errors.Is(err, collections.ErrNotFound) {
+		return 0, nil
+	}
+	return from, err
+}
+
+func (k *Keeper) setVotesFrom(ctx context.Context, run, from uint64) error {
+	if from == 0 {
+		return nil // as it was
 	}
 	return k.VotesFrom.Set(ctx, run, from)
 }

@@ -257,20 +257,12 @@ func (q queryServer) Credits(ctx context.Context, req *types.QueryCreditsRequest
 	if err != nil {
 		return nil, err
 	}
-	res := &types.QueryCreditsResponse{Claimable: sdkmath.ZeroInt(), Locked: sdkmath.ZeroInt()}
-	if res.Credits, err = q.k.minerCredits(ctx, req.Run, addr, maxQueryCredits); err != nil {
+	credits, err := q.k.minerCredits(ctx, req.Run, addr, maxQueryCredits)
+	if err != nil {
 		return nil, err
 	}
-	for i, c := range res.Credits {
-		to := &res.Locked
-		if c.Unlocked(totals, params.RewardLockWindows) && i < int(params.MaxClaim) {
-			to = &res.Claimable
-		}
-		if *to, err = types.Sum(*to, c.Amount); err != nil {
-			return nil, err
-		}
-	}
-	return res, nil
+	sums, err := rewards(params, totals, credits)
+	return &types.QueryCreditsResponse{Credits: credits, Claimable: sums.Claimable, Locked: sums.Locked}, err
 }
 
 // Commits implements types.QueryServer.

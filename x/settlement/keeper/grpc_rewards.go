@@ -57,16 +57,24 @@ func (q queryServer) Rewards(ctx context.Context, req *types.QueryRewardsRequest
 }
 
 func (k *Keeper) runRewards(ctx context.Context, params types.Params, run uint64, addr sdk.AccAddress) (types.RunRewards, error) {
-	row := types.RunRewards{Run: run, Claimable: sdkmath.ZeroInt(), Locked: sdkmath.ZeroInt()}
 	totals, err := k.RunTotals(ctx, run)
 	if err != nil {
-		return row, err
+		return types.RunRewards{}, err
 	}
-	row.SettledWindows = totals.SettledWindows
 	credits, err := k.minerCredits(ctx, run, addr, maxQueryCredits)
 	if err != nil {
-		return row, err
+		return types.RunRewards{}, err
 	}
+	return rewards(params, totals, credits)
+}
+
+// rewards sums a miner's credits of a run, oldest first. A claim takes max_claim of them,
+// so it may take several to have all that is claimable.
+func rewards(params types.Params, totals types.RunTotals, credits []types.Credit) (types.RunRewards, error) {
+	row := types.RunRewards{
+		Run: totals.Run, SettledWindows: totals.SettledWindows, Claimable: sdkmath.ZeroInt(), Locked: sdkmath.ZeroInt(),
+	}
+	var err error
 	for _, c := range credits {
 		if c.Unlocked(totals, params.RewardLockWindows) {
 			row.Claimable, err = types.Sum(row.Claimable, c.Amount)

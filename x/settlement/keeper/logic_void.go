@@ -46,12 +46,7 @@ func (k *Keeper) AfterWindowVoid(ctx context.Context, w challengetypes.Window) e
 			return err
 		}
 	}
-	if err := k.settled(ctx, params, w.Run); err != nil {
-		return err
-	}
-	// Whoever was to judge them judged nothing that counts.
-	k.try(ctx, "deferring accusations", func(ctx context.Context) error { return k.rollout.DeferAccusations(ctx, w.Run, w.Id) })
-	return nil
+	return k.settled(ctx, params, w.Run)
 }
 
 // voidUnsettled mints the whole emission to the community pool.
