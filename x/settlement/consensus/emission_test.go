@@ -201,6 +201,46 @@ func TestSplittingAMinerDoesNotRaiseItsScore(t *testing.T) {
 	}
 }
 
+// A part that is cut into a thousand is never worth more than the whole of it, and an
+// amount of which a rate is taken in pieces never gives more.
+func TestAudit_D24_CuttingAShareIntoPiecesDoesNotPay(t *testing.T) {
+	const pieces = 1000
+	r := seeded(t)
+	most := Amount{math.MaxUint64, math.MaxUint64, math.MaxUint64, math.MaxUint64}
+	total := []Amount{NewAmount(1), NewAmount(2), NewAmount(1e18 + 1), {7, 0, 1}, most}
+	for range 200 {
+		amount := total[r.IntN(len(total))]
+		whole := uint64(pieces) << r.IntN(50)
+		whole += r.Uint64N(whole)
+		ppm := uint32(r.IntN(Million + 1))
+		var parts uint64
+		var shares, rates, sum Amount
+		for range pieces {
+			piece := r.Uint64N(1 + whole/pieces)
+			parts += piece
+			share, err := Share(amount, NewAmount(piece), NewAmount(whole))
+			require.NoError(t, err)
+			shares, err = Add(shares, share)
+			require.NoError(t, err)
+			rate, err := SharePPM(NewAmount(piece), ppm)
+			require.NoError(t, err)
+			rates, err = Add(rates, rate)
+			require.NoError(t, err)
+			sum, err = Add(sum, NewAmount(piece))
+			require.NoError(t, err)
+		}
+		atOnce, err := Share(amount, NewAmount(parts), NewAmount(whole))
+		require.NoError(t, err)
+		require.False(t, shares.Gt(&atOnce), "%s in pieces, %s at once", shares.Dec(), atOnce.Dec())
+		lost, err := Sub(atOnce, shares)
+		require.NoError(t, err)
+		require.True(t, lost.LtUint64(pieces), "a piece loses less than one coin: %s", lost.Dec())
+		atOnce, err = SharePPM(sum, ppm)
+		require.NoError(t, err)
+		require.False(t, rates.Gt(&atOnce))
+	}
+}
+
 func TestThresholdsDoNotOverflow(t *testing.T) {
 	most := Amount{math.MaxUint64, math.MaxUint64, math.MaxUint64, math.MaxUint64}
 	half := Amount{math.MaxUint64, math.MaxUint64, math.MaxUint64, math.MaxUint64 >> 1}

@@ -94,8 +94,11 @@ func decode[T any](t *testing.T, raw json.RawMessage) (v T) {
 	return v
 }
 
-func TestVectorsYumaMath(t *testing.T) {
-	for i, v := range openVectors(t).Math {
+func TestVectorsYumaMath(t *testing.T) { checkMath(t, openVectors(t).Math) }
+
+func checkMath(t *testing.T, vectors []vectorMath) {
+	t.Helper()
+	for i, v := range vectors {
 		run, ok := mathFunctions[v.Fn]
 		require.True(t, ok, "%d: unknown function %q", i, v.Fn)
 		want, got := run(t, v.Input, v.Expected)

@@ -228,14 +228,19 @@ func (u vectorUniform) check(t *testing.T, want uniformOutput, out Output) {
 	}
 }
 
-// openVectors reads yuma.json of the folder GALAHAD_VECTORS, else of testdata. A file
-// that is missing fails the test.
-func openVectors(t *testing.T) (f vectorFile) {
+// openVectors reads yuma.json of the folder GALAHAD_VECTORS, else of testdata.
+func openVectors(t *testing.T) vectorFile {
 	t.Helper()
 	dir := os.Getenv("GALAHAD_VECTORS")
 	if dir == "" {
 		dir = "testdata"
 	}
+	return openVectorsIn(t, dir)
+}
+
+// openVectorsIn reads yuma.json of a folder. A file that is missing fails the test.
+func openVectorsIn(t *testing.T, dir string) (f vectorFile) {
+	t.Helper()
 	raw, err := os.ReadFile(filepath.Join(dir, "yuma.json"))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(raw, &f))
@@ -244,8 +249,10 @@ func openVectors(t *testing.T) (f vectorFile) {
 }
 
 // Every case, every field, every bit.
-func TestVectorsYuma(t *testing.T) {
-	for _, c := range openVectors(t).Cases {
+func TestVectorsYuma(t *testing.T) { openVectors(t).check(t) }
+
+func (f vectorFile) check(t *testing.T) {
+	for _, c := range f.Cases {
 		t.Run(c.Name, func(t *testing.T) {
 			net, params := c.params()
 			in := Input{Permits: make([]bool, c.N), Bonds: make([][]Entry, c.N), Weights: make([][]Entry, c.N)}
@@ -273,4 +280,34 @@ func TestVectorsYuma(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The repository's own vectors, all of them: no part of the formula may lose its cases.
+func TestAudit_D26_TheFormulaIsTheSpecifications(t *testing.T) {
+	f := openVectorsIn(t, "testdata")
+	require.Len(t, f.Cases, f.Counts.Cases)
+	var yuma2, yuma3, liquid, sequences int
+	for _, c := range f.Cases {
+		switch {
+		case !c.Params.Yuma3:
+			yuma2++
+		case c.Params.LiquidAlpha:
+			liquid++
+		default:
+			yuma3++
+		}
+		if len(c.Epochs) > 1 {
+			sequences++
+		}
+	}
+	for _, n := range []int{yuma2, yuma3, liquid, sequences} {
+		require.GreaterOrEqual(t, n, 5, "%d of Yuma2, %d of Yuma3, %d with liquid alpha, %d of several epochs", yuma2, yuma3, liquid, sequences)
+	}
+	f.check(t)
+	called := map[string]bool{}
+	for _, v := range f.Math {
+		called[v.Fn] = true
+	}
+	require.Len(t, called, len(mathFunctions))
+	checkMath(t, f.Math)
 }
