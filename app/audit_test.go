@@ -3,6 +3,7 @@ package app_test
 import (
 	"bytes"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	sdkmath "cosmossdk.io/math"
 
+	codectypes "github.com/cosmos/cosmos-sdk/codec/types"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 	"github.com/cosmos/cosmos-sdk/types/module"
@@ -89,6 +91,40 @@ func TestAudit_E36_EveryMessageIsRegistered(t *testing.T) {
 		require.NoError(t, err, name)
 		require.Equal(t, reflect.TypeOf(msg), reflect.TypeOf(resolved))
 	}
+}
+
+// No message of ours can tie a key to somebody's account: none has a field for one. Who
+// signs for whom is x/auth's and x/authz's alone.
+func TestAudit_E31_NoMessageRegistersAKey(t *testing.T) {
+	var walk func(name string, typ reflect.Type, seen map[reflect.Type]bool)
+	fields := 0
+	walk = func(name string, typ reflect.Type, seen map[reflect.Type]bool) {
+		switch typ.Kind() {
+		case reflect.Pointer, reflect.Slice:
+			walk(name, typ.Elem(), seen)
+		case reflect.Struct:
+			require.NotEqual(t, reflect.TypeOf(codectypes.Any{}), typ, name)
+			if seen[typ] {
+				return
+			}
+			seen[typ] = true
+			for i := range typ.NumField() {
+				f := typ.Field(i)
+				fields++
+				field := strings.ToLower(f.Name)
+				require.False(t, strings.Contains(field, "key") || strings.Contains(field, "signature") && name != "galahad.challenge.v1.MsgSubmitBeacon",
+					"%s has a field %s", name, f.Name)
+				walk(name, f.Type, seen)
+			}
+		}
+	}
+	for name, typ := range messageTypes(t) {
+		if strings.HasSuffix(name, "MsgUpdateParams") {
+			continue // governance's; the beacon's public key is a parameter
+		}
+		walk(name, typ, map[reflect.Type]bool{})
+	}
+	require.Greater(t, fields, 100)
 }
 
 // A proposer can put anything into a block: what it did not build itself is accepted

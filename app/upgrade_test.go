@@ -122,7 +122,7 @@ func TestAudit_G57_UpgradeRehearsal(t *testing.T) {
 
 // A migration that fails leaves the state as it was; a binary with the fault mended
 // goes on from there.
-func TestFailedMigrationLeavesTheStateAsItWas(t *testing.T) {
+func TestAudit_G57_FailedMigrationLeavesTheStateAsItWas(t *testing.T) {
 	c := scheduled(t)
 	require.Error(t, c.HaltingBlock())
 	hash := c.App.LastCommitID().Hash

@@ -155,14 +155,8 @@ func (c *Chain) Restart() {
 // tryBlock runs a block and moves the chain on if no instance fails.
 func (c *Chain) tryBlock(dt time.Duration, txs ...[]byte) (*abci.ResponseFinalizeBlock, []error) {
 	c.T.Helper()
-	height, now := c.height+1, c.time.Add(dt)
-	req := &abci.RequestFinalizeBlock{
-		Height: height, Time: now, Txs: txs,
-		Hash:               blockHash(height),
-		NextValidatorsHash: blockHash(0),
-		ProposerAddress:    c.validator.proposer(),
-		DecidedLastCommit:  c.validator.lastCommit(),
-	}
+	req := c.request(dt, txs...)
+	height, now := req.Height, req.Time
 	var first *abci.ResponseFinalizeBlock
 	errs := make([]error, len(c.instances))
 	for i, n := range c.instances {
@@ -181,6 +175,18 @@ func (c *Chain) tryBlock(dt time.Duration, txs ...[]byte) (*abci.ResponseFinaliz
 		c.validator.next(first.ValidatorUpdates)
 	}
 	return first, errs
+}
+
+// request is the next block, dt after the last one.
+func (c *Chain) request(dt time.Duration, txs ...[]byte) *abci.RequestFinalizeBlock {
+	height := c.height + 1
+	return &abci.RequestFinalizeBlock{
+		Height: height, Time: c.time.Add(dt), Txs: txs,
+		Hash:               blockHash(height),
+		NextValidatorsHash: blockHash(0),
+		ProposerAddress:    c.validator.proposer(),
+		DecidedLastCommit:  c.validator.lastCommit(),
+	}
 }
 
 // sameResult compares what must agree between nodes, and events, which need not

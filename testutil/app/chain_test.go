@@ -46,7 +46,7 @@ func TestChainDeliversSignedTransactions(t *testing.T) {
 	require.Equal(t, int64(123), c.Height())
 }
 
-func TestModuleAccountsRefuseSends(t *testing.T) {
+func TestAudit_G50_ModuleAccountsRefuseSends(t *testing.T) {
 	c := testapp.New(t, testapp.WithAccount("alice", 10))
 	alice := c.Account("alice")
 	for _, name := range []string{"gov", "distribution", "fee_collector", "bonded_tokens_pool"} {

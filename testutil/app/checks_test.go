@@ -26,7 +26,7 @@ func TestReplicaCheckNoticesADifference(t *testing.T) {
 	require.ErrorContains(t, sameResult(a, &abci.ResponseFinalizeBlock{AppHash: []byte{1}, Events: []abci.Event{{Type: "b"}, {Type: "a"}}}), "events differ")
 }
 
-func TestInvariantsNoticeCoinsFromNowhere(t *testing.T) {
+func TestAudit_G56_InvariantsNoticeCoinsFromNowhere(t *testing.T) {
 	c := New(t, WithAccount("alice", 1), WithoutTeardown()) // the state is made wrong on purpose
 	ctx := c.Context()
 	require.NoError(t, invariants(ctx, c.App))

@@ -66,3 +66,15 @@ func TestAudit_A03_AnotherProcessComesToTheSameState(t *testing.T) {
 func TestStoriesAreTheSameStory(t *testing.T) {
 	require.Equal(t, tell(t, testapp.WithoutReplica()), tell(t, testapp.WithoutReplica(), testapp.WithoutTeardown()))
 }
+
+// A node that joins by state sync, in the middle of a window, has the state of those that
+// were there from the start, and goes on as they do.
+func TestAudit_H60_ANodeFromASnapshotHasTheSameState(t *testing.T) {
+	s := story.New(t, 3)
+	for range 3 {
+		for range 11 {
+			s.Step()
+		}
+		s.CheckSnapshot()
+	}
+}

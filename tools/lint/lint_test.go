@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"go/types"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -14,14 +15,7 @@ import (
 )
 
 func TestRulesFindWhatIsBadAndNothingElse(t *testing.T) {
-	for _, file := range []string{"testdata/bad.go", "testdata/state.go"} {
-		t.Run(file, func(t *testing.T) { foundIn(t, file) })
-	}
-	for r := range reasons {
-		if !broken[r] {
-			t.Errorf("no sample breaks the rule %q", r)
-		}
-	}
+	finds(t, slices.Collect(maps.Keys(reasons))...)
 }
 
 // broken are the rules that a sample breaks.
@@ -118,5 +112,31 @@ func TestExceptionsCoverTheirPlaceOnly(t *testing.T) {
 	}
 	if e.covers(finding{rule: "float", pos: token.Position{Filename: "x/policy/client/a.go"}}) {
 		t.Error("another rule is covered")
+	}
+}
+
+// The audit's rows that the source itself is held to, and the rules that hold it.
+func TestAudit_A01_NoRangeOverAMap(t *testing.T)            { finds(t, "maprange") }
+func TestAudit_A02_NoFloatingPoint(t *testing.T)            { finds(t, "float") }
+func TestAudit_A03_NoClockEnvironmentOrChance(t *testing.T) { finds(t, "clock", "env", "rand") }
+func TestAudit_A04_NoGoroutine(t *testing.T)                { finds(t, "go") }
+func TestAudit_B08_NoPanic(t *testing.T)                    { finds(t, "panic", "must") }
+func TestAudit_D22_NoUncheckedArithmetic(t *testing.T)      { finds(t, "uint256") }
+func TestAudit_E35_NoErrorIsDropped(t *testing.T)           { finds(t, "unchecked") }
+func TestAudit_G52_IteratorsAreClosedAndWalksDoNotWrite(t *testing.T) {
+	finds(t, "iterator", "mutate")
+}
+
+// finds asserts that the samples break the rules, each where it says so.
+func finds(t *testing.T, rules ...string) {
+	t.Helper()
+	clear(broken)
+	for _, file := range []string{"testdata/bad.go", "testdata/state.go"} {
+		foundIn(t, file)
+	}
+	for _, r := range rules {
+		if !broken[r] {
+			t.Errorf("no sample breaks the rule %q", r)
+		}
 	}
 }

@@ -41,21 +41,21 @@ func secret(t testing.TB, last byte) beacon.SecretKey {
 	return k
 }
 
-func TestQuicknetRoundVerifies(t *testing.T) {
+func TestAudit_F49_QuicknetRoundVerifies(t *testing.T) {
 	key, sig := unhex(t, quicknetKey), unhex(t, quicknetSig)
 	require.NoError(t, beacon.Verify(key, quicknetRound, sig))
 	r := beacon.Randomness(sig)
 	require.Equal(t, quicknetRandomness, hex.EncodeToString(r[:]))
 }
 
-func TestAnotherRoundIsRefused(t *testing.T) {
+func TestAudit_F49_AnotherRoundIsRefused(t *testing.T) {
 	key, sig := unhex(t, quicknetKey), unhex(t, quicknetSig)
 	for _, round := range []uint64{0, 999, 1001, math.MaxUint64} {
 		require.ErrorIs(t, beacon.Verify(key, round, sig), beacon.ErrSignature, "round %d", round)
 	}
 }
 
-func TestEveryFlippedBitIsRefused(t *testing.T) {
+func TestAudit_F49_EveryFlippedBitIsRefused(t *testing.T) {
 	key, good := unhex(t, quicknetKey), unhex(t, quicknetSig)
 	for bit := 0; bit < len(good)*8; bit++ {
 		sig := append([]byte(nil), good...)
@@ -64,7 +64,7 @@ func TestEveryFlippedBitIsRefused(t *testing.T) {
 	}
 }
 
-func TestIdentityIsRefused(t *testing.T) {
+func TestAudit_F49_IdentityIsRefused(t *testing.T) {
 	key := unhex(t, quicknetKey)
 	identity := make([]byte, beacon.SignatureSize)
 	identity[0] = 0xc0
@@ -100,12 +100,12 @@ func outsideSubgroup(t testing.TB) []byte {
 	return nil
 }
 
-func TestPointOutsideTheSubgroupIsRefused(t *testing.T) {
+func TestAudit_F49_PointOutsideTheSubgroupIsRefused(t *testing.T) {
 	err := beacon.Verify(unhex(t, quicknetKey), quicknetRound, outsideSubgroup(t))
 	require.ErrorIs(t, err, beacon.ErrEncoding)
 }
 
-func TestWrongLengthsAreRefused(t *testing.T) {
+func TestAudit_F49_WrongLengthsAreRefused(t *testing.T) {
 	key, sig := unhex(t, quicknetKey), unhex(t, quicknetSig)
 	for _, s := range [][]byte{nil, {}, sig[:47], append(append([]byte(nil), sig...), 0), make([]byte, 96)} {
 		require.ErrorIs(t, beacon.Verify(key, quicknetRound, s), beacon.ErrEncoding, "%d bytes", len(s))
@@ -134,7 +134,7 @@ func TestAValidSignatureHasOneEncoding(t *testing.T) {
 	}
 }
 
-func TestAnotherKeyIsRefused(t *testing.T) {
+func TestAudit_F49_AnotherKeyIsRefused(t *testing.T) {
 	a, b := secret(t, 1), secret(t, 2)
 	sig, err := a.Sign(7)
 	require.NoError(t, err)

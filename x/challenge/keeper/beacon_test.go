@@ -35,7 +35,7 @@ func TestSeedsAreDerivedFromTheRound(t *testing.T) {
 	require.Equal(t, types.Beacon{Round: round, Signature: sig, Randomness: r[:], Height: f.height()}, stored)
 }
 
-func TestInvalidBeaconsChangeNothing(t *testing.T) {
+func TestAudit_F49_InvalidBeaconsChangeNothing(t *testing.T) {
 	f := newFixture(t)
 	f.blocks(1)
 	round := f.window(0).OpeningRound
@@ -140,7 +140,7 @@ func TestOneRoundSeedsAllWindowsThatWaitForIt(t *testing.T) {
 // The chain halts between the last block of COMMIT and the one after it. The next
 // block's time is when the last one was precommitted, before the halt, so its
 // round may be public by then; but nothing in that block can depend on it.
-func TestAHaltAfterCommitLetsNobodyUseAPublicRound(t *testing.T) {
+func TestAudit_F40_AHaltAfterCommitLetsNobodyUseAPublicRound(t *testing.T) {
 	f := newFixture(t)
 	f.blocks(1)
 	f.relay()
@@ -170,7 +170,7 @@ func TestAHaltAfterCommitLetsNobodyUseAPublicRound(t *testing.T) {
 
 // The halt ends with a block that knows the time after it: the round is fixed by
 // that time, never by an expected one.
-func TestTheRoundFollowsTheTimeOfTheBlockThatFixesIt(t *testing.T) {
+func TestAudit_F39_TheRoundFollowsTheTimeOfTheBlockThatFixesIt(t *testing.T) {
 	f := newFixture(t)
 	f.blocks(1)
 	f.relay()
@@ -188,7 +188,7 @@ func TestTheRoundFollowsTheTimeOfTheBlockThatFixesIt(t *testing.T) {
 
 // If clocks lag by more than the skew, the due round is one that the chain has
 // seen already: nothing is fixed until time has caught up.
-func TestARoundThatTheChainHasSeenIsNotFixed(t *testing.T) {
+func TestAudit_F39_ARoundThatTheChainHasSeenIsNotFixed(t *testing.T) {
 	f := newFixture(t)
 	f.blocks(1)
 	f.relay()

@@ -153,7 +153,7 @@ func TestEmissionSharesSumToTheWhole(t *testing.T) {
 // Three runs, some sequential, whose windows end by settlement or VOID at random, whose
 // shares governance moves at random, and that pause at random: whatever happens, no block
 // belongs to shares that are more than the whole.
-func TestNoBlockIsMintedMoreThanOnceOver(t *testing.T) {
+func TestAudit_G56_NoBlockIsMintedMoreThanOnceOver(t *testing.T) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
