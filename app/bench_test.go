@@ -87,7 +87,10 @@ func newBenchChain(b *testing.B, miners, runs int) *benchChain {
 			g.Params.PriceFactorPpm = registrytypes.MillionPPM // thousands register at once
 		}),
 		testapp.WithGenesis(settlementtypes.ModuleName, func(g *settlementtypes.GenesisState) {
-			g.Params.RewardLockWindows, g.Params.EvidenceWindows = 1, 1
+			g.Params.RewardLockWindows, g.Params.EvidenceWindows, g.Params.JailWindows = 1, 1, 1
+		}),
+		testapp.WithGenesis(rollouttypes.ModuleName, func(g *rollouttypes.GenesisState) {
+			g.Params.MaxAccusations = rollouttypes.MaxAccusations
 		}),
 	)
 	c.Chain = testapp.New(b, opts...)

@@ -43,7 +43,10 @@ const benchMiners = 100
 //
 // Each block of CommitRollouts, CommitVerdicts, RevealVerdicts and Claim is of another
 // window, so that every transaction does the first of its kind; for Register all miners
-// leave before they come back. Empty is the block without transactions: the part of
+// leave before they come back. Of CreateRun and CloseRun a block has 4, as a chain has
+// room for 64 runs; of UpdateRun, PauseRun and ResumeRun 32, one for each run; of votes on
+// checkpoints as many as do not decide yet, 30 to attest or roll back and 15 to reject; of
+// evidence 100, each with a batch's Merkle path and bytes that are no rollout; of accusations 64, the most that a window judges. Empty is the block without transactions: the part of
 // the others that does not grow with their number.
 func BenchmarkFinalizeBlock(b *testing.B) {
 	b.Run("Empty", func(b *testing.B) {
@@ -57,92 +60,113 @@ func BenchmarkFinalizeBlock(b *testing.B) {
 		}
 		b.ReportMetric(milliseconds(median(took)), "ms/block")
 	})
-	for _, k := range []struct {
-		name string
-		runs int
-		// prepare brings the chain to where blocks can be made; nil registers the miners.
-		prepare func(c *benchChain)
-		// next makes the transactions of block i.
-		next func(c *benchChain, i int) []testapp.Tx
-	}{
-		{name: "BankSend", next: func(c *benchChain, _ int) []testapp.Tx {
-			return c.each(func(i int, m *testapp.Account) sdk.Msg { return send(m, c.miners[(i+1)%len(c.miners)], 1) })
-		}},
-		{name: "Register", next: leaveAndRegister},
-		{name: "Bond", next: func(c *benchChain, _ int) []testapp.Tx {
-			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
-				return &registrytypes.MsgBond{Miner: m.String(), Run: 1, Amount: sdkmath.OneInt()}
-			})
-		}},
-		{name: "Unbond", next: func(c *benchChain, _ int) []testapp.Tx {
-			c.NextBlocks(2) // pays what the last block unbonded
-			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
-				return &registrytypes.MsgUnbond{Miner: m.String(), Run: 1, Amount: sdkmath.OneInt()}
-			})
-		}},
-		{name: "UpdateEndpoint", next: func(c *benchChain, i int) []testapp.Tx {
-			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
-				return &registrytypes.MsgUpdateEndpoint{Miner: m.String(), Run: 1, Endpoint: fmt.Sprintf("http://127.0.0.1:%d", 9200+i%2)}
-			})
-		}},
-		{name: "DeclareGroups", next: func(c *benchChain, i int) []testapp.Tx {
-			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
-				return &registrytypes.MsgDeclareGroups{Miner: m.String(), Run: 1, DeclaredGroups: uint32(1 + i%2)}
-			})
-		}},
-		{name: "SubmitBeacon", runs: 32, prepare: func(c *benchChain) { c.prepare(c.rounds()) }, next: differentRounds},
-		{name: "PublishCheckpoint", prepare: func(c *benchChain) {
-			c.register()
-			c.settle()
-		}, next: checkpoints},
-		{name: "CommitRollouts", next: func(c *benchChain, _ int) []testapp.Tx {
-			window := c.nextWindow()
-			c.reach(window, challengetypes.StageCommit)
-			return c.commitments(window)
-		}},
-		{name: "CommitVerdicts", next: func(c *benchChain, _ int) []testapp.Tx {
-			window := c.nextWindow()
-			c.reach(window, challengetypes.StageCommit)
-			c.prepare(c.commitments(window))
-			commits, _ := c.verdicts(window)
-			c.reach(window, challengetypes.StageAudit)
-			return commits
-		}},
-		{name: "RevealVerdicts", next: func(c *benchChain, _ int) []testapp.Tx {
-			_, reveals := c.grade()
-			return reveals
-		}},
-		{name: "Claim", next: func(c *benchChain, _ int) []testapp.Tx {
-			window := c.settle()
-			// reward_lock_windows is 1: another window has to be over.
-			c.reach(window+1, challengetypes.StageClosed, challengetypes.StageVoid)
-			return c.each(func(_ int, m *testapp.Account) sdk.Msg {
-				return &settlementtypes.MsgClaim{Miner: m.String(), Run: 1}
-			})
-		}},
-	} {
-		b.Run(k.name, func(b *testing.B) {
-			c := newBenchChain(b, benchMiners, max(k.runs, 1))
-			if k.prepare == nil {
-				k.prepare = (*benchChain).register
-			}
-			k.prepare(c)
-			txs := 0
-			var took []time.Duration
-			for i := 0; b.Loop(); i++ {
-				b.StopTimer()
-				raw := c.SignTxs(k.next(c, i)...)
-				require.NotEmpty(b, raw)
-				b.StartTimer()
-				start := time.Now()
-				gas := c.deliver(raw)
-				took = append(took, time.Since(start))
-				require.LessOrEqual(b, gas, int64(params.MaxBlockGas))
-				txs = len(raw) // the same in every block
-			}
-			b.ReportMetric(float64(txs)/median(took).Seconds(), "tx/s")
-		})
+	for _, k := range blocksOf {
+		b.Run(k.name, k.run)
 	}
+}
+
+// blockOf is a kind of block that the benchmark fills with messages of one type.
+type blockOf struct {
+	name string // of the message, without Msg
+	runs int    // 1 if 0
+	// prepare brings the chain to where blocks can be made; nil registers the miners.
+	prepare func(c *benchChain)
+	// next makes the transactions of block i.
+	next func(c *benchChain, i int) []testapp.Tx
+}
+
+// notInABlock are the messages that no block has many of, and why.
+var notInABlock = map[string]string{
+	"UpdateParams":       "governance's alone",
+	"SetEmissionShare":   "governance's alone",
+	"WithdrawAccusation": "at most a few once in the life of a run, after it was closed",
+}
+
+var blocksOf = slices.Concat(everydayBlocks, runBlocks, voteBlocks, courtBlocks)
+
+var everydayBlocks = []blockOf{
+	{name: "BankSend", next: func(c *benchChain, _ int) []testapp.Tx {
+		return c.each(func(i int, m *testapp.Account) sdk.Msg { return send(m, c.miners[(i+1)%len(c.miners)], 1) })
+	}},
+	{name: "Register", next: leaveAndRegister},
+	{name: "Bond", next: func(c *benchChain, _ int) []testapp.Tx {
+		return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+			return &registrytypes.MsgBond{Miner: m.String(), Run: 1, Amount: sdkmath.OneInt()}
+		})
+	}},
+	{name: "Unbond", next: func(c *benchChain, _ int) []testapp.Tx {
+		c.NextBlocks(2) // pays what the last block unbonded
+		return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+			return &registrytypes.MsgUnbond{Miner: m.String(), Run: 1, Amount: sdkmath.OneInt()}
+		})
+	}},
+	{name: "UpdateEndpoint", next: func(c *benchChain, i int) []testapp.Tx {
+		return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+			return &registrytypes.MsgUpdateEndpoint{Miner: m.String(), Run: 1, Endpoint: fmt.Sprintf("http://127.0.0.1:%d", 9200+i%2)}
+		})
+	}},
+	{name: "UpdateMetadata", next: func(c *benchChain, i int) []testapp.Tx {
+		return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+			return &registrytypes.MsgUpdateMetadata{Miner: m.String(), Run: 1, Metadata: fmt.Sprintf("contact %d", i%2)}
+		})
+	}},
+	{name: "DeclareGroups", next: func(c *benchChain, i int) []testapp.Tx {
+		return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+			return &registrytypes.MsgDeclareGroups{Miner: m.String(), Run: 1, DeclaredGroups: uint32(1 + i%2)}
+		})
+	}},
+	{name: "SubmitBeacon", runs: 32, prepare: func(c *benchChain) { c.prepare(c.rounds()) }, next: differentRounds},
+	{name: "PublishCheckpoint", prepare: func(c *benchChain) {
+		c.register()
+		c.settle()
+	}, next: checkpoints},
+	{name: "CommitRollouts", next: func(c *benchChain, _ int) []testapp.Tx {
+		window := c.nextWindow()
+		c.reach(window, challengetypes.StageCommit)
+		return c.commitments(window)
+	}},
+	{name: "CommitVerdicts", next: func(c *benchChain, _ int) []testapp.Tx {
+		window := c.nextWindow()
+		c.reach(window, challengetypes.StageCommit)
+		c.prepare(c.commitments(window))
+		commits, _ := c.verdicts(window)
+		c.reach(window, challengetypes.StageAudit)
+		return commits
+	}},
+	{name: "RevealVerdicts", next: func(c *benchChain, _ int) []testapp.Tx {
+		_, reveals := c.grade()
+		return reveals
+	}},
+	{name: "Claim", next: func(c *benchChain, _ int) []testapp.Tx {
+		window := c.settle()
+		// reward_lock_windows is 1: another window has to be over.
+		c.reach(window+1, challengetypes.StageClosed, challengetypes.StageVoid)
+		return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+			return &settlementtypes.MsgClaim{Miner: m.String(), Run: 1}
+		})
+	}},
+}
+
+func (k blockOf) run(b *testing.B) {
+	c := newBenchChain(b, benchMiners, max(k.runs, 1))
+	if k.prepare == nil {
+		k.prepare = (*benchChain).register
+	}
+	k.prepare(c)
+	txs := 0
+	var took []time.Duration
+	for i := 0; b.Loop(); i++ {
+		b.StopTimer()
+		raw := c.SignTxs(k.next(c, i)...)
+		require.NotEmpty(b, raw)
+		b.StartTimer()
+		start := time.Now()
+		gas := c.deliver(raw)
+		took = append(took, time.Since(start))
+		require.LessOrEqual(b, gas, int64(params.MaxBlockGas))
+		txs = len(raw) // the same in every block
+	}
+	b.ReportMetric(float64(txs)/median(took).Seconds(), "tx/s")
 }
 
 // leaveAndRegister lets all miners leave, and waits until their bonds are paid.

@@ -175,9 +175,7 @@ func request(c verify.Challenge, r batch.Rollout, leaf uint64) engine.ReplayRequ
 	}
 	if c.Tolerance != nil {
 		req.Views = true
-		for _, t := range proofPositions(c, leaf, len(r.Completion)) {
-			req.HiddenAt = append(req.HiddenAt, t)
-		}
+		req.HiddenAt = append(req.HiddenAt, proofPositions(c, leaf, len(r.Completion))...)
 	}
 	return req
 }

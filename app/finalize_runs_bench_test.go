@@ -1,0 +1,255 @@
+package app_test
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/cometbft/cometbft/crypto/merkle"
+	"github.com/stretchr/testify/require"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/app/params"
+	testapp "github.com/galahad-network/galahad/testutil/app"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
+)
+
+// TestEveryMessageHasItsBlock holds the benchmark to the messages that there are.
+func TestEveryMessageHasItsBlock(t *testing.T) {
+	has := map[string]bool{}
+	for _, k := range blocksOf {
+		has[k.name] = true
+	}
+	for name := range messageTypes(t) {
+		short := name[strings.LastIndex(name, ".Msg")+len(".Msg"):]
+		if !has[short] && notInABlock[short] == "" {
+			t.Errorf("%s has neither a block in BenchmarkFinalizeBlock nor a reason to have none", name)
+		}
+	}
+}
+
+// runBlocks are of messages about runs.
+var runBlocks = []blockOf{
+	{name: "CreateRun", next: func(c *benchChain, i int) []testapp.Tx { return c.newRuns(i) }},
+	{name: "CloseRun", next: func(c *benchChain, i int) []testapp.Tx {
+		c.prepare(c.newRuns(i))
+		var txs []testapp.Tx
+		for j := range runsPerBlock {
+			owner := c.miners[j]
+			txs = append(txs, benchTx(owner, &challengetypes.MsgCloseRun{Sender: owner.String(), Run: uint64(2 + i*runsPerBlock + j)}))
+		}
+		return txs
+	}},
+	{name: "UpdateRun", runs: 32, next: func(c *benchChain, i int) []testapp.Tx {
+		return c.ofRuns(func(learner string, run challengetypes.Run) sdk.Msg {
+			run.Params.CommitBlocks = 20 + uint32(i%2)
+			return &challengetypes.MsgUpdateRun{Owner: learner, Run: run.Id, Learner: learner, Params: run.Params}
+		})
+	}},
+	{name: "PauseRun", runs: 32, next: func(c *benchChain, i int) []testapp.Tx {
+		if i > 0 {
+			c.prepare(c.resumed())
+		}
+		return c.paused()
+	}},
+	{name: "ResumeRun", runs: 32, next: func(c *benchChain, _ int) []testapp.Tx {
+		c.prepare(c.paused())
+		return c.resumed()
+	}},
+}
+
+const runsPerBlock = 4
+
+// newRuns are created by the first miners, who have coins left for the deposit.
+func (c *benchChain) newRuns(i int) []testapp.Tx {
+	c.b.Helper()
+	var txs []testapp.Tx
+	for j := range runsPerBlock {
+		creator := c.miners[j]
+		run := benchRun(c.b, 0, 1)
+		run.Params.EmissionSharePpm = 0
+		txs = append(txs, benchTx(creator, &challengetypes.MsgCreateRun{
+			Creator: creator.String(), Learner: run.Learner, Name: fmt.Sprintf("run %d of block %d", j, i), Params: run.Params,
+			Deposit: params.GAL(100), BaseDigest: benchDigest(uint64(1000 + i*runsPerBlock + j)),
+		}))
+		c.Fund(fmt.Sprintf("miner-%d", j), 101)
+	}
+	return txs
+}
+
+// ofRuns makes a transaction of the learner, who owns them, for every run.
+func (c *benchChain) ofRuns(msg func(learner string, run challengetypes.Run) sdk.Msg) []testapp.Tx {
+	c.b.Helper()
+	learner := c.Account("learner")
+	ids, err := c.App.Challenge.RunIDs(c.Context())
+	require.NoError(c.b, err)
+	var txs []testapp.Tx
+	for _, id := range ids {
+		run, err := c.App.Challenge.GetRun(c.Context(), id)
+		require.NoError(c.b, err)
+		txs = append(txs, benchTx(learner, msg(learner.String(), run)))
+	}
+	return txs
+}
+
+func (c *benchChain) paused() []testapp.Tx {
+	return c.ofRuns(func(learner string, run challengetypes.Run) sdk.Msg {
+		return &challengetypes.MsgPauseRun{Sender: learner, Run: run.Id, Reason: "for a while"}
+	})
+}
+
+func (c *benchChain) resumed() []testapp.Tx {
+	return c.ofRuns(func(learner string, run challengetypes.Run) sdk.Msg {
+		return &challengetypes.MsgResumeRun{Sender: learner, Run: run.Id}
+	})
+}
+
+// voteBlocks are graders' votes on checkpoints of a run that asks for attestation.
+var voteBlocks = []blockOf{
+	{name: "AttestCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
+		c.decide(i)
+		c.publish(i)
+		return c.votes(0, 30, func(g string) sdk.Msg { return attest(g, i) })
+	}},
+	{name: "RejectCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
+		if i > 0 { // those who did not reject are enough
+			c.prepare(c.votes(15, benchGraders, func(g string) sdk.Msg { return attest(g, i-1) })[:32])
+			c.NextBlock()
+		}
+		c.publish(i)
+		return c.votes(0, 15, func(g string) sdk.Msg {
+			return &policytypes.MsgRejectCheckpoint{Grader: g, Run: 1, Version: uint64(i) + 1, Reason: "another digest"}
+		})
+	}},
+	{name: "RollbackCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
+		c.publish(i)
+		c.prepare(c.votes(0, 30, func(g string) sdk.Msg { return attest(g, i) }))
+		c.decide(i + 1)
+		return c.votes(0, 30, func(g string) sdk.Msg {
+			return &policytypes.MsgRollbackCheckpoint{Grader: g, Run: 1, Version: uint64(i) + 1}
+		})
+	}},
+}
+
+// attesting makes run 1 one that asks for attestation, with a settled window to train on.
+func (c *benchChain) attesting() {
+	c.b.Helper()
+	learner := c.Account("learner")
+	run, err := c.App.Challenge.GetRun(c.Context(), 1)
+	require.NoError(c.b, err)
+	run.Params.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_ATTESTED
+	c.prepare([]testapp.Tx{benchTx(learner, &challengetypes.MsgUpdateRun{
+		Owner: learner.String(), Run: 1, Learner: learner.String(), Params: run.Params,
+	})})
+	c.register()
+	c.settle()
+}
+
+// publish makes version i+1 known, the next after the active one.
+func (c *benchChain) publish(i int) {
+	learner, v := c.Account("learner"), uint64(i)+1
+	c.prepare([]testapp.Tx{benchTx(learner, &policytypes.MsgPublishCheckpoint{
+		Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(v - 1), Digest: benchDigest(v),
+		Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{1}, RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v),
+	})})
+}
+
+func attest(grader string, i int) sdk.Msg {
+	v := uint64(i) + 1
+	return &policytypes.MsgAttestCheckpoint{Grader: grader, Run: 1, Version: v, Digest: benchDigest(v), StateHash: benchDigest(v)}
+}
+
+// decide makes version i active, on which the first 30 graders have voted: with stakes of
+// 100 to 149 GAL, 6 more make more than 2/3 (of all but the first 15, 32 do). There is none
+// before the first.
+func (c *benchChain) decide(i int) {
+	if i == 0 {
+		return
+	}
+	c.prepare(c.votes(30, 40, func(g string) sdk.Msg { return attest(g, i-1) })[:6])
+	c.NextBlock()
+}
+
+// votes of the graders from..to, by ascending stake.
+func (c *benchChain) votes(from, to int, msg func(grader string) sdk.Msg) (txs []testapp.Tx) {
+	for _, g := range c.Validators[from:to] {
+		txs = append(txs, benchTx(g.Account, msg(g.String())))
+	}
+	return txs
+}
+
+// courtBlocks are about miners who cheat, or are said to.
+var courtBlocks = []blockOf{
+	{name: "SubmitEvidence", next: func(c *benchChain, _ int) []testapp.Tx {
+		c.unjailAll()
+		return c.proofs()
+	}},
+	{name: "Unjail", next: func(c *benchChain, _ int) []testapp.Tx {
+		c.unjailAll()
+		c.prepare(c.proofs())
+		return c.unjails()
+	}},
+	{name: "Accuse", next: func(c *benchChain, _ int) []testapp.Tx {
+		window := c.settle()
+		return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+			return &rollouttypes.MsgAccuse{Accuser: m.String(), Run: 1, Window: window, Miner: m.String(), Leaf: 3}
+		})[:rollouttypes.MaxAccusations]
+	}},
+}
+
+// rubbish are the leaves of a batch that does not decode, one tree for all miners.
+func rubbish() (root []byte, leaves [][]byte, path rollouttypes.MerkleProof) {
+	for i := range 4 * 8 {
+		leaf := sha256.Sum256([]byte{byte(i)})
+		leaves = append(leaves, leaf[:])
+	}
+	root, proofs := merkle.ProofsFromByteSlices(leaves)
+	p := proofs[0]
+	return root, leaves, rollouttypes.MerkleProof{Total: uint64(p.Total), Index: uint64(p.Index), LeafHash: p.LeafHash, Aunts: p.Aunts}
+}
+
+// proofs commits rubbish of every miner, and proves it.
+func (c *benchChain) proofs() []testapp.Tx {
+	c.b.Helper()
+	root, leaves, path := rubbish()
+	window := c.nextWindow()
+	c.reach(window, challengetypes.StageCommit)
+	c.prepare(c.each(func(_ int, m *testapp.Account) sdk.Msg {
+		return &rollouttypes.MsgCommitRollouts{
+			Miner: m.String(), Run: 1, Window: window, CheckpointDigest: benchDigest(0), ConformanceDigest: benchConformance,
+			Root: root, Groups: 4, Bytes: 10_000, Locator: benchEndpoint,
+		}
+	}))
+	c.reach(window, challengetypes.StageSealed, challengetypes.StageAudit)
+	return c.each(func(i int, m *testapp.Account) sdk.Msg {
+		return &rollouttypes.MsgSubmitEvidence{
+			Submitter: m.String(), Run: 1, Window: window, Miner: c.miners[(i+1)%len(c.miners)].String(), LeafIndex: 0, Leaf: leaves[0], Proof: path,
+		}
+	})
+}
+
+// unjails are due once the next window is one that the terms end with.
+func (c *benchChain) unjails() []testapp.Tx {
+	c.b.Helper()
+	m, ok, err := c.App.Registry.GetMiner(c.Context(), 1, c.miners[0].Address)
+	require.NoError(c.b, err)
+	require.True(c.b, ok)
+	for c.nextWindow() < m.JailedUntilWindow {
+		c.prepare(c.rounds())
+	}
+	return c.each(func(_ int, m *testapp.Account) sdk.Msg {
+		return &registrytypes.MsgUnjail{Miner: m.String(), Run: 1}
+	})
+}
+
+func (c *benchChain) unjailAll() {
+	c.b.Helper()
+	if m, _, err := c.App.Registry.GetMiner(c.Context(), 1, c.miners[0].Address); err == nil && m.Jailed {
+		c.prepare(c.unjails())
+	}
+}
