@@ -47,7 +47,7 @@ func benchDigest(n uint64) []byte {
 
 var benchConformance = benchDigest(1 << 32)
 
-func newBenchChain(b *testing.B, miners, runs int) *benchChain {
+func newBenchChain(b *testing.B, miners, runs int, more ...testapp.Option) *benchChain {
 	b.Helper()
 	key, err := beacon.NewSecretKey(bytes.Repeat([]byte{5}, 32))
 	require.NoError(b, err)
@@ -93,7 +93,7 @@ func newBenchChain(b *testing.B, miners, runs int) *benchChain {
 			g.Params.MaxAccusations = rollouttypes.MaxAccusations
 		}),
 	)
-	c.Chain = testapp.New(b, opts...)
+	c.Chain = testapp.New(b, append(opts, more...)...)
 	for i := range miners {
 		c.miners = append(c.miners, c.Account(fmt.Sprintf("miner-%d", i)))
 	}

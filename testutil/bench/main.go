@@ -53,12 +53,16 @@ var suites = []suite{
 	{group: "engine", pkg: "./rl/engine", bench: "^BenchmarkLarge$", benchtime: "6x"},
 	{group: "engine", pkg: "./rl/engine", bench: "^BenchmarkLargeMemory$", benchtime: "1x"}, // in a process of its own
 	{group: "verify", pkg: "./rl/verify", bench: "Batch", benchtime: "1s"},
+	{group: "proof", pkg: "./rl/proof", bench: "Verify", benchtime: "20x"},
 	{group: "verify/replay", pkg: "./rl/verify/replay", bench: "Check", benchtime: "2s"},
 	{group: "chain/beacon", pkg: "./x/challenge/beacon", bench: "Verify", benchtime: "1s"},
 	{group: "chain/settlement", pkg: "./x/settlement/consensus", bench: "Tally", benchtime: "10x"},
-	{group: "chain/settlement", pkg: "./x/settlement/keeper", bench: "Settle", benchtime: "5x"},
+	{group: "chain/settlement", pkg: "./x/settlement/keeper", bench: "^Benchmark(Settle|SettleFirstBlock|Reveal)$", benchtime: "5x"},
+	{group: "chain/settlement", pkg: "./x/settlement/keeper", bench: "^BenchmarkSettleFlat$", benchtime: "1x"},
+	{group: "chain/settlement/yuma", pkg: "./x/settlement/yuma", bench: "Epoch", benchtime: "20x"},
 	{group: "chain", pkg: "./app", bench: "SettlementBlocks", benchtime: "5x"},
 	{group: "chain", pkg: "./app", bench: "FinalizeBlock", benchtime: "15x", base: "FinalizeBlock/BankSend"},
+	{group: "chain", pkg: "./app", bench: "StateGrowth", benchtime: "1x"},
 	{group: "window", pkg: "./chain/localnet", bench: "CommitEndToSettled", benchtime: "1x"},
 	{group: "window", pkg: "./chain/systemtest", bench: "Load", benchtime: "1x"},
 }
