@@ -25,10 +25,12 @@ import (
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
 	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/rl/verify/replay"
 	"github.com/galahad-network/galahad/testutil/daemonchain"
+	"github.com/galahad-network/galahad/testutil/perturb"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
 	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
@@ -62,12 +64,18 @@ func newRig(t *testing.T) *rig {
 // nothing but serves whatever handler answers.
 func (r *rig) miner(i byte, lie func([]batch.Rollout), handler http.Handler) batch.Batch {
 	r.t.Helper()
+	return r.minerWith(r.chain.Policy.Engine, i, lie, handler)
+}
+
+// minerWith is a miner with an engine of its own.
+func (r *rig) minerWith(eng *engine.Engine, i byte, lie func([]batch.Rollout), handler http.Handler) batch.Batch {
+	r.t.Helper()
 	address := minerAddress(i)
 	r.chain.FreezeMiner(address, 3)
 	w := r.chain.CurrentWindow()
 	c, err := w.Challenge(daemonchain.ID, address, 3)
 	require.NoError(r.t, err)
-	rollouts, err := generate.Groups(r.t.Context(), r.chain.Policy.Engine, r.chain.Policy.Tokenizer, c, []uint64{0, 1, 2})
+	rollouts, err := generate.Groups(r.t.Context(), eng, r.chain.Policy.Tokenizer, c, []uint64{0, 1, 2})
 	require.NoError(r.t, err)
 	if lie != nil {
 		lie(rollouts)
@@ -192,6 +200,56 @@ func TestHonestIsOKAndEachCheatIsNamedWithItsLeaf(t *testing.T) {
 	revealed, _ := r.chain.Revealed(sdk.ValAddress(grader))
 	require.Equal(t, []uint32{65535, 0, 0, 0}, revealed.Weights)
 	require.Len(t, revealed.Verdicts[0].Work, 32)
+}
+
+// A tolerant run takes work of an engine that is not the grader's: bfloat16 activations
+// pass. With a sketch, 4-bit weights do not, nor do sketches that no engine made. An exact
+// run takes none of them. (Without a proof, 4-bit weights of this untrained model pass: its
+// distributions are nearly uniform, so there is little to tell models apart by.)
+func TestATolerantRunTakesHonestWorkOfAnotherEngine(t *testing.T) {
+	tolerant := func(kind challengetypes.ProofKind) *challengetypes.Tolerance {
+		tolerance := challengetypes.DefaultTolerance()
+		tolerance.Proof = kind
+		return tolerance
+	}
+	for name, c := range map[string]struct {
+		tolerance            *challengetypes.Tolerance
+		bf16, int4, unproven verify.Code
+	}{
+		"exact":  {nil, verify.BadSample, verify.BadSample, verify.OK},
+		"none":   {tolerant(challengetypes.ProofKind_PROOF_KIND_NONE), verify.OK, verify.OK, verify.OK},
+		"sketch": {tolerant(challengetypes.ProofKind_PROOF_KIND_SKETCH), verify.OK, verify.BadProof, verify.BadProof},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			if c.tolerance != nil {
+				r.chain.SetTolerance(c.tolerance)
+			}
+			for i, kind := range []string{perturb.BF16, perturb.Int4By32} {
+				eng, err := perturb.Engine(kind, r.chain.Policy.Engine.Model(), 1)
+				require.NoError(t, err)
+				r.minerWith(eng, byte(i+1), nil, nil)
+			}
+			r.miner(3, func(all []batch.Rollout) {
+				for i := range all {
+					clear(all[i].Proof)
+				}
+			}, nil)
+			r.chain.SetHeight(20)
+			v := r.start(nil)
+			r.chain.StartAudit()
+			r.blocks()
+			require.NoError(t, v.stop())
+			for i, want := range []verify.Code{c.bf16, c.int4, c.unproven} {
+				got := r.verdict(byte(i + 1)).VerifyCode()
+				if want == verify.BadSample { // or, where the tokens happen to agree, the bits
+					require.Contains(t, []verify.Code{verify.BadSample, verify.BadLogProb}, got, "miner %d", i+1)
+				} else {
+					require.Equal(t, want, got, "miner %d", i+1)
+				}
+			}
+		})
+	}
 }
 
 // laggard is a node that falls three blocks behind when it is first asked for the

@@ -136,6 +136,15 @@ func (c *Chain) SetBondPerGroup(amount sdkmath.Int) {
 	c.window.BondPerGroup = amount
 }
 
+// SetTolerance makes the run a tolerant one.
+func (c *Chain) SetTolerance(t *challengetypes.Tolerance) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range []*challengetypes.RunParams{&c.run.Params, &c.window.Params} {
+		p.EngineMode, p.Tolerance = challengetypes.EngineMode_ENGINE_MODE_TOLERANT, t
+	}
+}
+
 // CurrentWindow returns the window as it is.
 func (c *Chain) CurrentWindow() challengetypes.Window {
 	c.mu.Lock()

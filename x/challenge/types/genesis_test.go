@@ -97,7 +97,7 @@ func TestInconsistentGenesisIsRefused(t *testing.T) {
 		"run without a learner":  {"learner", func(g *types.GenesisState) { g.Runs[1].Learner = "" }},
 		"owner is a validator":   {"owner", func(g *types.GenesisState) { g.Runs[1].Owner = validator(t, 1) }},
 		"run status":             {"status", func(g *types.GenesisState) { g.Runs[1].Status = 0 }},
-		"run params":             {"tolerant", func(g *types.GenesisState) { g.Runs[1].Params.EngineMode = types.EngineMode_ENGINE_MODE_TOLERANT }},
+		"run params":             {"needs one", func(g *types.GenesisState) { g.Runs[1].Params.EngineMode = types.EngineMode_ENGINE_MODE_TOLERANT }},
 		"shares above one":       {"1000001", func(g *types.GenesisState) { g.Runs[1].Params.EmissionSharePpm++ }},
 		"window of no run":       {"no run 7", func(g *types.GenesisState) { g.Windows[2].Run = 7 }},
 		"window missing":         {"lacks window", func(g *types.GenesisState) { g.Windows = g.Windows[1:] }},

@@ -2,6 +2,7 @@ package types_test
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	addresscodec "github.com/cosmos/cosmos-sdk/codec/address"
 
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/x/challenge/beacon"
 	"github.com/galahad-network/galahad/x/challenge/types"
 )
@@ -26,6 +28,11 @@ func testKey(t testing.TB) beacon.SecretKey {
 	k, err := beacon.NewSecretKey(bytes.Repeat([]byte{7}, 32))
 	require.NoError(t, err)
 	return k
+}
+
+// tolerant makes a run that takes work of other engines.
+func tolerant(p *types.RunParams) {
+	p.EngineMode, p.Tolerance = types.EngineMode_ENGINE_MODE_TOLERANT, types.DefaultTolerance()
 }
 
 func mix(t testing.TB) []types.EnvironmentWeight {
@@ -94,57 +101,65 @@ func TestRunParamsThatMakeNoSenseAreRefused(t *testing.T) {
 		says   string
 		change func(*types.RunParams)
 	}{
-		"tolerant mode":           {"tolerant is not in this version", func(p *types.RunParams) { p.EngineMode = types.EngineMode_ENGINE_MODE_TOLERANT }},
-		"no activation":           {"policy_activation", func(p *types.RunParams) { p.PolicyActivation = 0 }},
-		"unknown activation":      {"policy_activation", func(p *types.RunParams) { p.PolicyActivation = 3 }},
-		"endless wait":            {"policy_wait_blocks", func(p *types.RunParams) { p.PolicyWaitBlocks = types.MaxStageBlocks + 1 }},
-		"endless timeout":         {"learner_timeout_windows", func(p *types.RunParams) { p.LearnerTimeoutWindows = types.MaxTimeoutWindows + 1 }},
-		"no engine mode":          {"engine_mode", func(p *types.RunParams) { p.EngineMode = 0 }},
-		"unknown window mode":     {"window_mode", func(p *types.RunParams) { p.WindowMode = 9 }},
-		"no environment":          {"mix", func(p *types.RunParams) { p.Mix = nil }},
-		"unknown environment":     {"mix", func(p *types.RunParams) { p.Mix[0].Id = "chess" }},
-		"other environment rules": {"mix", func(p *types.RunParams) { p.Mix[0].Digest = make([]byte, 32) }},
-		"long environment digest": {"33 bytes", func(p *types.RunParams) { p.Mix[0].Digest = append(bytes.Clone(p.Mix[0].Digest), 0) }},
-		"environment twice":       {"mix", func(p *types.RunParams) { p.Mix = append(p.Mix, p.Mix[0]) }},
-		"weight zero":             {"mix", func(p *types.RunParams) { p.Mix[0].Weight = 0 }},
-		"group of one":            {"group_size", func(p *types.RunParams) { p.GroupSize = 1 }},
-		"group huge":              {"group_size", func(p *types.RunParams) { p.GroupSize = 1 << 31 }},
-		"no groups":               {"max_groups", func(p *types.RunParams) { p.MaxGroups = 0 }},
-		"more groups than fit":    {"max_groups_per_window", func(p *types.RunParams) { p.MaxGroupsPerWindow = p.MaxGroups - 1 }},
-		"commit zero":             {"commit_blocks", func(p *types.RunParams) { p.CommitBlocks = 0 }},
-		"audit zero":              {"audit_blocks", func(p *types.RunParams) { p.AuditBlocks = 0 }},
-		"reveal zero":             {"reveal_blocks", func(p *types.RunParams) { p.RevealBlocks = 0 }},
-		"commit huge":             {"commit_blocks", func(p *types.RunParams) { p.CommitBlocks = 1 << 31 }},
-		"no open window":          {"max_open_windows", func(p *types.RunParams) { p.MaxOpenWindows = 0 }},
-		"nine open windows":       {"max_open_windows", func(p *types.RunParams) { p.MaxOpenWindows = 9 }},
-		"no audit":                {"audit_budget_groups", func(p *types.RunParams) { p.AuditBudgetGroups = 0 }},
-		"audit ppm zero":          {"audit_min_ppm", func(p *types.RunParams) { p.AuditMinPpm = 0 }},
-		"audit ppm above one":     {"audit_min_ppm", func(p *types.RunParams) { p.AuditMinPpm = 1_000_001 }},
-		"no grader speed":         {"min_grader_tokens_per_second", func(p *types.RunParams) { p.MinGraderTokensPerSecond = 0 }},
-		"bond missing":            {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.Int{} }},
-		"bond zero":               {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.ZeroInt() }},
-		"bond negative":           {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.NewInt(-5) }},
-		"delay huge":              {"policy_delay_blocks", func(p *types.RunParams) { p.PolicyDelayBlocks = 1 << 31 }},
-		"temperature negative":    {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0xbf800000 }},
-		"temperature NaN":         {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0x7fc00000 }},
-		"temperature infinite":    {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0x7f800000 }},
-		"top_k beyond vocabulary": {"top_k", func(p *types.RunParams) { p.Generation.TopK = 33 }},
-		"top_p zero":              {"top_p_ppm", func(p *types.RunParams) { p.Generation.TopPPpm = 0 }},
-		"top_p above one":         {"top_p_ppm", func(p *types.RunParams) { p.Generation.TopPPpm = 1_000_001 }},
-		"max_new zero":            {"max_new", func(p *types.RunParams) { p.Generation.MaxNew = 0 }},
-		"max_new fills context":   {"max_new", func(p *types.RunParams) { p.Generation.MaxNew = p.ContextLength }},
-		"no end token":            {"end_tokens", func(p *types.RunParams) { p.Generation.EndTokens = nil }},
-		"end token unknown":       {"end_tokens", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{32} }},
-		"end tokens unsorted":     {"ascend", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{3, 2} }},
-		"end token twice":         {"ascend", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{2, 2} }},
-		"no vocabulary":           {"vocab_size", func(p *types.RunParams) { p.VocabSize = 0 }},
-		"no context":              {"context_length", func(p *types.RunParams) { p.ContextLength = 0 }},
-		"no batch bytes":          {"max_batch_bytes", func(p *types.RunParams) { p.MaxBatchBytes = 0 }},
-		"conformance short":       {"conformance_digest", func(p *types.RunParams) { p.ConformanceDigest = make([]byte, 31) }},
-		"tokenizer missing":       {"tokenizer_digest", func(p *types.RunParams) { p.TokenizerDigest = nil }},
-		"share above one":         {"emission_share_ppm", func(p *types.RunParams) { p.EmissionSharePpm = 1_000_001 }},
-		"graders too slow":        {"audit load", func(p *types.RunParams) { p.MinGraderTokensPerSecond = 10 }},
-		"staleness below stages":  {"staleness", func(p *types.RunParams) { p.MaxStaleness = 0 }},
+		"tolerant without tolerance": {"needs one", func(p *types.RunParams) { p.EngineMode = types.EngineMode_ENGINE_MODE_TOLERANT }},
+		"exact with tolerance":       {"only of a run", func(p *types.RunParams) { p.Tolerance = types.DefaultTolerance() }},
+		"greedy and tolerant":        {"greedy", func(p *types.RunParams) { tolerant(p); p.Generation.TemperatureBits = 0 }},
+		"no such proof":              {"tolerance.proof", func(p *types.RunParams) { tolerant(p); p.Tolerance.Proof = 3 }},
+		"sample eps of nothing":      {"sample_eps_ppm", func(p *types.RunParams) { tolerant(p); p.Tolerance.SampleEpsPpm = 0 }},
+		"sample hard below eps":      {"sample_hard_ppm", func(p *types.RunParams) { tolerant(p); p.Tolerance.SampleHardPpm = p.Tolerance.SampleEpsPpm - 1 }},
+		"sample floor too high":      {"sample_floor_ppm", func(p *types.RunParams) { tolerant(p); p.Tolerance.SampleFloorPpm = types.Million + 1 }},
+		"no surprise allowed":        {"surprise_max_milli", func(p *types.RunParams) { tolerant(p); p.Tolerance.SurpriseMaxMilli = 0 }},
+		"sketch of any distance":     {"sketch_max_milli", func(p *types.RunParams) { tolerant(p); p.Tolerance.SketchMaxMilli = types.MaxToleranceMilli + 1 }},
+		"no activation":              {"policy_activation", func(p *types.RunParams) { p.PolicyActivation = 0 }},
+		"unknown activation":         {"policy_activation", func(p *types.RunParams) { p.PolicyActivation = 3 }},
+		"endless wait":               {"policy_wait_blocks", func(p *types.RunParams) { p.PolicyWaitBlocks = types.MaxStageBlocks + 1 }},
+		"endless timeout":            {"learner_timeout_windows", func(p *types.RunParams) { p.LearnerTimeoutWindows = types.MaxTimeoutWindows + 1 }},
+		"no engine mode":             {"engine_mode", func(p *types.RunParams) { p.EngineMode = 0 }},
+		"unknown window mode":        {"window_mode", func(p *types.RunParams) { p.WindowMode = 9 }},
+		"no environment":             {"mix", func(p *types.RunParams) { p.Mix = nil }},
+		"unknown environment":        {"mix", func(p *types.RunParams) { p.Mix[0].Id = "chess" }},
+		"other environment rules":    {"mix", func(p *types.RunParams) { p.Mix[0].Digest = make([]byte, 32) }},
+		"long environment digest":    {"33 bytes", func(p *types.RunParams) { p.Mix[0].Digest = append(bytes.Clone(p.Mix[0].Digest), 0) }},
+		"environment twice":          {"mix", func(p *types.RunParams) { p.Mix = append(p.Mix, p.Mix[0]) }},
+		"weight zero":                {"mix", func(p *types.RunParams) { p.Mix[0].Weight = 0 }},
+		"group of one":               {"group_size", func(p *types.RunParams) { p.GroupSize = 1 }},
+		"group huge":                 {"group_size", func(p *types.RunParams) { p.GroupSize = 1 << 31 }},
+		"no groups":                  {"max_groups", func(p *types.RunParams) { p.MaxGroups = 0 }},
+		"more groups than fit":       {"max_groups_per_window", func(p *types.RunParams) { p.MaxGroupsPerWindow = p.MaxGroups - 1 }},
+		"commit zero":                {"commit_blocks", func(p *types.RunParams) { p.CommitBlocks = 0 }},
+		"audit zero":                 {"audit_blocks", func(p *types.RunParams) { p.AuditBlocks = 0 }},
+		"reveal zero":                {"reveal_blocks", func(p *types.RunParams) { p.RevealBlocks = 0 }},
+		"commit huge":                {"commit_blocks", func(p *types.RunParams) { p.CommitBlocks = 1 << 31 }},
+		"no open window":             {"max_open_windows", func(p *types.RunParams) { p.MaxOpenWindows = 0 }},
+		"nine open windows":          {"max_open_windows", func(p *types.RunParams) { p.MaxOpenWindows = 9 }},
+		"no audit":                   {"audit_budget_groups", func(p *types.RunParams) { p.AuditBudgetGroups = 0 }},
+		"audit ppm zero":             {"audit_min_ppm", func(p *types.RunParams) { p.AuditMinPpm = 0 }},
+		"audit ppm above one":        {"audit_min_ppm", func(p *types.RunParams) { p.AuditMinPpm = 1_000_001 }},
+		"no grader speed":            {"min_grader_tokens_per_second", func(p *types.RunParams) { p.MinGraderTokensPerSecond = 0 }},
+		"bond missing":               {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.Int{} }},
+		"bond zero":                  {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.ZeroInt() }},
+		"bond negative":              {"bond_per_group_floor", func(p *types.RunParams) { p.BondPerGroupFloor = sdkmath.NewInt(-5) }},
+		"delay huge":                 {"policy_delay_blocks", func(p *types.RunParams) { p.PolicyDelayBlocks = 1 << 31 }},
+		"temperature negative":       {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0xbf800000 }},
+		"temperature NaN":            {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0x7fc00000 }},
+		"temperature infinite":       {"temperature_bits", func(p *types.RunParams) { p.Generation.TemperatureBits = 0x7f800000 }},
+		"top_k beyond vocabulary":    {"top_k", func(p *types.RunParams) { p.Generation.TopK = 33 }},
+		"top_p zero":                 {"top_p_ppm", func(p *types.RunParams) { p.Generation.TopPPpm = 0 }},
+		"top_p above one":            {"top_p_ppm", func(p *types.RunParams) { p.Generation.TopPPpm = 1_000_001 }},
+		"max_new zero":               {"max_new", func(p *types.RunParams) { p.Generation.MaxNew = 0 }},
+		"max_new fills context":      {"max_new", func(p *types.RunParams) { p.Generation.MaxNew = p.ContextLength }},
+		"no end token":               {"end_tokens", func(p *types.RunParams) { p.Generation.EndTokens = nil }},
+		"end token unknown":          {"end_tokens", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{32} }},
+		"end tokens unsorted":        {"ascend", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{3, 2} }},
+		"end token twice":            {"ascend", func(p *types.RunParams) { p.Generation.EndTokens = []uint32{2, 2} }},
+		"no vocabulary":              {"vocab_size", func(p *types.RunParams) { p.VocabSize = 0 }},
+		"no context":                 {"context_length", func(p *types.RunParams) { p.ContextLength = 0 }},
+		"no batch bytes":             {"max_batch_bytes", func(p *types.RunParams) { p.MaxBatchBytes = 0 }},
+		"conformance short":          {"conformance_digest", func(p *types.RunParams) { p.ConformanceDigest = make([]byte, 31) }},
+		"tokenizer missing":          {"tokenizer_digest", func(p *types.RunParams) { p.TokenizerDigest = nil }},
+		"share above one":            {"emission_share_ppm", func(p *types.RunParams) { p.EmissionSharePpm = 1_000_001 }},
+		"graders too slow":           {"audit load", func(p *types.RunParams) { p.MinGraderTokensPerSecond = 10 }},
+		"staleness below stages":     {"staleness", func(p *types.RunParams) { p.MaxStaleness = 0 }},
 	} {
 		p := runParams(t)
 		c.change(&p)
@@ -203,4 +218,31 @@ func TestNextRoundIsLaterThanTheSkew(t *testing.T) {
 	p.BlockTime = 10 * time.Second
 	require.Equal(t, 30*time.Second, p.Skew())
 	require.Equal(t, uint64(1), p.NextRound(time.Unix(0, 0)), "before the beacon's genesis")
+}
+
+func TestATolerantRunIsAcceptedAndGradersSeeItsTolerance(t *testing.T) {
+	p := types.DefaultRunParams(mix(t), make([]byte, 32), make([]byte, 32))
+	tolerant(&p)
+	require.NoError(t, p.Validate(types.DefaultParams()))
+	w := types.Window{Params: p, OpeningSeed: make([]byte, 32), CheckpointDigest: make([]byte, 32)}
+	c, err := w.Challenge("chain", make([]byte, 20), 4)
+	require.NoError(t, err)
+	require.NotNil(t, c.Tolerance)
+	require.Equal(t, verify.Sketch, c.Tolerance.Proof)
+	// Every field arrives, each in its place.
+	from, to := reflect.ValueOf(*p.Tolerance), reflect.ValueOf(*c.Tolerance)
+	require.Equal(t, from.NumField(), to.NumField())
+	for i := range from.NumField() {
+		v := uint64(0)
+		if from.Field(i).CanUint() {
+			v = from.Field(i).Uint()
+		} else {
+			v = uint64(from.Field(i).Int())
+		}
+		require.Equal(t, v, to.Field(i).Uint(), "%s and %s", from.Type().Field(i).Name, to.Type().Field(i).Name)
+	}
+	w.Params = types.DefaultRunParams(mix(t), make([]byte, 32), make([]byte, 32))
+	c, err = w.Challenge("chain", make([]byte, 20), 4)
+	require.NoError(t, err)
+	require.Nil(t, c.Tolerance)
 }

@@ -185,6 +185,9 @@ func (r RunParams) Validate(p Params) error {
 	if err := r.validateGeneration(); err != nil {
 		return err
 	}
+	if err := r.validateTolerance(); err != nil {
+		return err
+	}
 	if err := r.validateAuditLoad(p); err != nil {
 		return err
 	}
@@ -193,9 +196,7 @@ func (r RunParams) Validate(p Params) error {
 
 func (r RunParams) validateModes() error {
 	switch r.EngineMode {
-	case EngineMode_ENGINE_MODE_EXACT:
-	case EngineMode_ENGINE_MODE_TOLERANT:
-		return ErrInvalidParams.Wrap("engine_mode tolerant is not in this version; use exact")
+	case EngineMode_ENGINE_MODE_EXACT, EngineMode_ENGINE_MODE_TOLERANT:
 	default:
 		return ErrInvalidParams.Wrapf("engine_mode %s", r.EngineMode)
 	}

@@ -36,7 +36,7 @@ func (w Window) Challenge(chainID string, miner []byte, groups uint64) (verify.C
 		Generation: verify.Generation{
 			TemperatureBits: g.TemperatureBits, TopK: g.TopK, TopPMillionths: g.TopPPpm, MaxNew: g.MaxNew, EndTokens: ends,
 		},
-		VocabSize: int(w.Params.VocabSize), ContextLength: int(w.Params.ContextLength),
+		VocabSize: int(w.Params.VocabSize), ContextLength: int(w.Params.ContextLength), Tolerance: w.Params.verifyTolerance(),
 	}, nil
 }
 
