@@ -164,7 +164,7 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 		k.Account, k.Bank, k.Staking, k.Distribution, k.Challenge, k.Registry, k.Rollout,
 		params.BaseDenom, authtypes.FeeCollectorName, authority)
 	k.Challenge.SetSources(k.Registry, k.Policy, k.Settlement)
-	k.Challenge.SetHooks(challengetypes.MultiHooks{k.Settlement, k.Rollout})
+	k.Challenge.SetHooks(k.Settlement, k.Rollout)
 	k.Registry.SetScores(k.Settlement)
 	k.Rollout.SetHooks(k.Settlement)
 	k.Registry.SetScores(k.Settlement)

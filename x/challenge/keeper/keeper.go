@@ -32,7 +32,7 @@ type Keeper struct {
 	registry   types.RegistryKeeper
 	policy     types.PolicyKeeper
 	settlement types.SettlementKeeper
-	hooks      types.ChallengeHooks
+	hooks      []types.ChallengeHooks
 
 	// Schema of the store.
 	Schema collections.Schema
@@ -109,8 +109,9 @@ func (k *Keeper) SetSources(registry types.RegistryKeeper, policy types.PolicyKe
 	k.registry, k.policy, k.settlement = registry, policy, settlement
 }
 
-// SetHooks sets who is told of VOID windows.
-func (k *Keeper) SetHooks(h types.ChallengeHooks) { k.hooks = h }
+// SetHooks sets who is told of VOID and pruned windows, in this order, each on its own
+// branch of the state.
+func (k *Keeper) SetHooks(hooks ...types.ChallengeHooks) { k.hooks = hooks }
 
 // Authority is the account that may change the parameters.
 func (k *Keeper) Authority() string { return k.authority }

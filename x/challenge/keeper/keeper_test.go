@@ -45,7 +45,6 @@ type sources struct {
 	bases      []uint64
 	keep       bool // PruneWindow is not done
 	pruned     [][2]uint64
-	pruneFails error
 }
 
 func (s *sources) EligibleMiners(_ context.Context, _, _ uint64, maxMiners, maxGroups uint32) ([]types.EligibleMiner, error) {
@@ -78,7 +77,7 @@ func (s *sources) PruneWindow(_ context.Context, run, window uint64, limit int) 
 		return 0, false, nil
 	}
 	s.pruned = append(s.pruned, [2]uint64{run, window})
-	return 1, true, s.pruneFails
+	return 1, true, nil
 }
 
 func (s *sources) BondPerGroup(_ context.Context, _ uint64, floor sdkmath.Int) (sdkmath.Int, error) {

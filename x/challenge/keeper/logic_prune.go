@@ -12,9 +12,6 @@ import (
 	"github.com/galahad-network/galahad/x/challenge/types"
 )
 
-// failedPrune is what pruning that failed costs of a block's prune_per_block.
-const failedPrune = 64
-
 // prune removes what nobody needs any more: at most prune_per_block keys over all
 // runs and modules, the runs taking turns to be first.
 func (k *Keeper) prune(ctx context.Context, params types.Params, runs []uint64) {
@@ -26,14 +23,10 @@ func (k *Keeper) prune(ctx context.Context, params types.Params, runs []uint64) 
 			return
 		}
 		removed := 0
-		err := k.attempt(ctx, "prune a window", func(ctx context.Context) (err error) {
+		_ = k.attempt(ctx, "prune a window", func(ctx context.Context) (err error) {
 			removed, err = k.pruneWindow(ctx, params, id, left)
 			return err
 		})
-		// What fails is tried again in each block, so it is charged for, too.
-		if err != nil {
-			removed = max(removed, failedPrune)
-		}
 		left -= removed
 	}
 	if left > 0 {
@@ -43,7 +36,7 @@ func (k *Keeper) prune(ctx context.Context, params types.Params, runs []uint64) 
 
 // pruneWindow removes at most limit keys of the run's oldest window if it is due:
 // first those of other modules, then its frozen sets, then itself.
-func (k *Keeper) pruneWindow(ctx context.Context, params types.Params, id uint64, limit int) (removed int, err error) {
+func (k *Keeper) pruneWindow(ctx context.Context, params types.Params, id uint64, limit int) (int, error) {
 	run, err := k.GetRun(ctx, id)
 	if err != nil || run.FirstWindow == run.NextWindow {
 		return 0, err
@@ -64,12 +57,9 @@ func (k *Keeper) pruneWindow(ctx context.Context, params types.Params, id uint64
 		return 0, nil
 	}
 	window := run.FirstWindow
-	if k.hooks != nil {
-		n, done, err := k.hooks.PruneWindow(ctx, id, window, limit)
-		if err != nil || !done {
-			return n, err
-		}
-		removed = n
+	removed, done, err := k.pruneOthers(ctx, id, window, limit)
+	if err != nil || !done {
+		return removed, err
 	}
 	of := collections.NewSuperPrefixedTripleRange[uint64, uint64, []byte](id, window)
 	miners, err := take(k.Miners.Iterate(ctx, of))(limit - removed)
@@ -104,6 +94,30 @@ func (k *Keeper) pruneWindow(ctx context.Context, params types.Params, id uint64
 		return removed, err
 	}
 	return removed, sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventWindowPruned{Run: id, Window: window})
+}
+
+// pruneOthers asks the hooks in order, each once those before it are done, for at most
+// limit keys over all. A hook that fails would fail again in each block and keep every
+// later window, so the window goes without what it left.
+func (k *Keeper) pruneOthers(ctx context.Context, id, window uint64, limit int) (removed int, done bool, err error) {
+	for _, h := range k.hooks {
+		n, done := 0, false
+		failed := k.attempt(ctx, "hook prunes a window", func(ctx context.Context) (err error) {
+			n, done, err = h.PruneWindow(ctx, id, window, limit-removed)
+			return err
+		})
+		if failed != nil {
+			err := sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventPruneFailed{Run: id, Window: window})
+			if err != nil {
+				return removed, false, err
+			}
+			continue
+		}
+		if removed += n; !done {
+			return removed, false, nil
+		}
+	}
+	return removed, true, nil
 }
 
 // pruneBeacons removes rounds older than those of every window that is kept, never

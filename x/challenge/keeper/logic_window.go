@@ -181,8 +181,8 @@ func (k *Keeper) CloseWindow(ctx context.Context, run, window uint64) (types.Win
 }
 
 // VoidWindow ends a window without pay or slash; it is VOID from the next block
-// on. It returns the window with its emission range final, after the hooks ran
-// on a branch of the state: a hook that fails leaves no trace and the window is
+// on. It returns the window with its emission range final, after each
+// hook ran on a branch of the state: one that fails leaves no trace and the window is
 // VOID all the same. Errors: ErrWindowNotFound, ErrWindowDone.
 func (k *Keeper) VoidWindow(ctx context.Context, run, window uint64, reason string) (types.Window, error) {
 	w, err := k.GetWindow(ctx, run, window)
@@ -214,11 +214,9 @@ func (k *Keeper) VoidWindow(ctx context.Context, run, window uint64, reason stri
 	if err := sdkCtx.EventManager().EmitTypedEvent(&types.EventWindowVoid{Run: run, Window: window, Reason: reason}); err != nil {
 		return w, err
 	}
-	if k.hooks != nil {
+	for _, h := range k.hooks {
 		// attempt logs the error; the window is VOID whatever its hooks do.
-		_ = k.attempt(ctx, "hook after a void window", func(ctx context.Context) error {
-			return k.hooks.AfterWindowVoid(ctx, w)
-		})
+		_ = k.attempt(ctx, "hook after a void window", func(ctx context.Context) error { return h.AfterWindowVoid(ctx, w) })
 	}
 	return w, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/testutil/xtest"
 	"github.com/galahad-network/galahad/x/challenge/types"
@@ -154,8 +156,13 @@ func TestEmissionSharesSumToTheWhole(t *testing.T) {
 // shares governance moves at random, and that pause at random: whatever happens, no block
 // belongs to shares that are more than the whole.
 func TestAudit_G56_NoBlockIsMintedMoreThanOnceOver(t *testing.T) {
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	// In the first two a run's window opens and ends while another waits between two.
+	for _, seed := range []uint64{12276831904956633015, 12504173977632478878, rand.Uint64()} {
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) { randomShares(t, seed) })
+	}
+}
+
+func randomShares(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 0))
 	f := newFixture(t, func(g *types.GenesisState) {
 		g.Params.KeepWindows = 10_000
@@ -164,22 +171,30 @@ func TestAudit_G56_NoBlockIsMintedMoreThanOnceOver(t *testing.T) {
 		}
 		for i := range g.Runs {
 			p := &g.Runs[i].Params
-			p.LearnerTimeoutWindows, p.PolicyWaitBlocks, p.EmissionSharePpm = 0, 25, 0
+			p.LearnerTimeoutWindows, p.PolicyWaitBlocks, p.EmissionSharePpm = 0, uint32(10+r.IntN(100)), 0
 			if r.IntN(3) > 0 {
 				p.WindowMode = types.WindowMode_WINDOW_MODE_SEQUENTIAL
 			}
 		}
 	})
+	set := func(id uint64, ppm uint32) {
+		_, err := f.msgs.SetEmissionShare(f.env.Ctx, &types.MsgSetEmissionShare{Authority: xtest.Authority(), Run: id, Ppm: ppm})
+		if err != nil {
+			require.ErrorIs(t, err, types.ErrEmissionShares)
+		}
+	}
 	for range 600 {
 		f.relay()
 		f.begin(second)
 		for id := uint64(1); id <= 3; id++ {
-			if r.IntN(12) == 0 {
-				ppm := []uint32{0, 300_000, 700_000, types.Million}[r.IntN(4)]
-				_, err := f.msgs.SetEmissionShare(f.env.Ctx, &types.MsgSetEmissionShare{Authority: xtest.Authority(), Run: id, Ppm: ppm})
-				if err != nil {
-					require.ErrorIs(t, err, types.ErrEmissionShares)
+			switch r.IntN(40) {
+			case 0, 1:
+				set(id, []uint32{0, 300_000, 700_000, types.Million}[r.IntN(4)])
+			case 2: // all for one
+				for other := uint64(1); other <= 3; other++ {
+					set(other, 0)
 				}
+				set(id, types.Million)
 			}
 			open, err := f.k.OpenWindows(f.env.Ctx, id)
 			require.NoError(t, err)
@@ -283,6 +298,73 @@ func TestAudit_B10_PruningIsBoundedAndKeepsWhatIsNeeded(t *testing.T) {
 	left, err := f.k.FrozenMiners(f.env.Ctx, 1, 0)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestInvariantsCheckTheIndexOfLiveRunsAndTheDeposits(t *testing.T) {
+	f := newFixture(t)
+	broken := func(what string, change func(ctx context.Context) error) {
+		ctx, _ := f.env.Ctx.CacheContext()
+		require.NoError(t, f.k.CheckInvariants(ctx))
+		require.NoError(t, change(ctx))
+		require.ErrorContains(t, f.k.CheckInvariants(ctx), what)
+	}
+	broken("in the index of live runs: false", func(ctx context.Context) error { return f.k.Live.Remove(ctx, 1) })
+	broken("the index holds 2 live runs, 1 are", func(ctx context.Context) error { return f.k.Live.Set(ctx, 7) })
+	broken("the module's account holds", func(ctx context.Context) error {
+		run, err := f.k.GetRun(ctx, 1)
+		require.NoError(t, err)
+		run.Deposit = sdkmath.OneInt()
+		return f.k.Runs.Set(ctx, 1, run)
+	})
+	broken("the module's account holds 1", func(ctx context.Context) error {
+		f.env.FundAddress(addr(5), sdkmath.OneInt())
+		return f.env.Bank.SendCoinsFromAccountToModule(ctx, addr(5), types.ModuleName, sdk.NewCoins(sdk.NewCoin(params.BaseDenom, sdkmath.OneInt())))
+	})
+}
+
+// badHook cannot prune, by an error or a panic, and says that it removed what it did not.
+type badHook struct {
+	types.ChallengeHooks
+	panics bool
+	asked  int
+}
+
+func (b *badHook) PruneWindow(context.Context, uint64, uint64, int) (int, bool, error) {
+	if b.asked++; b.panics {
+		panic("prune")
+	}
+	return 1 << 20, false, errors.New("cannot prune")
+}
+
+// A hook that fails costs its own keys; the others prune, and later windows go, too.
+func TestAHookThatCannotPruneKeepsNoWindow(t *testing.T) {
+	for _, panics := range []bool{false, true} {
+		f := newFixture(t, func(g *types.GenesisState) {
+			g.Params.KeepWindows, g.Params.PrunePerBlock = 8, 16
+			g.Runs[0].Params.LearnerTimeoutWindows = 0
+		})
+		bad := &badHook{ChallengeHooks: f.src, panics: panics}
+		f.k.SetHooks(bad, f.src)
+		told := 0
+		for range 12 * 32 { // no beacon: a window is VOID every 31 blocks
+			f.begin(second)
+			f.end()
+			for _, e := range f.env.Events() {
+				if e == "galahad.challenge.v1.EventPruneFailed" {
+					told++
+				}
+			}
+		}
+		run, err := f.k.GetRun(f.env.Ctx, 1)
+		require.NoError(t, err)
+		require.Greater(t, run.FirstWindow, uint64(2))
+		require.LessOrEqual(t, run.NextWindow-run.FirstWindow, uint64(10))
+		require.EqualValues(t, run.FirstWindow, bad.asked, "once a window")
+		require.Equal(t, bad.asked, told)
+		for w := range run.FirstWindow {
+			require.Contains(t, f.src.pruned, [2]uint64{1, w})
+		}
+	}
 }
 
 func TestOpeningDueSequential(t *testing.T) {

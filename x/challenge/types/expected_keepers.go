@@ -2,7 +2,6 @@ package types
 
 import (
 	"context"
-	"errors"
 
 	sdkmath "cosmossdk.io/math"
 
@@ -67,33 +66,7 @@ type ChallengeHooks interface {
 	// PruneWindow removes at most limit keys that belong to a window which is to
 	// go, and says how many it removed. done means that no key is left; a window
 	// that is still needed answers with removed 0 and done false, and is asked again
-	// in a later block. Calls come in consecutive blocks until all hooks are done.
+	// in a later block. Calls come in consecutive blocks until all hooks are done. A call
+	// that fails is undone, and the window goes without what it left.
 	PruneWindow(ctx context.Context, run, window uint64, limit int) (removed int, done bool, err error)
-}
-
-// MultiHooks calls several hooks in their order.
-type MultiHooks []ChallengeHooks
-
-var _ ChallengeHooks = MultiHooks(nil)
-
-// AfterWindowVoid calls every hook and joins their errors.
-func (m MultiHooks) AfterWindowVoid(ctx context.Context, w Window) error {
-	var errs []error
-	for _, h := range m {
-		errs = append(errs, h.AfterWindowVoid(ctx, w))
-	}
-	return errors.Join(errs...)
-}
-
-// PruneWindow asks the hooks in order, each only once those before it are done,
-// and shares limit among them.
-func (m MultiHooks) PruneWindow(ctx context.Context, run, window uint64, limit int) (removed int, done bool, err error) {
-	for _, h := range m {
-		n, done, err := h.PruneWindow(ctx, run, window, limit-removed)
-		removed += n
-		if err != nil || !done {
-			return removed, false, err
-		}
-	}
-	return removed, true, nil
 }
