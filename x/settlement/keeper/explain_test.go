@@ -95,6 +95,7 @@ func TestRewardsAreTheSumOfTheCredits(t *testing.T) {
 	require.True(t, got.Claimable.IsPositive())
 	require.Equal(t, uint64(6), got.Runs[0].SettledWindows)
 	require.Equal(t, uint64(7), got.Runs[0].NextUnlock, "window 2 unlocks next")
+	s.branch().sameSums(1)
 	claimed, err := s.claim(s.miners[0])
 	require.NoError(t, err)
 	require.Equal(t, got.Claimable.String(), claimed.Amount.String(), "what is shown is what is paid")
@@ -142,4 +143,18 @@ func TestEmissionDutiesAndSlashesTellTheState(t *testing.T) {
 	none, err := q.Slashes(s.ctx, &types.QuerySlashesRequest{Run: run + 1})
 	require.NoError(t, err)
 	require.Empty(t, none.Slashes)
+}
+
+// sameSums requires one answer of both queries, however few credits a claim takes.
+func (s *suite) sameSums(maxClaim uint32) {
+	s.t.Helper()
+	s.params(func(p *types.Params) { p.MaxClaim = maxClaim })
+	q := keeper.NewQueryServer(s.k)
+	rewards, err := q.Rewards(s.ctx, &types.QueryRewardsRequest{Address: s.miners[0].String()})
+	require.NoError(s.t, err)
+	credits, err := q.Credits(s.ctx, &types.QueryCreditsRequest{Run: run, Miner: s.miners[0].String()})
+	require.NoError(s.t, err)
+	require.Greater(s.t, rewards.Claimable.Quo(credits.Credits[0].Amount).Int64(), int64(maxClaim), "a claim does not take all")
+	require.Equal(s.t, rewards.Claimable.String(), credits.Claimable.String())
+	require.Equal(s.t, rewards.Locked.String(), credits.Locked.String())
 }

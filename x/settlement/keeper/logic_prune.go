@@ -6,16 +6,22 @@ import (
 	"cosmossdk.io/collections"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/settlement/types"
 )
 
 // PruneWindow forgets a window that x/challenge drops: its rows, its result, its
 // penalties, and of each of its miners and graders what nothing newer keeps alive. It
 // removes about limit entries at most and returns how many it did, and whether the
-// window is gone. A window whose bonds are not released stays: done is false. Credits
-// stay until they are claimed or expire.
+// window is gone. A window whose bonds are not released, or whose missed duties count for
+// a window to come, stays: done is false. Credits stay until they are claimed or expire.
 func (k *Keeper) PruneWindow(ctx context.Context, run, window uint64, limit int) (removed int, done bool, err error) {
 	totals, err := k.RunTotals(ctx, run)
 	if err != nil || window >= totals.ReleasedWindows {
+		return 0, false, err
+	}
+	if counts, err := k.dutiesCount(ctx, totals, window); err != nil || counts {
 		return 0, false, err
 	}
 	for _, step := range []func(ctx context.Context, run, window uint64, limit int) (int, error){
@@ -27,6 +33,17 @@ func (k *Keeper) PruneWindow(ctx context.Context, run, window uint64, limit int)
 		}
 	}
 	return removed + 1, true, k.WindowResults.Remove(ctx, collections.Join(run, window))
+}
+
+// dutiesCount reports whether a duty that was missed in window counts for the next one to
+// settle. A closed run has none after those that are open.
+func (k *Keeper) dutiesCount(ctx context.Context, totals types.RunTotals, window uint64) (bool, error) {
+	params, err := k.Params.Get(ctx)
+	if err != nil || window+uint64(params.DutyWindow) <= totals.SettledWindows {
+		return false, err
+	}
+	run, err := k.challenge.GetRun(ctx, totals.Run)
+	return run.Status != challengetypes.RunStatus_RUN_STATUS_CLOSED, err
 }
 
 // firstKeys are the first keys of a range, at most limit.

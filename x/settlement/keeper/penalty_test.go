@@ -183,6 +183,28 @@ func TestAConfirmedAccusationIsAHardFailureOfItsOwnWindow(t *testing.T) {
 	}
 }
 
+// x/rollout defers what a VOID window does not judge, by its own hook: this module's does not.
+func TestAVoidWindowsAccusationsAreLeftToRollout(t *testing.T) {
+	s := newSuite(t, 2, 100)
+	s.open(0)
+	s.commit(0, s.miners[0], 16)
+	s.gradeAll(0, nil)
+	s.settle(0)
+	s.open(1)
+	s.accuse(1, 0, 1, s.miners[0])
+	s.open(2)
+	s.app.Challenge.SetHooks(s.k)
+	before, err := s.app.Rollout.ExportGenesis(s.ctx)
+	require.NoError(t, err)
+	require.Len(t, before.Accusations, 1)
+	_, err = s.app.Challenge.VoidWindow(s.ctx, run, 1, "test")
+	require.NoError(t, err)
+	require.True(t, s.result(1).Window.Void)
+	after, err := s.app.Rollout.ExportGenesis(s.ctx)
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+}
+
 func TestUnclaimedCreditsExpireToThePoolWithinABudget(t *testing.T) {
 	s := newSuite(t, 3, 100)
 	s.params(func(p *types.Params) { p.RewardLockWindows, p.EvidenceWindows, p.CreditExpiryWindows = 1, 1, 2 })
@@ -237,7 +259,10 @@ func TestAnIdleRunLetsGo(t *testing.T) {
 // After pruning a window leaves nothing, so the state of a run does not grow.
 func TestStateIsConstantAfterPruning(t *testing.T) {
 	s := newSuite(t, 3, 60, 40)
-	s.params(func(p *types.Params) { p.RewardLockWindows, p.EvidenceWindows, p.CreditExpiryWindows = 1, 1, 2 })
+	s.params(func(p *types.Params) {
+		p.RewardLockWindows, p.EvidenceWindows, p.CreditExpiryWindows = 1, 1, 2
+		p.DutyWindow, p.MaxMissedReveals, p.MaxUnavailable, p.MaxTolerantFailures = 2, 1, 2, 2
+	})
 	size := 0
 	for w := range uint64(8) {
 		s.open(w)
@@ -268,6 +293,45 @@ func TestStateIsConstantAfterPruning(t *testing.T) {
 		size = raw
 		s.invariants()
 	}
+}
+
+// x/challenge may keep fewer windows than duty_window: what was missed in them counts all
+// the same.
+func TestPruningForgetsNoDutyThatCounts(t *testing.T) {
+	s := newSuite(t, 2, 60, 40)
+	s.params(func(p *types.Params) {
+		p.EvidenceWindows, p.DutyWindow, p.MaxUnavailable, p.MaxMissedReveals = 1, 4, 2, 3
+	})
+	away := s.miners[0]
+	prune := func(window uint64) (done bool) {
+		_, done, err := s.k.PruneWindow(s.ctx, run, window, 100)
+		require.NoError(t, err)
+		return done
+	}
+	for w := range uint64(4) {
+		s.open(w, func(o *challengetypes.Window) {
+			if w == 1 || w == 2 { // frozen into 0 and 3 alone
+				require.NoError(t, s.app.Challenge.Miners.Remove(s.ctx, collections.Join3(run, w, []byte(away))))
+				o.Miners--
+			}
+		})
+		s.commit(w, s.miners[1], 16)
+		s.gradeAll(w, nil)
+		s.settle(w)
+		require.Equal(t, w == 3, prune(0), "window %d is settled", w)
+	}
+	require.NotZero(t, s.registered(away).JailedUntilWindow, "two misses within four windows")
+
+	s.open(4)
+	s.commit(4, s.miners[1], 16)
+	s.gradeAll(4, nil)
+	s.settle(4)
+	require.False(t, prune(2), "it counts for window 5")
+	r, err := s.app.Challenge.GetRun(s.ctx, run)
+	require.NoError(t, err)
+	r.Status = challengetypes.RunStatus_RUN_STATUS_CLOSED
+	require.NoError(t, s.app.Challenge.Runs.Set(s.ctx, run, r))
+	require.True(t, prune(2), "no window follows")
 }
 
 // Bonds belong to addresses: a miner that is away for a few windows finds them as they
