@@ -91,6 +91,46 @@ func TestSlashCostsTheLargestRateOnce(t *testing.T) {
 	s.requireInt(params.GAL(20), s.bond(s.alice))
 }
 
+// However odd the amount is and in however many steps the rate is reached, a slash
+// costs what it costs at once: no step rounds in the miner's favour.
+func TestAudit_D24_SlashingInStepsCostsWhatItCostsAtOnce(t *testing.T) {
+	s := newSuite(t)
+	for i, steps := range [][]uint32{
+		{200_000}, {1, 200_000}, {66_667, 133_333, 200_000}, {1, 2, 3, 199_999, 200_000}, {199_999, 1, 200_000, 200_000},
+	} {
+		for j, odd := range []int64{0, 1, 4, 999_983} {
+			miner := s.Fund(fmt.Sprintf("odd %d %d", i, j), 100)
+			s.register(miner, 40, 16)
+			lock := params.GAL(20).AddRaw(odd)
+			require.NoError(t, s.k.Lock(s.Ctx, 1, 0, miner, lock))
+			sum := sdkmath.ZeroInt()
+			for _, ppm := range steps {
+				burned, err := s.k.Slash(s.Ctx, 1, 0, miner, ppm, "test")
+				require.NoError(t, err)
+				sum = sum.Add(burned)
+			}
+			s.requireInt(lock.QuoRaw(5), sum)
+			s.requireInt(params.GAL(40).Sub(sum), s.bond(miner))
+		}
+	}
+}
+
+// A bond that is taken out in pieces comes back as what it was.
+func TestAudit_D24_UnbondingInPiecesPaysTheSame(t *testing.T) {
+	s := newSuite(t)
+	s.register(s.alice, 40, 16)
+	before, out := s.Balance(s.alice), sdkmath.ZeroInt()
+	for _, piece := range []sdkmath.Int{sdkmath.OneInt(), sdkmath.NewInt(999_983), params.GAL(1).SubRaw(1), params.GAL(3).AddRaw(7)} {
+		_, err := s.msgs.Unbond(s.Ctx, &types.MsgUnbond{Miner: s.alice.String(), Run: 1, Amount: piece})
+		require.NoError(t, err)
+		out = out.Add(piece)
+	}
+	s.Pass(types.DefaultParams().UnbondingTime)
+	require.NoError(t, s.k.EndBlock(s.Ctx))
+	s.requireInt(before.Add(out), s.Balance(s.alice))
+	s.requireInt(params.GAL(40).Sub(out), s.bond(s.alice))
+}
+
 func TestSlashRefusesRatesAboveOneAndTakesNothingWithoutALock(t *testing.T) {
 	s := newSuite(t)
 	s.register(s.alice, 40, 16)
