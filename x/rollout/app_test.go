@@ -2,9 +2,11 @@ package rollout_test
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/cometbft/cometbft/crypto/merkle"
 	"github.com/stretchr/testify/require"
 
 	sdkmath "cosmossdk.io/math"
@@ -186,29 +188,100 @@ func TestAudit_G50_RolloutAccountRefusesSends(t *testing.T) {
 	require.ErrorIs(t, err, sdkerrors.ErrUnauthorized)
 }
 
-// A grant acts for its granter, and nobody acts without one.
+// rubbish are the leaves of a batch of so many groups that no decoder reads.
+func rubbish(groups uint32) [][]byte {
+	leaves := make([][]byte, groups*challengetypes.DefaultRunParams(nil, nil, nil).GroupSize)
+	for i := range leaves {
+		leaves[i] = fmt.Appendf(nil, "rubbish %d", i)
+	}
+	return leaves
+}
+
+// proof is evidence that leaf 0 of a miner's rubbish is none.
+func proof(submitter, miner *testapp.Account, groups uint32) *types.MsgSubmitEvidence {
+	leaves := rubbish(groups)
+	_, proofs := merkle.ProofsFromByteSlices(leaves)
+	return &types.MsgSubmitEvidence{
+		Submitter: submitter.String(), Run: 1, Window: 1, Miner: miner.String(), Leaf: leaves[0],
+		Proof: types.MerkleProof{Total: uint64(proofs[0].Total), LeafHash: proofs[0].LeafHash, Aunts: proofs[0].Aunts},
+	}
+}
+
+// A grant acts for its granter, and nobody acts without one. What proves nothing pays
+// its fee, however it is sent; what convicts gets the fee of its gas back, but not from
+// within another message, by which one fee could be paid back twice.
 func TestAudit_F47_EvidenceAndAccusationsThroughAuthz(t *testing.T) {
 	c := newChain(t)
-	alice, hot := c.Account("alice"), c.Account("hot")
-	c.register(alice)
+	alice, bob, hot := c.Account("alice"), c.Account("bob"), c.Account("hot")
+	const groups = 2
+	for _, miner := range []*testapp.Account{alice, bob} {
+		c.register(miner)
+	}
 	c.reach(1, challengetypes.StageCommit)
-	c.MustDeliver(alice, commit(alice, 1, 2))
+	for _, miner := range []*testapp.Account{alice, bob} {
+		msg := commit(miner, 1, groups)
+		msg.Root = merkle.HashFromByteSlices(rubbish(groups))
+		c.MustDeliver(miner, msg)
+	}
 	c.reach(1, challengetypes.StageSealed)
+
+	fee := sdkmath.NewInt(1_000_000_000_000_000)
+	const gas = 2_000_000
+	// send is the transaction's error, and what its signer paid for it.
+	send := func(signer *testapp.Account, msg sdk.Msg) (paid sdkmath.Int, used int64, err error) {
+		before := c.Balance(signer.Address)
+		res, err := c.DeliverTx(testapp.Tx{Signer: signer, Fee: fee, Gas: gas, Msgs: []sdk.Msg{msg}})
+		return before.Sub(c.Balance(signer.Address)), res.GasUsed, err
+	}
+	exec := func(msg sdk.Msg) sdk.Msg {
+		e := authz.NewMsgExec(hot.Address, []sdk.Msg{msg})
+		return &e
+	}
 	for _, msg := range []sdk.Msg{
-		&types.MsgSubmitEvidence{Submitter: alice.String(), Run: 1, Window: 1, Miner: alice.String()},
+		proof(alice, bob, groups),
 		&types.MsgAccuse{Accuser: alice.String(), Run: 1, Window: 1, Miner: alice.String()},
 		&types.MsgWithdrawAccusation{Accuser: alice.String(), Run: 1, Id: 1},
 	} {
 		_, err := c.Deliver(hot, msg)
 		require.Error(t, err, "somebody else's signature")
-		exec := authz.NewMsgExec(hot.Address, []sdk.Msg{msg})
-		_, err = c.Deliver(hot, &exec)
+		paid, _, err := send(hot, exec(msg))
 		require.ErrorIs(t, err, authz.ErrNoAuthorizationFound)
+		require.Equal(t, fee, paid)
 	}
 	grant, err := authz.NewMsgGrant(alice.Address, hot.Address, authz.NewGenericAuthorization(sdk.MsgTypeURL(&types.MsgSubmitEvidence{})), nil)
 	require.NoError(t, err)
 	c.MustDeliver(alice, grant)
-	exec := authz.NewMsgExec(hot.Address, []sdk.Msg{&types.MsgSubmitEvidence{Submitter: alice.String(), Run: 1, Window: 1, Miner: alice.String()}})
-	_, err = c.Deliver(hot, &exec)
-	require.ErrorIs(t, err, types.ErrInvalidProof)
+
+	nothing := proof(alice, bob, groups)
+	nothing.Leaf = []byte("not the leaf that the proof is of")
+	for _, x := range []struct {
+		signer *testapp.Account
+		msg    sdk.Msg
+	}{{hot, exec(nothing)}, {alice, nothing}} {
+		paid, _, err := send(x.signer, x.msg)
+		require.ErrorIs(t, err, types.ErrInvalidProof)
+		require.Equal(t, fee, paid, "the fee of what proves nothing is kept")
+	}
+	convicted := func(miner *testapp.Account) bool {
+		_, ok, err := c.App.Rollout.Evidence(c.Context(), 1, 1, miner.Address)
+		require.NoError(t, err)
+		return ok
+	}
+	require.False(t, convicted(bob))
+
+	paid, _, err := send(hot, exec(proof(alice, bob, groups)))
+	require.NoError(t, err)
+	require.True(t, convicted(bob), "the grant is enough to convict")
+	require.Equal(t, fee, paid, "an inner message gets no fee back")
+
+	paid, used, err := send(bob, proof(bob, alice, groups))
+	require.NoError(t, err)
+	require.True(t, convicted(alice))
+	refund, most := fee.Sub(paid), fee.MulRaw(used).QuoRaw(gas)
+	require.True(t, refund.LTE(most), "refund %s, the gas used was worth %s", refund, most)
+	require.True(t, refund.GT(most.MulRaw(8).QuoRaw(10)), "refund %s, the gas used was worth %s", refund, most)
+
+	paid, _, err = send(bob, proof(bob, alice, groups))
+	require.ErrorIs(t, err, types.ErrAlreadyProven)
+	require.Equal(t, fee, paid, "the second proof pays")
 }

@@ -232,15 +232,53 @@ func TestEachModelFreeLieIsProvenOnChain(t *testing.T) {
 	require.Equal(t, uint32(verify.BadEncoding), res.Code)
 }
 
-// One bad leaf among many convicts; the good ones beside it prove nothing and leave
-// nothing behind.
-func TestAudit_C20_OneBadLeafAmongGoodOnes(t *testing.T) {
-	c := newCourtroom(t, func(rs []batch.Rollout) { rs[11].Reward = 7 })
-	for i := range uint64(11) {
-		c.acquit(types.ErrNotProven, c.evidence(c.alice, c.batch, i))
-	}
-	_, err := c.submit(c.evidence(c.alice, c.batch, 11))
+// One bad leaf among a hundred convicts; the good ones beside it prove nothing and leave
+// nothing behind, and neither does the bad one while anything else in its message is wrong.
+func TestAudit_C20_OneBadLeafAmongAHundredGoodOnes(t *testing.T) {
+	const groups, bad = 26, 70
+	c := &courtroom{suite: newSuite(t)}
+	c.hooks = &hooks{registry: c.registry}
+	c.k.SetHooks(c.hooks)
+	c.prepareWindow(5)
+	c.Challenge.Tokenizers[1] = tokenizer.ArithmeticFile()
+	w := c.Challenge.Windows[[2]uint64{1, 5}]
+	w.Params.MaxGroups = groups
+	c.Challenge.Windows[[2]uint64{1, 5}] = w
+	c.Challenge.Freeze(1, 5, c.alice, groups)
+	var err error
+	c.challenge, err = w.Challenge(c.Ctx.ChainID(), c.alice, groups)
 	require.NoError(t, err)
+	c.rollouts = honestRollouts(t, c.challenge)
+	require.Len(t, c.rollouts, 104)
+	c.rollouts[bad].Reward = 7
+	c.batch, err = batch.New(c.rollouts)
+	require.NoError(t, err)
+	msg := c.commit(c.alice, groups)
+	msg.Root = c.batch.Root()
+	require.NoError(t, c.send(msg))
+	c.at(20)
+
+	for i := range uint64(len(c.rollouts)) {
+		if i != bad {
+			c.acquit(types.ErrNotProven, c.evidence(c.alice, c.batch, i))
+		}
+	}
+	for name, spoil := range map[string]func(m *types.MsgSubmitEvidence){
+		"another index":  func(m *types.MsgSubmitEvidence) { m.LeafIndex-- },
+		"a byte more":    func(m *types.MsgSubmitEvidence) { m.Leaf = append(bytes.Clone(m.Leaf), 0) },
+		"an aunt less":   func(m *types.MsgSubmitEvidence) { m.Proof.Aunts = m.Proof.Aunts[1:] },
+		"an aunt spoilt": func(m *types.MsgSubmitEvidence) { m.Proof.Aunts[2] = xtest.Digest(1) },
+		"another total":  func(m *types.MsgSubmitEvidence) { m.Proof.Total-- },
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := c.evidence(c.alice, c.batch, bad)
+			spoil(m)
+			c.acquit(types.ErrInvalidProof, m)
+		})
+	}
+	_, err = c.submit(c.evidence(c.alice, c.batch, bad))
+	require.NoError(t, err)
+	require.Equal(t, []conviction{{1, 5, c.alice.String(), verify.BadReward, bad}}, c.hooks.told)
 }
 
 // Without the tokenizer of the window's rollouts nobody is judged by prompt or reward.

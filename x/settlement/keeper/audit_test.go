@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/big"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -205,122 +206,155 @@ func frozenMiner(t testing.TB) *suite {
 	return s
 }
 
-// FuzzSettleMiner settles one miner by any row of a tally. Coins are neither made nor
-// lost: its share is paid or withheld as a whole, what is burned leaves its bond and the
-// supply, at the rate that the failure has and not twice, what was void is in the
-// community pool, and the rest of the window is, too.
-func FuzzSettleMiner(f *testing.F) {
-	const okCode, undecided = uint32(verify.OK), uint32(verify.Undecided)
-	f.Add(uint64(yuma.One), uint64(1e18), uint64(0), okCode, uint32(16), uint32(16), uint8(0), uint32(200_000), uint32(10_000), uint64(0))
-	f.Add(uint64(1), uint64(1), uint64(0), okCode, uint32(1), uint32(16), uint8(1<<3), uint32(1), uint32(1), uint64(7))
-	f.Add(uint64(yuma.One)/3, uint64(math.MaxUint64), uint64(math.MaxUint64), uint32(verify.BadSample), uint32(3), uint32(9), uint8(1), uint32(1_000_000), uint32(1_000_000), uint64(999_999))
-	f.Add(uint64(yuma.One)/7, uint64(12345), uint64(1), uint32(verify.Unavailable), uint32(5), uint32(9), uint8(1<<4), uint32(300_001), uint32(300_001), uint64(13))
-	f.Add(uint64(0), uint64(0), uint64(0), undecided, uint32(0), uint32(0), uint8(1<<1|1<<2), uint32(5), uint32(0), uint64(0))
-	f.Add(uint64(yuma.One)-1, uint64(1e18), uint64(3), uint32(verify.BadReward), uint32(16), uint32(16), uint8(1|1<<4), uint32(200_000), uint32(100_000), uint64(1e18+1))
-	f.Add(uint64(yuma.One)/2, uint64(1e18), uint64(0), okCode, uint32(16), uint32(16), uint8(1<<2), uint32(1), uint32(1), uint64(0))
-	f.Add(uint64(yuma.One)/2, uint64(1e18), uint64(0), okCode, uint32(16), uint32(16), uint8(1<<1), uint32(1), uint32(1), uint64(0))
-	base := frozenMiner(f)
-	f.Fuzz(func(t *testing.T, incentive, part, partHigh uint64, code, groups, declared uint32, flags uint8, hardPpm, softPpm uint32, lock uint64) {
-		s := base.branch()
-		s.t = t
-		flag := func(i int) bool { return flags>>i&1 == 1 }
-		miner := s.miners[0]
-		s.params(func(p *types.Params) {
-			p.MaxSettlePerBlock = 256
-			p.HardSlashPpm = 1 + hardPpm%1_000_000
-			p.UnavailableSlashPpm = softPpm % (p.HardSlashPpm + 1)
-		})
-		p, err := s.k.Params.Get(s.ctx)
-		require.NoError(t, err)
+// anyRow is a row of a tally, and what else one miner's settlement depends on.
+type anyRow struct {
+	incentive, part, partHigh uint64
+	code                      verify.Code
+	groups, declared          uint32
+	slashable, evidence       bool
+	jailed, left              bool
+	convicted                 bool   // over the window before: its credits are void from here on
+	slashed                   uint32 // millionths, for this window and before
+	hardPpm, softPpm          uint32
+	lock                      uint64 // beyond 16 GAL
+}
 
-		// The bond locked for the window grows by any amount that is free.
-		locked, ok, err := s.app.Registry.GetLock(s.ctx, run, 1, miner)
-		require.NoError(t, err)
-		require.True(t, ok)
-		held := locked.Amount.Add(sdkmath.NewIntFromUint64(lock))
-		require.NoError(t, s.app.Registry.Lock(s.ctx, run, 1, miner, held))
-		before := uint32(0)
-		switch {
-		case flag(3): // convicted over the window before: its credits are void from here on
-			_, err := s.k.AfterHardFailure(s.ctx, run, 0, miner, verify.BadReward, 1)
-			require.NoError(t, err)
-		case flag(4): // slashed for this window before
-			before = 1 + uint32(lock%uint64(p.HardSlashPpm))
-			_, err := s.app.Registry.Slash(s.ctx, run, 1, miner, before, "before")
-			require.NoError(t, err)
+// Whatever row of a tally settles a miner, coins are neither made nor lost: its share is
+// paid or withheld as a whole, what is burned leaves its bond and the supply, at the rate
+// that the failure has and not twice, what was void is in the community pool, and so is
+// the rest of the window.
+func TestAudit_D23_SettlingAnyRowMakesAndLosesNoCoin(t *testing.T) {
+	const one, gal = uint64(yuma.One), uint64(1e18)
+	base := frozenMiner(t)
+	for _, r := range []anyRow{
+		{incentive: one, part: gal, code: verify.OK, groups: 16, declared: 16, hardPpm: 200_000, softPpm: 10_000},
+		{incentive: 1, part: 1, code: verify.OK, groups: 1, declared: 16, convicted: true, hardPpm: 1, lock: 7},
+		{incentive: one / 2, part: gal, code: verify.OK, groups: 16, declared: 16, jailed: true, hardPpm: 1},
+		{incentive: one / 2, part: gal, code: verify.OK, groups: 16, declared: 16, evidence: true, hardPpm: 1},
+		{incentive: one / 3, part: math.MaxUint64, partHigh: math.MaxUint64, code: verify.BadSample, slashable: true, hardPpm: 1_000_000, lock: 999_999},
+		{incentive: one / 7, part: 12345, code: verify.Unavailable, groups: 5, declared: 9, slashed: 14, hardPpm: 300_001, softPpm: 300_001, lock: 13},
+		{code: verify.Undecided, hardPpm: 5, evidence: true, jailed: true},
+		{incentive: one - 1, part: gal, code: verify.BadReward, slashable: true, slashed: 199_878, hardPpm: 200_001, lock: gal + 1},
+	} {
+		settleAnyRow(t, base, r)
+	}
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	maybe := func() bool { return r.IntN(3) == 0 }
+	for range 300 {
+		row := anyRow{
+			incentive: []uint64{0, 1, r.Uint64N(one + 1), one}[r.IntN(4)], part: r.Uint64() >> r.IntN(64), partHigh: r.Uint64() >> r.IntN(65),
+			code: verify.OK + verify.Code(r.IntN(int(verify.Undecided))), groups: r.Uint32N(17), declared: r.Uint32N(17),
+			evidence: maybe(), jailed: maybe(), left: maybe(), convicted: maybe(),
+			hardPpm: 1 + r.Uint32N(1_000_000)>>r.IntN(20), lock: r.Uint64() >> r.IntN(64),
 		}
+		if maybe() {
+			row.code = verify.OK
+		}
+		row.softPpm = r.Uint32N(row.hardPpm + 1)
+		row.slashable = row.code.Hard() && r.IntN(2) == 0
+		if !row.convicted && maybe() {
+			row.slashed = 1 + r.Uint32N(row.hardPpm)
+		}
+		settleAnyRow(t, base, row)
+		if t.Failed() {
+			t.Fatalf("%+v", row)
+		}
+	}
+}
 
-		// The window's row, and a miners' part of any size that the module has.
-		row := types.TallyRow{
-			Miner: miner.String(), Code: types.VerdictCode(1 + (code-1)%uint32(verify.Undecided)), Groups: groups % 17, DeclaredGroups: declared % 17,
-			Incentive: incentive % (uint64(yuma.One) + 1), Evidence: flag(1), Left: flag(5),
-		}
-		hard := verify.Code(row.Code).Hard()
-		row.Slashable = hard && flag(0)
-		if flag(2) {
-			row.JailedUntil = 9
-		}
-		require.NoError(t, s.k.TallyPages.Set(s.ctx, collections.Join3(run, uint64(1), uint64(0)), types.TallyPage{Run: run, Window: 1, Rows: []types.TallyRow{row}}))
-		cursor, err := s.k.Cursors.Get(s.ctx, collections.Join(run, uint64(1)))
-		require.NoError(t, err)
-		more := new(big.Int).Lsh(new(big.Int).SetUint64(partHigh>>1), 64)
-		amount := sdkmath.NewIntFromBigInt(more.Add(more, new(big.Int).SetUint64(part)))
-		cursor.Result.MinersPart = amount
-		cursor.Result.Minted = cursor.Result.Minted.Add(amount)
-		require.NoError(t, s.k.Cursors.Set(s.ctx, collections.Join(run, uint64(1)), cursor))
-		if amount.IsPositive() {
-			require.NoError(t, s.app.Bank.MintCoins(s.ctx, types.ModuleName, testapp.Coins(amount)))
-		}
-		s.invariants()
-		rest, err := cursor.Unspent()
-		require.NoError(t, err)
-
-		credits := func() sdkmath.Int {
-			sum := sdkmath.ZeroInt()
-			for _, c := range s.credits(miner) {
-				sum = sum.Add(c.Amount)
-			}
-			return sum
-		}
-		supply, pool, bond, owed := s.supply(), s.pool(), s.registered(miner).Bond, credits()
-		s.endBlock(settleAt(1) + 1) // and checks that the module's account holds what it owes
-		require.True(t, s.win(1).Done())
-		res := s.result(1)
-		require.Zero(t, res.Window.SkippedCount)
-		require.False(t, res.Window.Void)
-		got := res.Miners[0]
-
-		share := sdkmath.NewIntFromBigInt(new(big.Int).Rsh(new(big.Int).Mul(amount.BigInt(), new(big.Int).SetUint64(row.Incentive)), 32))
-		paid, withheld := share, sdkmath.ZeroInt()
-		if verify.Code(row.Code) != verify.OK || row.Evidence || row.JailedUntil > 0 {
-			paid, withheld = withheld, paid
-		}
-		require.Equal(t, paid.String(), got.Paid.String(), "paid whole or not at all")
-		require.Equal(t, withheld.String(), got.Withheld.String())
-		if flag(3) {
-			require.Equal(t, paid.String(), got.Voided.String(), "a convict's pay is void")
-		} else {
-			require.True(t, got.Voided.IsZero())
-		}
-
-		rate := uint32(0)
-		switch {
-		case row.Slashable:
-			rate = p.HardSlashPpm
-		case verify.Code(row.Code) == verify.Unavailable && row.Groups > 0:
-			rate = p.UnavailableSlashPpm
-		}
-		partOf := func(ppm uint32) sdkmath.Int { return held.MulRaw(int64(ppm)).QuoRaw(1_000_000) }
-		burned := sdkmath.MaxInt(partOf(rate).Sub(partOf(before)), sdkmath.ZeroInt())
-		require.Equal(t, burned.String(), got.Slashed.String(), "%d and before it %d millionths of %s", rate, before, held)
-		require.Equal(t, burned.String(), bond.Sub(s.registered(miner).Bond).String())
-		require.Equal(t, burned.String(), supply.Sub(s.supply()).String())
-
-		void := owed.Add(got.Paid).Sub(credits())
-		require.False(t, void.IsNegative())
-		if row.Slashable {
-			require.True(t, credits().IsZero(), "all locked credits of a convict are void")
-		}
-		require.Equal(t, rest.Sub(got.Paid).Add(void).String(), s.pool().Sub(pool).String(), "the pool has the rest")
+func settleAnyRow(t *testing.T, base *suite, r anyRow) {
+	t.Helper()
+	s := base.branch()
+	s.t = t
+	miner := s.miners[0]
+	s.params(func(p *types.Params) {
+		p.MaxSettlePerBlock, p.HardSlashPpm, p.UnavailableSlashPpm = 256, r.hardPpm, r.softPpm
 	})
+	// The bond locked for the window grows by any amount that is free.
+	locked, ok, err := s.app.Registry.GetLock(s.ctx, run, 1, miner)
+	require.NoError(t, err)
+	require.True(t, ok)
+	held := locked.Amount.Add(sdkmath.NewIntFromUint64(r.lock))
+	require.NoError(t, s.app.Registry.Lock(s.ctx, run, 1, miner, held))
+	if r.convicted {
+		_, err := s.k.AfterHardFailure(s.ctx, run, 0, miner, verify.BadReward, 1)
+		require.NoError(t, err)
+	}
+	if r.slashed > 0 {
+		_, err := s.app.Registry.Slash(s.ctx, run, 1, miner, r.slashed, "before")
+		require.NoError(t, err)
+	}
+
+	// The window's row, and a miners' part of any size that the module has.
+	row := types.TallyRow{
+		Miner: miner.String(), Code: types.VerdictCode(r.code), Groups: r.groups, DeclaredGroups: r.declared,
+		Incentive: r.incentive, Evidence: r.evidence, Left: r.left, Slashable: r.slashable,
+	}
+	if r.jailed {
+		row.JailedUntil = 9
+	}
+	require.NoError(t, s.k.TallyPages.Set(s.ctx, collections.Join3(run, uint64(1), uint64(0)), types.TallyPage{Run: run, Window: 1, Rows: []types.TallyRow{row}}))
+	cursor, err := s.k.Cursors.Get(s.ctx, collections.Join(run, uint64(1)))
+	require.NoError(t, err)
+	more := new(big.Int).Lsh(new(big.Int).SetUint64(r.partHigh>>1), 64)
+	part := sdkmath.NewIntFromBigInt(more.Add(more, new(big.Int).SetUint64(r.part)))
+	cursor.Result.MinersPart = part
+	cursor.Result.Minted = cursor.Result.Minted.Add(part)
+	require.NoError(t, s.k.Cursors.Set(s.ctx, collections.Join(run, uint64(1)), cursor))
+	if part.IsPositive() {
+		require.NoError(t, s.app.Bank.MintCoins(s.ctx, types.ModuleName, testapp.Coins(part)))
+	}
+	s.invariants()
+	rest, err := cursor.Unspent()
+	require.NoError(t, err)
+
+	credits := func() sdkmath.Int {
+		sum := sdkmath.ZeroInt()
+		for _, c := range s.credits(miner) {
+			sum = sum.Add(c.Amount)
+		}
+		return sum
+	}
+	supply, pool, bond, owed := s.supply(), s.pool(), s.registered(miner).Bond, credits()
+	s.endBlock(settleAt(1) + 1) // and checks that the module's account holds what it owes
+	require.True(t, s.win(1).Done())
+	res := s.result(1)
+	require.Zero(t, res.Window.SkippedCount)
+	require.False(t, res.Window.Void)
+	got := res.Miners[0]
+
+	share := sdkmath.NewIntFromBigInt(new(big.Int).Rsh(new(big.Int).Mul(part.BigInt(), new(big.Int).SetUint64(r.incentive)), 32))
+	paid, withheld := share, sdkmath.ZeroInt()
+	if r.code != verify.OK || r.evidence || r.jailed {
+		paid, withheld = withheld, paid
+	}
+	require.Equal(t, paid.String(), got.Paid.String(), "paid whole or not at all")
+	require.Equal(t, withheld.String(), got.Withheld.String())
+	if r.convicted {
+		require.Equal(t, paid.String(), got.Voided.String(), "a convict's pay is void")
+	} else {
+		require.True(t, got.Voided.IsZero())
+	}
+
+	rate := uint32(0)
+	switch {
+	case r.slashable:
+		rate = r.hardPpm
+	case r.code == verify.Unavailable && r.groups > 0:
+		rate = r.softPpm
+	}
+	partOf := func(ppm uint32) sdkmath.Int { return held.MulRaw(int64(ppm)).QuoRaw(1_000_000) }
+	burned := sdkmath.MaxInt(partOf(rate).Sub(partOf(r.slashed)), sdkmath.ZeroInt())
+	require.Equal(t, burned.String(), got.Slashed.String(), "%d and before it %d millionths of %s", rate, r.slashed, held)
+	require.Equal(t, burned.String(), bond.Sub(s.registered(miner).Bond).String())
+	require.Equal(t, burned.String(), supply.Sub(s.supply()).String())
+
+	void := owed.Add(got.Paid).Sub(credits())
+	require.False(t, void.IsNegative())
+	if r.slashable {
+		require.True(t, credits().IsZero(), "all locked credits of a convict are void")
+	}
+	require.Equal(t, rest.Sub(got.Paid).Add(void).String(), s.pool().Sub(pool).String(), "the pool has the rest")
 }

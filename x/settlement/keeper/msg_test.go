@@ -136,27 +136,6 @@ func TestAudit_E32_RevealVerdictsRefusals(t *testing.T) {
 	}
 }
 
-// One bad verdict among a hundred: nothing of the message is kept, not even its good part.
-func TestAudit_C20_OneBadVerdictAmongAHundred(t *testing.T) {
-	s := newSuite(t, 100, 100)
-	s.open(0)
-	for _, m := range s.miners {
-		s.commit(0, m, 4)
-	}
-	for _, at := range []int{0, 57, 99} {
-		b := s.branch()
-		v := b.verdicts(0, nil, work)
-		require.Len(t, v.Verdicts, 100)
-		v.Verdicts[at].Leaf = 1 // of an ok
-		b.commitVerdicts(0, 0, v)
-		b.at(inReveal(0)).refuse(types.ErrInvalidVerdict, func(ctx context.Context) error {
-			_, err := b.server().RevealVerdicts(ctx, b.revealMsg(0, 0, v))
-			return err
-		})
-		require.Empty(t, b.export().Reveals)
-	}
-}
-
 func TestAttackRevealOfSomethingElseIsRefused(t *testing.T) {
 	s := newSuite(t, 1, 60, 40)
 	s.open(0)
