@@ -13,9 +13,9 @@ LDFLAGS  := -X github.com/cosmos/cosmos-sdk/version.Name=galahad \
 	-X github.com/cosmos/cosmos-sdk/version.Version=$(VERSION) \
 	-X github.com/cosmos/cosmos-sdk/version.Commit=$(COMMIT)
 
-SEEDS    ?= 1 2 4
-BLOCKS   ?= 60
-OPS      ?= 30
+SEEDS    ?= 1 2 3 4 5
+BLOCKS   ?= 100
+OPS      ?= 40
 
 BINARIES := galahadd galahad-miner galahad-validator galahad-learner
 

@@ -15,8 +15,8 @@ import (
 // BenchmarkStateGrowth settles windows of 100 miners, of 4 groups each, and 50 graders, and
 // reports what a settled window adds to the stores of the chain's five modules before the
 // first one is pruned, and that it adds nothing afterwards, with keep_windows and
-// duty_window of 8. Miners
-// claim what is unlocked; credits that nobody claims stay until they expire.
+// duty_window of 8. Miners claim what is unlocked; credits that nobody claims stay until
+// they expire.
 func BenchmarkStateGrowth(b *testing.B) {
 	const keep = challengetypes.MaxOpenWindows
 	for b.Loop() {

@@ -11,7 +11,8 @@
 // upgrade tests of package app cover. Run 1 is never closed, or a long run would have
 // nothing left to do.
 //
-// A seed with so much random evidence that no validator is left ends early, and its
-// tests are reported as skipped. The tests are small by default. `make sim` runs more; flags of the test binary, such
-// as -NumBlocks, -BlockSize and -Seed, choose freely.
+// Every second validator is honest, whatever the seed says, so that a seed with much random
+// evidence does not end when no validator is left; a simulation that ends early fails. At
+// the default size every message must be accepted at least once. `make sim` runs more;
+// flags of the test binary, such as -NumBlocks, -BlockSize and -Seed, choose freely.
 package sim

@@ -108,7 +108,9 @@ func add[T sdk.Msg](
 ) {
 	var none T
 	kind := sdk.MsgTypeURL(none)
-	t.kinds = append(t.kinds, kind)
+	if !slices.Contains(t.kinds, kind) {
+		t.kinds = append(t.kinds, kind)
+	}
 	reg.Add(weights.Get(kind, weight), simsx.NewSimMsgFactoryWithDeliveryResultHandler(
 		func(ctx context.Context, data *simsx.ChainDataSource, rep simsx.SimulationReporter) ([]simsx.SimAccount, T, simsx.SimDeliveryResultHandler) {
 			signer, msg, why := f(world{sdk.UnwrapSDKContext(ctx), a, key, data, rep, data.Rand()})
@@ -132,18 +134,18 @@ func add[T sdk.Msg](
 func messages(reg simsx.Registry, ws simsx.WeightSource, a *app.App, key beacon.SecretKey, t *tally) {
 	add(reg, ws, a, key, t, 60, func(m *registrytypes.MsgRegister) sdkmath.Int { return m.Bond.Add(params.GAL(10_000)) }, register)
 	add(reg, ws, a, key, t, 30, func(m *registrytypes.MsgBond) sdkmath.Int { return m.Amount }, bond)
-	add(reg, ws, a, key, t, 20, nil, unbond)
+	add(reg, ws, a, key, t, 30, nil, unbond)
 	add(reg, ws, a, key, t, 20, nil, declareGroups)
-	add(reg, ws, a, key, t, 10, nil, updateEndpoint)
-	add(reg, ws, a, key, t, 10, nil, updateMetadata)
-	add(reg, ws, a, key, t, 20, nil, unjail)
+	add(reg, ws, a, key, t, 20, nil, updateEndpoint)
+	add(reg, ws, a, key, t, 20, nil, updateMetadata)
+	add(reg, ws, a, key, t, 40, nil, unjail)
 
 	add(reg, ws, a, key, t, 400, nil, submitBeacon)
-	add(reg, ws, a, key, t, 15, func(m *challengetypes.MsgCreateRun) sdkmath.Int { return m.Deposit }, createRun)
+	add(reg, ws, a, key, t, 30, func(m *challengetypes.MsgCreateRun) sdkmath.Int { return m.Deposit }, createRun)
 	add(reg, ws, a, key, t, 15, nil, updateRun)
-	add(reg, ws, a, key, t, 5, nil, pauseRun)
+	add(reg, ws, a, key, t, 20, nil, pauseRun)
 	add(reg, ws, a, key, t, 40, nil, resumeRun)
-	add(reg, ws, a, key, t, 5, nil, closeRun)
+	add(reg, ws, a, key, t, 15, nil, closeRun)
 
 	add(reg, ws, a, key, t, 400, nil, commitRollouts)
 	add(reg, ws, a, key, t, 40, nil, submitEvidence)
@@ -151,12 +153,12 @@ func messages(reg simsx.Registry, ws simsx.WeightSource, a *app.App, key beacon.
 
 	add(reg, ws, a, key, t, 500, nil, commitVerdicts)
 	add(reg, ws, a, key, t, 500, nil, revealVerdicts)
-	add(reg, ws, a, key, t, 30, nil, claim)
+	add(reg, ws, a, key, t, 40, nil, claim)
 
 	add(reg, ws, a, key, t, 100, nil, publish)
-	add(reg, ws, a, key, t, 200, nil, attest)
-	add(reg, ws, a, key, t, 10, nil, reject)
-	add(reg, ws, a, key, t, 10, nil, rollback)
+	add(reg, ws, a, key, t, 150, nil, attest)
+	add(reg, ws, a, key, t, 30, nil, reject)
+	add(reg, ws, a, key, t, 40, nil, rollback)
 }
 
 // digest is 32 bytes that follow from its arguments.
@@ -191,6 +193,27 @@ func (w world) anyRun() challengetypes.Run {
 	return run
 }
 
+// often is true in three of four cases: messages are mostly such as are accepted.
+func (w world) often() bool { return w.rand.Intn(4) > 0 }
+
+// runWith is often a run with a status, if there is one, else any.
+func (w world) runWith(status challengetypes.RunStatus, but uint64) challengetypes.Run {
+	ids, err := w.Challenge.RunIDs(w)
+	must(err)
+	var with []challengetypes.Run
+	for _, id := range ids {
+		run, err := w.Challenge.GetRun(w, id)
+		must(err)
+		if run.Status == status && id != but {
+			with = append(with, run)
+		}
+	}
+	if run, ok := anyOf(w, with); ok && w.often() {
+		return run
+	}
+	return w.anyRun()
+}
+
 func (w world) anyMiner() (registrytypes.Miner, bool) {
 	miners, err := w.Registry.RunMiners(w, w.anyRun().Id)
 	must(err)
@@ -206,7 +229,7 @@ func (w world) in(stage challengetypes.Stage) []challengetypes.Window {
 	})
 }
 
-// closed is a window of run 1 that is CLOSED.
+// closed is a CLOSED window of run 1, often the newest.
 func (w world) closed() (challengetypes.Window, bool) {
 	run, err := w.Challenge.GetRun(w, mainRun)
 	must(err)
@@ -215,6 +238,9 @@ func (w world) closed() (challengetypes.Window, bool) {
 		if o, err := w.Challenge.GetWindow(w, mainRun, id); err == nil && o.ClosedHeight > 0 {
 			out = append(out, o)
 		}
+	}
+	if len(out) > 0 && w.often() {
+		return out[len(out)-1], true
 	}
 	return anyOf(w, out)
 }
@@ -276,7 +302,12 @@ func updateMetadata(w world) (string, *registrytypes.MsgUpdateMetadata, string) 
 func unjail(w world) (string, *registrytypes.MsgUnjail, string) {
 	miners, err := w.Registry.RunMiners(w, mainRun)
 	must(err)
-	m, ok := anyOf(w, slices.DeleteFunc(miners, func(m registrytypes.Miner) bool { return !m.Jailed }))
+	run, err := w.Challenge.GetRun(w, mainRun)
+	must(err)
+	early := !w.often()
+	m, ok := anyOf(w, slices.DeleteFunc(miners, func(m registrytypes.Miner) bool {
+		return !m.Jailed || m.JailedUntilWindow > run.NextWindow && !early
+	}))
 	if !ok {
 		return "", nil, "nobody is jailed"
 	}
@@ -314,17 +345,17 @@ func updateRun(w world) (string, *challengetypes.MsgUpdateRun, string) {
 }
 
 func pauseRun(w world) (string, *challengetypes.MsgPauseRun, string) {
-	run := w.anyRun()
+	run := w.runWith(challengetypes.RunStatus_RUN_STATUS_ACTIVE, mainRun)
 	return run.Owner, &challengetypes.MsgPauseRun{Sender: run.Owner, Run: run.Id, Reason: "maintenance"}, ""
 }
 
 func resumeRun(w world) (string, *challengetypes.MsgResumeRun, string) {
-	run := w.anyRun()
+	run := w.runWith(challengetypes.RunStatus_RUN_STATUS_PAUSED, 0)
 	return run.Owner, &challengetypes.MsgResumeRun{Sender: run.Owner, Run: run.Id}, ""
 }
 
 func closeRun(w world) (string, *challengetypes.MsgCloseRun, string) {
-	run := w.anyRun()
+	run := w.runWith(challengetypes.RunStatus_RUN_STATUS_ACTIVE, mainRun)
 	if run.Id == mainRun {
 		return "", nil, "run 1 stays open"
 	}
@@ -400,10 +431,20 @@ func accuse(w world) (string, *rollouttypes.MsgAccuse, string) {
 	}, ""
 }
 
-// grader is a random one of those frozen into a window of run 1.
-func (w world) grader(window uint64) (who string, val sdk.ValAddress, ok bool) {
+// grader is a random one of those frozen into a window of run 1, often one that did not
+// do what done asks for.
+func (w world) grader(window uint64, done func(sdk.ValAddress) (bool, error)) (who string, val sdk.ValAddress, ok bool) {
 	all, err := w.Challenge.FrozenGraders(w, mainRun, window)
 	must(err)
+	if done != nil && w.often() {
+		all = slices.DeleteFunc(all, func(g challengetypes.FrozenGrader) bool {
+			val, err := sdk.ValAddressFromBech32(g.Address)
+			must(err)
+			has, err := done(val)
+			must(err)
+			return has
+		})
+	}
 	g, ok := anyOf(w, all)
 	if !ok {
 		return "", nil, false
@@ -457,7 +498,9 @@ func commitVerdicts(w world) (string, *settlementtypes.MsgCommitVerdicts, string
 	if !ok {
 		return "", nil, "no window is in AUDIT"
 	}
-	who, val, ok := w.grader(o.Id)
+	who, val, ok := w.grader(o.Id, func(val sdk.ValAddress) (bool, error) {
+		return w.Settlement.Commits.Has(w, collections.Join3(mainRun, o.Id, val))
+	})
 	if !ok {
 		return "", nil, "no grader"
 	}
@@ -472,7 +515,13 @@ func revealVerdicts(w world) (string, *settlementtypes.MsgRevealVerdicts, string
 	if !ok {
 		return "", nil, "no window is in REVEAL"
 	}
-	who, _, ok := w.grader(o.Id)
+	who, _, ok := w.grader(o.Id, func(val sdk.ValAddress) (bool, error) {
+		committed, err := w.Settlement.Commits.Has(w, collections.Join3(mainRun, o.Id, val))
+		if err != nil || !committed {
+			return true, err
+		}
+		return w.Settlement.Reveals.Has(w, collections.Join3(mainRun, o.Id, val))
+	})
 	if !ok {
 		return "", nil, "no grader"
 	}
@@ -493,7 +542,7 @@ func claim(w world) (string, *settlementtypes.MsgClaim, string) {
 		}
 		return owed != nil, err
 	}))
-	if owed != nil && w.rand.Intn(4) > 0 {
+	if owed != nil && w.often() {
 		return owed.Miner, &settlementtypes.MsgClaim{Miner: owed.Miner, Run: owed.Run}, ""
 	}
 	m, ok := w.anyMiner()
@@ -521,30 +570,41 @@ func publish(w world) (string, *policytypes.MsgPublishCheckpoint, string) {
 	}, ""
 }
 
-// voter is a random grader of those who may vote on a version.
-func (w world) voter(c policytypes.Checkpoint) (string, bool) {
-	who, _, ok := w.grader(c.GraderWindow)
-	return who, ok
+// ballot is a version of run 1 that graders vote on, often the oldest that is PENDING: later
+// ones wait for it. voter is one of its graders, often one that has not voted.
+func (w world) ballot() (c policytypes.Checkpoint, voter string, ok bool) {
+	c, err := w.Policy.Head(w, mainRun)
+	must(err)
+	if w.often() {
+		active, err := w.Policy.ActiveVersion(w, mainRun)
+		must(err)
+		for v := active.Version + 1; v < c.Version; v++ {
+			if older, err := w.Policy.Checkpoint(w, mainRun, v); err == nil && older.Status == policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING {
+				c = older
+				break
+			}
+		}
+	}
+	voter, _, ok = w.grader(c.GraderWindow, func(val sdk.ValAddress) (bool, error) {
+		return w.Policy.Votes.Has(w, collections.Join3(mainRun, c.Version, policytypes.VoterKey(policytypes.BallotReview, val)))
+	})
+	return c, voter, ok && c.Version > 0
 }
 
 func attest(w world) (string, *policytypes.MsgAttestCheckpoint, string) {
-	head, err := w.Policy.Head(w, mainRun)
-	must(err)
-	who, ok := w.voter(head)
-	if !ok || head.Version == 0 {
+	c, who, ok := w.ballot()
+	if !ok {
 		return "", nil, "nothing to attest"
 	}
-	return who, &policytypes.MsgAttestCheckpoint{Grader: who, Run: mainRun, Version: head.Version, Digest: head.Digest, StateHash: head.StateHash}, ""
+	return who, &policytypes.MsgAttestCheckpoint{Grader: who, Run: mainRun, Version: c.Version, Digest: c.Digest, StateHash: c.StateHash}, ""
 }
 
 func reject(w world) (string, *policytypes.MsgRejectCheckpoint, string) {
-	head, err := w.Policy.Head(w, mainRun)
-	must(err)
-	who, ok := w.voter(head)
-	if !ok || head.Version == 0 {
+	c, who, ok := w.ballot()
+	if !ok {
 		return "", nil, "nothing to reject"
 	}
-	return who, &policytypes.MsgRejectCheckpoint{Grader: who, Run: mainRun, Version: head.Version, Reason: "another digest"}, ""
+	return who, &policytypes.MsgRejectCheckpoint{Grader: who, Run: mainRun, Version: c.Version, Reason: "another digest"}, ""
 }
 
 func rollback(w world) (string, *policytypes.MsgRollbackCheckpoint, string) {
@@ -555,7 +615,7 @@ func rollback(w world) (string, *policytypes.MsgRollbackCheckpoint, string) {
 	if !ok || active.Version == 0 {
 		return "", nil, "nothing to roll back"
 	}
-	who, _, ok := w.grader(window)
+	who, _, ok := w.grader(window, nil)
 	if !ok {
 		return "", nil, "no grader"
 	}
