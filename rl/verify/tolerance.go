@@ -5,11 +5,12 @@ import "fmt"
 // ProofKind is what the rollouts of a tolerant run carry.
 type ProofKind uint32
 
-// Kinds of proofs; package proof makes and compares them.
+// Kinds of proofs; package proof makes and compares them. The numbers are those of the
+// chain's enum, whose 0 is no kind.
 const (
-	NoProof ProofKind = 0
-	Sketch  ProofKind = 1
-	TOPLOC  ProofKind = 2
+	NoProof ProofKind = 1
+	Sketch  ProofKind = 2
+	TOPLOC  ProofKind = 3
 )
 
 // String names the kind.

@@ -33,7 +33,7 @@ func (r RunParams) validateTolerance() error {
 	case r.Generation.TemperatureBits == 0:
 		return ErrInvalidParams.Wrap("engine_mode: a greedy run draws nothing and cannot be tolerant")
 	}
-	if _, ok := ProofKind_name[int32(t.Proof)]; !ok {
+	if _, ok := ProofKind_name[int32(t.Proof)]; !ok || t.Proof == ProofKind_PROOF_KIND_UNSPECIFIED {
 		return ErrInvalidParams.Wrapf("tolerance.proof %d", t.Proof)
 	}
 	for _, b := range []struct {
