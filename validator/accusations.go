@@ -42,7 +42,7 @@ func (j *job) try(fetching, checking context.Context, a rollouttypes.Accusation)
 	if err != nil {
 		return none, err
 	}
-	policy, err := j.policyOf(fetching, w)
+	policy, err := j.v.policyOf(fetching, w)
 	if err != nil {
 		return none, err
 	}
@@ -103,15 +103,15 @@ func (j *job) accused(ctx context.Context, a rollouttypes.Accusation) (w challen
 }
 
 // policyOf loads the checkpoint that a window froze.
-func (j *job) policyOf(ctx context.Context, w challengetypes.Window) (*checkpoints.Policy, error) {
-	ck, ok, err := j.v.chain.Checkpoint(ctx, w.Run, w.CheckpointVersion)
+func (v *Validator) policyOf(ctx context.Context, w challengetypes.Window) (*checkpoints.Policy, error) {
+	ck, ok, err := v.chain.Checkpoint(ctx, w.Run, w.CheckpointVersion)
 	if err != nil {
 		return nil, err
 	}
 	if !ok || !bytes.Equal(ck.Digest, w.CheckpointDigest) {
 		return nil, fmt.Errorf("checkpoint %d of run %d is not the one that window %d froze", w.CheckpointVersion, w.Run, w.Id)
 	}
-	p, err := j.v.policies.Get(ctx, ck.Digest, ck.Locator)
+	p, err := v.policies.Get(ctx, ck.Digest, ck.Locator)
 	if err != nil {
 		return nil, fmt.Errorf("checkpoint %d: %w", w.CheckpointVersion, err)
 	}

@@ -34,7 +34,7 @@ type subject struct {
 	declared   uint32
 	result     verify.Result
 	work       replay.Work
-	guilty     batch.Batch // that failed a check which needs no model; else empty
+	guilty     bool // it failed a check which needs no model
 }
 
 // job is the audit of one window.
@@ -148,7 +148,7 @@ func (j *job) prepare(ctx context.Context) error {
 
 // load gets the frozen checkpoint. Without it a grader can only abstain.
 func (j *job) load(ctx context.Context) (err error) {
-	j.policy, err = j.policyOf(ctx, j.window)
+	j.policy, err = j.v.policyOf(ctx, j.window)
 	return err
 }
 
@@ -227,7 +227,7 @@ func (j *job) examine(fetching, checking context.Context, s *subject) (verify.Re
 	}
 	res, rollouts := verify.Batch(challenge, j.policy.Tokenizer, s.commitment.Root, b.Leaves)
 	if res.Code != verify.OK {
-		s.guilty = b
+		s.guilty = true
 		return res, replay.Work{}
 	}
 	select {

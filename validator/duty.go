@@ -76,7 +76,6 @@ func (v *Validator) duty(ctx context.Context, id uint64) error {
 	if !open {
 		return errGone
 	}
-	var audit *job // of this life; nil where an earlier one decided
 	d, found, err := v.journal.decision(id)
 	if err != nil {
 		return err
@@ -86,7 +85,7 @@ func (v *Validator) duty(ctx context.Context, id uint64) error {
 			return errGone
 		}
 		v.progress(id, "auditing")
-		if d, audit, err = v.decide(ctx, s.Window); err != nil {
+		if d, err = v.decide(ctx, s.Window); err != nil {
 			return err
 		}
 	}
@@ -94,7 +93,7 @@ func (v *Validator) duty(ctx context.Context, id uint64) error {
 	if err := v.post(ctx, id, d); err != nil {
 		return err
 	}
-	v.proveAll(audit)
+	v.proveOwed()
 	v.progress(id, "waiting for REVEAL")
 	w, err := v.await(ctx, func(w view) bool {
 		s, open := w.find(id)
@@ -110,34 +109,38 @@ func (v *Validator) duty(ctx context.Context, id uint64) error {
 	return v.reveal(ctx, id, d)
 }
 
-// decide audits the window, writes the decision to the journal, and returns both.
-func (v *Validator) decide(ctx context.Context, w challengetypes.Window) (decision, *job, error) {
+// decide audits the window and writes the decision to the journal, after the evidence that
+// is owed for it.
+func (v *Validator) decide(ctx context.Context, w challengetypes.Window) (decision, error) {
 	j, err := v.assess(ctx, w)
 	if err != nil {
-		return decision{}, nil, err
+		return decision{}, err
 	}
 	verdicts, err := j.verdicts()
 	if err != nil {
-		return decision{}, nil, fmt.Errorf("verdicts that the chain would refuse: %w", err)
+		return decision{}, fmt.Errorf("verdicts that the chain would refuse: %w", err)
 	}
 	canonical, err := verdicts.Canonical()
 	if err != nil {
-		return decision{}, nil, err
+		return decision{}, err
 	}
 	salt := make([]byte, settlementtypes.HashSize)
 	if _, err := rand.Read(salt); err != nil {
-		return decision{}, nil, err
+		return decision{}, err
 	}
 	hash, err := verdicts.Hash(v.chain.ChainID(), w.Run, w.Id, v.operator, salt)
 	if err != nil {
-		return decision{}, nil, err
+		return decision{}, err
 	}
 	d := decision{Verdicts: canonical, Salt: salt, Hash: hash, RevealEnd: j.audit.RevealEnd}
+	if err := j.owe(); err != nil {
+		return decision{}, err
+	}
 	if err := v.journal.decide(w.Id, d); err != nil {
-		return decision{}, nil, err
+		return decision{}, err
 	}
 	j.report()
-	return d, j, nil
+	return d, nil
 }
 
 // post puts the hash on chain, unless it is there.

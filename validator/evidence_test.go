@@ -3,6 +3,7 @@ package validator
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/testutil/daemonchain"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
 	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
@@ -127,4 +130,77 @@ func TestEvidenceWithoutWordOfATokenizerIsWhatNeedsNone(t *testing.T) {
 	r.miner(3, func(all []batch.Rollout) { all[4].Reward = 1_000_000 - all[4].Reward }, nil)
 	r.chain.SetHeight(20)
 	r.finish(1)
+}
+
+// down is a way to the chain that is shut for evidence.
+type down struct {
+	*daemonchain.Sender
+	asked atomic.Int32
+}
+
+func (d *down) Tx(ctx context.Context, msgs ...sdk.Msg) (client.Result, error) {
+	if _, ok := msgs[0].(*rollouttypes.MsgSubmitEvidence); ok {
+		d.asked.Add(1)
+		return client.Result{}, client.ErrUnreachable
+	}
+	return d.Sender.Tx(ctx, msgs...)
+}
+
+// A process that ends after it decided, before its evidence is on chain, sends it in its
+// next life; one whose evidence is there does not send it again.
+func TestEvidenceOutlivesTheProcess(t *testing.T) {
+	for name, first := range map[string]func(r *rig) (ended func() bool){
+		"killed before the hash": func(r *rig) func() bool {
+			var dead atomic.Bool
+			r.sender.Crash = func(sdk.Msg) int {
+				dead.Store(true)
+				return -1
+			}
+			return dead.Load
+		},
+		"the node is away": func(r *rig) func() bool {
+			d := &down{Sender: r.sender}
+			r.way = d
+			return func() bool { return d.asked.Load() > 0 }
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.chain.SetTokenizer([]byte("a file; the stand-in for the chain has it parsed"))
+			r.miner(1, nil, nil)
+			r.miner(3, func(all []batch.Rollout) { all[4].Reward = 1_000_000 - all[4].Reward }, nil)
+			r.chain.SetHeight(20)
+			var sent atomic.Int32
+			ended := first(r)
+			v := r.start(nil)
+			r.chain.StartAudit()
+			require.Eventually(t, ended, 10*time.Second, time.Millisecond)
+			require.NoError(t, v.stop())
+			_, found, err := decided(r)
+			require.NoError(t, err)
+			require.True(t, found)
+			require.Empty(t, r.chain.Proven())
+
+			// The grader's part in the window is over when it comes back.
+			r.chain.SetHeight(r.chain.CurrentWindow().RevealEnd + 1)
+			r.way = nil
+			r.sender.Crash = func(m sdk.Msg) int {
+				if _, ok := m.(*rollouttypes.MsgSubmitEvidence); ok {
+					sent.Add(1)
+				}
+				return 0
+			}
+			for range 2 {
+				v = r.start(nil)
+				require.Eventually(t, func() bool { return len(r.chain.Proven()) == 1 }, 10*time.Second, time.Millisecond)
+				require.Eventually(t, func() bool {
+					all, err := v.journal.owed()
+					return err == nil && len(all) == 0
+				}, 10*time.Second, time.Millisecond)
+				require.NoError(t, v.stop())
+			}
+			require.EqualValues(t, 1, sent.Load())
+			require.Equal(t, minerAddress(3).String(), r.chain.Proven()[0].Miner)
+		})
+	}
 }

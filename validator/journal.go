@@ -9,6 +9,7 @@ import (
 const (
 	decisionsBucket = "decisions"
 	batchesBucket   = "batches"
+	evidenceBucket  = "evidence"
 )
 
 // decision is what this grader says of a window. It is written before its hash is
@@ -29,15 +30,22 @@ type stored struct {
 	Bytes     uint64 `json:"bytes"`
 }
 
-// journal remembers decisions by (run, window), and batches by (run, window) and
-// root.
+// owed is a failure that this grader is to prove on chain.
+type owed struct {
+	Window uint64 `json:"window"`
+	Miner  string `json:"miner"`
+	Leaf   uint64 `json:"leaf"`
+}
+
+// journal remembers decisions by (run, window), batches by (run, window) and root, and
+// evidence that is owed by (run, window) and miner.
 type journal struct {
 	*daemon.Journal
 	run uint64
 }
 
 func openJournal(home string, run uint64) (*journal, error) {
-	j, err := daemon.OpenJournal(filepath.Join(home, "journal.db"), decisionsBucket, batchesBucket)
+	j, err := daemon.OpenJournal(filepath.Join(home, "journal.db"), decisionsBucket, batchesBucket, evidenceBucket)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +61,30 @@ func (j *journal) decide(window uint64, d decision) error {
 func (j *journal) decision(window uint64) (d decision, found bool, err error) {
 	found, err = j.Get(decisionsBucket, daemon.Key(j.run, window), &d)
 	return d, found, err
+}
+
+// owe remembers evidence that is to be sent.
+func (j *journal) owe(o owed) error { return j.Put(evidenceBucket, j.owedKey(o), o) }
+
+// paid forgets evidence: the chain has it or will not take it.
+func (j *journal) paid(o owed) error { return j.Delete(evidenceBucket, j.owedKey(o)) }
+
+func (j *journal) owedKey(o owed) []byte { return append(daemon.Key(j.run, o.Window), o.Miner...) }
+
+// owed returns the evidence of the run that is to be sent, by window.
+func (j *journal) owed() (all []owed, err error) {
+	err = j.Each(evidenceBucket, func(key []byte, decode func(any) error) error {
+		if daemon.KeyNumber(key, 0) != j.run {
+			return nil
+		}
+		var o owed
+		if err := decode(&o); err != nil {
+			return err
+		}
+		all = append(all, o)
+		return nil
+	})
+	return all, err
 }
 
 // keep remembers a stored batch.
@@ -76,7 +108,7 @@ func (j *journal) batches() (all []stored, err error) {
 	return all, err
 }
 
-// forget removes batches and all decisions of windows before the given one.
+// forget removes batches, and all decisions and evidence of windows before the given one.
 func (j *journal) forget(before uint64, gone []stored) error {
 	keys := make([][]byte, len(gone))
 	for i, s := range gone {
@@ -85,15 +117,20 @@ func (j *journal) forget(before uint64, gone []stored) error {
 	if err := j.Delete(batchesBucket, keys...); err != nil {
 		return err
 	}
-	var old [][]byte
-	err := j.Each(decisionsBucket, func(key []byte, _ func(any) error) error {
-		if daemon.KeyNumber(key, 0) == j.run && daemon.KeyNumber(key, 1) < before {
-			old = append(old, key)
+	for _, bucket := range []string{decisionsBucket, evidenceBucket} {
+		var old [][]byte
+		err := j.Each(bucket, func(key []byte, _ func(any) error) error {
+			if daemon.KeyNumber(key, 0) == j.run && daemon.KeyNumber(key, 1) < before {
+				old = append(old, key)
+			}
+			return nil
+		})
+		if err == nil && len(old) > 0 {
+			err = j.Delete(bucket, old...)
 		}
-		return nil
-	})
-	if err != nil || len(old) == 0 {
-		return err
+		if err != nil {
+			return err
+		}
 	}
-	return j.Delete(decisionsBucket, old...)
+	return nil
 }

@@ -92,8 +92,9 @@ type Validator struct {
 	conformance []byte
 	turns       turns // of replays: the engine uses all its threads for one
 
-	life  context.Context // of Run; for what outlives the audit of a window
-	later sync.WaitGroup  // of that
+	life    context.Context // of Run; for what outlives the audit of a window
+	later   sync.WaitGroup  // of that
+	proving sync.Map        // owed -> true, while it is being proven
 
 	mu      sync.Mutex
 	view    view
@@ -260,6 +261,7 @@ func (v *Validator) await(ctx context.Context, ready func(view) bool) (view, err
 // REVEAL.
 func (v *Validator) grade(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	v.proveOwed()
 	v.phase("waiting for the next window")
 	seen := map[uint64]bool{}
 	for {

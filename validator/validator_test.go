@@ -51,7 +51,8 @@ type rig struct {
 	chain  *daemonchain.Chain
 	sender *daemonchain.Sender
 	edit   func(*Config)
-	node   Chain // between the grader and the chain; nil: none
+	node   Chain  // between the grader and the chain; nil: none
+	way    Sender // the same, of transactions
 }
 
 func newRig(t *testing.T) *rig {
@@ -122,10 +123,14 @@ func (r *rig) start(beacons Beacons) *life {
 	if node == nil {
 		node = r.chain
 	}
+	var way Sender = r.sender
+	if r.way != nil {
+		way = r.way
+	}
 	f := daemon.NewFetcher(config.Fetch.Limits())
 	r.t.Cleanup(f.Close)
 	v, err := New(r.t.Context(), Options{
-		Home: r.home, Config: config, Chain: node, Sender: r.sender, Policies: r.chain,
+		Home: r.home, Config: config, Chain: node, Sender: way, Policies: r.chain,
 		Batches: batches.Fetcher{HTTP: f}, Beacons: beacons, Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(r.t, err)
