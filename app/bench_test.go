@@ -205,10 +205,15 @@ func (c *benchChain) reach(window uint64, stages ...challengetypes.Stage) {
 }
 
 func (c *benchChain) commitments(window uint64) []testapp.Tx {
+	return c.commit(window, func(miner int) []byte { return benchDigest(uint64(miner)) })
+}
+
+// commit makes every miner commit a batch of 4 groups with its root.
+func (c *benchChain) commit(window uint64, root func(miner int) []byte) []testapp.Tx {
 	return c.each(func(i int, m *testapp.Account) sdk.Msg {
 		return &rollouttypes.MsgCommitRollouts{
 			Miner: m.String(), Run: 1, Window: window, CheckpointDigest: benchDigest(0), ConformanceDigest: benchConformance,
-			Root: benchDigest(uint64(i)), Groups: 4, Bytes: 10_000, Locator: benchEndpoint,
+			Root: root(i), Groups: 4, Bytes: 10_000, Locator: benchEndpoint,
 		}
 	})
 }

@@ -193,16 +193,21 @@ func differentRounds(c *benchChain, _ int) []testapp.Tx {
 // checkpoints are the next 16 versions of run 1, trained on its one CLOSED window.
 func checkpoints(c *benchChain, i int) []testapp.Tx {
 	c.NextBlock() // makes the last ones active
-	learner := c.Account("learner")
 	var txs []testapp.Tx
 	for v := uint64(i*policytypes.MaxPending) + 1; v <= uint64(i+1)*policytypes.MaxPending; v++ {
-		txs = append(txs, benchTx(learner, &policytypes.MsgPublishCheckpoint{
-			Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(v - 1), Digest: benchDigest(v),
-			Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{1},
-			RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v),
-		}))
+		txs = append(txs, c.publication(v))
 	}
 	return txs
+}
+
+// publication of a version of run 1, trained on its window 1.
+func (c *benchChain) publication(v uint64) testapp.Tx {
+	learner := c.Account("learner")
+	return benchTx(learner, &policytypes.MsgPublishCheckpoint{
+		Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(v - 1), Digest: benchDigest(v),
+		Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{1},
+		RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v),
+	})
 }
 
 // median of times.

@@ -1,18 +1,17 @@
 package app_test
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 	"testing"
 
-	"github.com/cometbft/cometbft/crypto/merkle"
 	"github.com/stretchr/testify/require"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/app/params"
 	testapp "github.com/galahad-network/galahad/testutil/app"
+	"github.com/galahad-network/galahad/testutil/story"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
 	registrytypes "github.com/galahad-network/galahad/x/registry/types"
@@ -152,11 +151,7 @@ func (c *benchChain) attesting() {
 
 // publish makes version i+1 known, the next after the active one.
 func (c *benchChain) publish(i int) {
-	learner, v := c.Account("learner"), uint64(i)+1
-	c.prepare([]testapp.Tx{benchTx(learner, &policytypes.MsgPublishCheckpoint{
-		Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(v - 1), Digest: benchDigest(v),
-		Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{1}, RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v),
-	})})
+	c.prepare([]testapp.Tx{c.publication(uint64(i) + 1)})
 }
 
 func attest(grader string, i int) sdk.Msg {
@@ -202,34 +197,16 @@ var courtBlocks = []blockOf{
 	}},
 }
 
-// rubbish are the leaves of a batch that does not decode, one tree for all miners.
-func rubbish() (root []byte, leaves [][]byte, path rollouttypes.MerkleProof) {
-	for i := range 4 * 8 {
-		leaf := sha256.Sum256([]byte{byte(i)})
-		leaves = append(leaves, leaf[:])
-	}
-	root, proofs := merkle.ProofsFromByteSlices(leaves)
-	p := proofs[0]
-	return root, leaves, rollouttypes.MerkleProof{Total: uint64(p.Total), Index: uint64(p.Index), LeafHash: p.LeafHash, Aunts: p.Aunts}
-}
-
 // proofs commits rubbish of every miner, and proves it.
 func (c *benchChain) proofs() []testapp.Tx {
 	c.b.Helper()
-	root, leaves, path := rubbish()
 	window := c.nextWindow()
 	c.reach(window, challengetypes.StageCommit)
-	c.prepare(c.each(func(_ int, m *testapp.Account) sdk.Msg {
-		return &rollouttypes.MsgCommitRollouts{
-			Miner: m.String(), Run: 1, Window: window, CheckpointDigest: benchDigest(0), ConformanceDigest: benchConformance,
-			Root: root, Groups: 4, Bytes: 10_000, Locator: benchEndpoint,
-		}
-	}))
+	c.prepare(c.commit(window, story.Root))
 	c.reach(window, challengetypes.StageSealed, challengetypes.StageAudit)
 	return c.each(func(i int, m *testapp.Account) sdk.Msg {
-		return &rollouttypes.MsgSubmitEvidence{
-			Submitter: m.String(), Run: 1, Window: window, Miner: c.miners[(i+1)%len(c.miners)].String(), LeafIndex: 0, Leaf: leaves[0], Proof: path,
-		}
+		accused := (i + 1) % len(c.miners)
+		return story.Evidence(m, c.miners[accused], accused, window)
 	})
 }
 

@@ -167,7 +167,6 @@ func newKeepers(app *App, opts servertypes.AppOptions) Keepers {
 	k.Challenge.SetHooks(k.Settlement, k.Rollout)
 	k.Registry.SetScores(k.Settlement)
 	k.Rollout.SetHooks(k.Settlement)
-	k.Registry.SetScores(k.Settlement)
 
 	k.Staking.SetHooks(stakingtypes.NewMultiStakingHooks(k.Distribution.Hooks(), k.Slashing.Hooks()))
 	return k

@@ -119,8 +119,8 @@ type View struct {
 	// Low and High bound the claimed token's part of [0, 1), ids ascending; U lies in
 	// [Low, High) if it is the forced token. The token's probability is High - Low.
 	Low, High float64
-	// Top is the probability of the likeliest token, End that of all end tokens.
-	Top, End float64
+	// Top is the probability of the likeliest token.
+	Top float64
 	// Surprise is -log of the token's probability, Entropy and Variance the mean and
 	// the variance of that over the distribution; in nats. Surprise is 0 where the
 	// probability is.

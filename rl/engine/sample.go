@@ -151,9 +151,6 @@ func (s *sampler) view(d draw, set *Sampling, token int32) View {
 		if token == d.token {
 			v.High = 1
 		}
-		if slices.Contains(set.EndTokens, d.token) {
-			v.End = 1
-		}
 		return v
 	}
 	var kept []uint64 // ascending; nil for all
@@ -183,9 +180,6 @@ func (s *sampler) view(d draw, set *Sampling, token int32) View {
 		surprise := -float64(float32(s.z[at]-d.top) - logTotal)
 		if at == token {
 			v.Low, v.High, v.Surprise = below, below+p, surprise
-		}
-		if slices.Contains(set.EndTokens, at) {
-			v.End += p
 		}
 		if p > 0 { // a weight that underflowed has no part in the sums
 			v.Entropy += float64(p * surprise)

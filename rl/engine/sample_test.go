@@ -133,7 +133,7 @@ func TestViewsAreTheDistribution(t *testing.T) {
 			t.Fatalf("u %v forces %d, which has [%v, %v)", u, d.token, forced.Low, forced.High)
 		}
 		temperature := float64(math.Float32frombits(set.TemperatureBits))
-		var total, low, p, top, end, entropy, squares float64
+		var total, low, p, top, entropy, squares float64
 		weight := make([]float64, n)
 		for i, z := range logits {
 			if x := s.view(d, &set, int32(i)); x.High > x.Low {
@@ -148,9 +148,6 @@ func TestViewsAreTheDistribution(t *testing.T) {
 			}
 			if i == int(token) {
 				p = q
-			}
-			if slices.Contains(set.EndTokens, int32(i)) {
-				end += q
 			}
 			if q > 0 {
 				entropy -= q * math.Log(q)
@@ -169,12 +166,10 @@ func TestViewsAreTheDistribution(t *testing.T) {
 			near("surprise", v.Surprise, -math.Log(p))
 		}
 		near("top", v.Top, top)
-		near("end", v.End, end)
 		near("entropy", v.Entropy, entropy)
 		near("variance", v.Variance, squares-entropy*entropy)
 	}
 }
-
 
 // TestDrawFromLargeVocabularies holds truncation to the rule where it sorts by
 // radix: many ties, zeros of both signs, and weights that vanish.

@@ -95,7 +95,7 @@ func Groups(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, c 
 // states of this engine; an exact run asks for none. Errors: the engine's,
 // proof.ErrActivations, or ctx's.
 func Prove(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout) error {
-	if c.Tolerance == nil || c.Tolerance.Proof == verify.NoProof {
+	if c.ProofBytes(1) == 0 {
 		return nil
 	}
 	reqs := make([]engine.ReplayRequest, len(rollouts))

@@ -2,11 +2,9 @@ package rollout_test
 
 import (
 	"bytes"
-	"fmt"
 	"testing"
 	"time"
 
-	"github.com/cometbft/cometbft/crypto/merkle"
 	"github.com/stretchr/testify/require"
 
 	sdkmath "cosmossdk.io/math"
@@ -20,6 +18,7 @@ import (
 	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/rl/env"
 	testapp "github.com/galahad-network/galahad/testutil/app"
+	"github.com/galahad-network/galahad/testutil/story"
 	"github.com/galahad-network/galahad/x/challenge/beacon"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
@@ -188,40 +187,23 @@ func TestAudit_G50_RolloutAccountRefusesSends(t *testing.T) {
 	require.ErrorIs(t, err, sdkerrors.ErrUnauthorized)
 }
 
-// rubbish are the leaves of a batch of so many groups that no decoder reads.
-func rubbish(groups uint32) [][]byte {
-	leaves := make([][]byte, groups*challengetypes.DefaultRunParams(nil, nil, nil).GroupSize)
-	for i := range leaves {
-		leaves[i] = fmt.Appendf(nil, "rubbish %d", i)
-	}
-	return leaves
-}
-
-// proof is evidence that leaf 0 of a miner's rubbish is none.
-func proof(submitter, miner *testapp.Account, groups uint32) *types.MsgSubmitEvidence {
-	leaves := rubbish(groups)
-	_, proofs := merkle.ProofsFromByteSlices(leaves)
-	return &types.MsgSubmitEvidence{
-		Submitter: submitter.String(), Run: 1, Window: 1, Miner: miner.String(), Leaf: leaves[0],
-		Proof: types.MerkleProof{Total: uint64(proofs[0].Total), LeafHash: proofs[0].LeafHash, Aunts: proofs[0].Aunts},
-	}
-}
-
 // A grant acts for its granter, and nobody acts without one. What proves nothing pays
 // its fee, however it is sent; what convicts gets the fee of its gas back, but not from
 // within another message, by which one fee could be paid back twice.
 func TestAudit_F47_EvidenceAndAccusationsThroughAuthz(t *testing.T) {
 	c := newChain(t)
 	alice, bob, hot := c.Account("alice"), c.Account("bob"), c.Account("hot")
-	const groups = 2
 	for _, miner := range []*testapp.Account{alice, bob} {
 		c.register(miner)
 	}
 	c.reach(1, challengetypes.StageCommit)
 	for _, miner := range []*testapp.Account{alice, bob} {
-		msg := commit(miner, 1, groups)
-		msg.Root = merkle.HashFromByteSlices(rubbish(groups))
+		msg := commit(miner, 1, story.Groups)
+		msg.Root = story.Root(0)
 		c.MustDeliver(miner, msg)
+	}
+	proof := func(submitter, miner *testapp.Account) *types.MsgSubmitEvidence {
+		return story.Evidence(submitter, miner, 0, 1)
 	}
 	c.reach(1, challengetypes.StageSealed)
 
@@ -238,7 +220,7 @@ func TestAudit_F47_EvidenceAndAccusationsThroughAuthz(t *testing.T) {
 		return &e
 	}
 	for _, msg := range []sdk.Msg{
-		proof(alice, bob, groups),
+		proof(alice, bob),
 		&types.MsgAccuse{Accuser: alice.String(), Run: 1, Window: 1, Miner: alice.String()},
 		&types.MsgWithdrawAccusation{Accuser: alice.String(), Run: 1, Id: 1},
 	} {
@@ -252,7 +234,7 @@ func TestAudit_F47_EvidenceAndAccusationsThroughAuthz(t *testing.T) {
 	require.NoError(t, err)
 	c.MustDeliver(alice, grant)
 
-	nothing := proof(alice, bob, groups)
+	nothing := proof(alice, bob)
 	nothing.Leaf = []byte("not the leaf that the proof is of")
 	for _, x := range []struct {
 		signer *testapp.Account
@@ -269,19 +251,19 @@ func TestAudit_F47_EvidenceAndAccusationsThroughAuthz(t *testing.T) {
 	}
 	require.False(t, convicted(bob))
 
-	paid, _, err := send(hot, exec(proof(alice, bob, groups)))
+	paid, _, err := send(hot, exec(proof(alice, bob)))
 	require.NoError(t, err)
 	require.True(t, convicted(bob), "the grant is enough to convict")
 	require.Equal(t, fee, paid, "an inner message gets no fee back")
 
-	paid, used, err := send(bob, proof(bob, alice, groups))
+	paid, used, err := send(bob, proof(bob, alice))
 	require.NoError(t, err)
 	require.True(t, convicted(alice))
 	refund, most := fee.Sub(paid), fee.MulRaw(used).QuoRaw(gas)
 	require.True(t, refund.LTE(most), "refund %s, the gas used was worth %s", refund, most)
 	require.True(t, refund.GT(most.MulRaw(8).QuoRaw(10)), "refund %s, the gas used was worth %s", refund, most)
 
-	paid, _, err = send(bob, proof(bob, alice, groups))
+	paid, _, err = send(bob, proof(bob, alice))
 	require.ErrorIs(t, err, types.ErrAlreadyProven)
 	require.Equal(t, fee, paid, "the second proof pays")
 }

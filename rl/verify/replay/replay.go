@@ -103,6 +103,24 @@ func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, ro
 	if c.Tolerance != nil {
 		judge = newTolerant(c, eng.Model().Config().HiddenSize).judge
 	}
+	err = each(ctx, eng, c, rollouts, leaves, func(leaf uint64, own engine.Replayed) (err error) {
+		if res.Code == verify.OK {
+			if res, err = judge(leaf, rollouts[leaf], own); err != nil {
+				return err
+			}
+		}
+		hidden := own.Hidden[:min(derive.WorkPositionsPerLeaf, len(rollouts[leaf].Completion))]
+		work.Leaves = append(work.Leaves, LeafWork{Leaf: leaf, Hash: hashHidden(hidden)})
+		return nil
+	})
+	return res, work, err
+}
+
+// each replays the leaves, several at a time, and hands over what the engine makes of
+// each, in order.
+func each(
+	ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64, take func(leaf uint64, own engine.Replayed) error,
+) error {
 	for len(leaves) > 0 {
 		n := nextBatch(rollouts, leaves)
 		reqs := make([]engine.ReplayRequest, n)
@@ -111,20 +129,16 @@ func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, ro
 		}
 		replayed, err := eng.Replay(ctx, reqs)
 		if err != nil {
-			return res, work, fmt.Errorf("replay leaves %d to %d: %w", leaves[0], leaves[n-1], err)
+			return fmt.Errorf("replay leaves %d to %d: %w", leaves[0], leaves[n-1], err)
 		}
 		for i, leaf := range leaves[:n] {
-			if res.Code == verify.OK {
-				if res, err = judge(leaf, rollouts[leaf], replayed[i]); err != nil {
-					return res, work, fmt.Errorf("leaf %d: %w", leaf, err)
-				}
+			if err := take(leaf, replayed[i]); err != nil {
+				return fmt.Errorf("leaf %d: %w", leaf, err)
 			}
-			hidden := replayed[i].Hidden[:min(derive.WorkPositionsPerLeaf, len(rollouts[leaf].Completion))]
-			work.Leaves = append(work.Leaves, LeafWork{Leaf: leaf, Hash: hashHidden(hidden)})
 		}
 		leaves = leaves[n:]
 	}
-	return res, work, nil
+	return nil
 }
 
 // checkInput refuses what would make the engine's answer meaningless. Passing it

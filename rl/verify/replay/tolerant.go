@@ -90,24 +90,13 @@ func Measure(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollou
 	}
 	t := newTolerant(c, eng.Model().Config().HiddenSize)
 	out := make([]Figures, 0, len(leaves))
-	for len(leaves) > 0 {
-		n := nextBatch(rollouts, leaves)
-		reqs := make([]engine.ReplayRequest, n)
-		for i, leaf := range leaves[:n] {
-			reqs[i] = request(c, rollouts[leaf], leaf)
-		}
-		replayed, err := eng.Replay(ctx, reqs)
-		if err != nil {
-			return nil, err
-		}
-		for i, leaf := range leaves[:n] {
-			f, _, err := t.measure(leaf, rollouts[leaf], replayed[i])
-			if err != nil {
-				return nil, fmt.Errorf("leaf %d: %w", leaf, err)
-			}
-			out = append(out, f)
-		}
-		leaves = leaves[n:]
+	err := each(ctx, eng, c, rollouts, leaves, func(leaf uint64, own engine.Replayed) error {
+		f, _, err := t.measure(leaf, rollouts[leaf], own)
+		out = append(out, f)
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	return out, nil
 }

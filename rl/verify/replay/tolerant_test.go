@@ -11,6 +11,7 @@ import (
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/generate"
+	"github.com/galahad-network/galahad/rl/proof"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/rl/verify/replay"
 	"github.com/galahad-network/galahad/testutil/adversary"
@@ -36,13 +37,16 @@ func shippedChallenge(t testing.TB, window uint64) verify.Challenge {
 // than they are judged by.
 func made(t testing.TB, e *engine.Engine, c verify.Challenge) []batch.Rollout {
 	t.Helper()
-	groups := make([]uint64, c.Groups)
-	for i := range groups {
-		groups[i] = uint64(i)
-	}
-	rollouts, err := generate.Groups(t.Context(), e, shipped.Base(t).Tokenizer, c, groups)
+	rollouts, err := generate.Groups(t.Context(), e, shipped.Base(t).Tokenizer, c, groupsOf(c))
 	require.NoError(t, err)
 	return rollouts
+}
+
+func groupsOf(c verify.Challenge) (groups []uint64) {
+	for g := range c.Groups {
+		groups = append(groups, g)
+	}
+	return groups
 }
 
 // rejected counts the groups of which some rollout fails, by code.
@@ -122,11 +126,7 @@ func TestTolerantRunsRejectOtherModelsAndSampling(t *testing.T) {
 	s, err := adversary.New(adversary.BestOfN)
 	require.NoError(t, err)
 	c := shippedChallenge(t, 1)
-	var groups []uint64
-	for g := range c.Groups {
-		groups = append(groups, g)
-	}
-	rollouts, err := s.Rollouts(t.Context(), generate.Input{Challenge: c, Groups: groups, Engine: shipped.Engine(t), Tokenizer: base.Tokenizer})
+	rollouts, err := s.Rollouts(t.Context(), generate.Input{Challenge: c, Groups: groupsOf(c), Engine: shipped.Engine(t), Tokenizer: base.Tokenizer})
 	require.NoError(t, err)
 	require.NoError(t, generate.Prove(t.Context(), shipped.Engine(t), c, rollouts))
 	n, codes := rejected(t, c, rollouts)
@@ -188,6 +188,14 @@ func another(all []batch.Rollout, r batch.Rollout) batch.Rollout {
 func fill(to []byte, word uint32) {
 	for i := 0; i+4 <= len(to); i += 4 {
 		binary.BigEndian.PutUint32(to[i:], word)
+	}
+}
+
+// The chain's own arithmetic of lengths, without floats, is that of package proof.
+func TestProofsAreAsLongAsTheChainThinks(t *testing.T) {
+	for tokens := 1; tokens < 200; tokens++ {
+		require.Equal(t, proof.SketchBytes(tokens), verify.Sketch.Bytes(tokens))
+		require.Equal(t, proof.Chunks(tokens)*len(proof.TOPLOC{Coefficients: make([]uint16, proof.TopK)}.Bytes()), verify.TOPLOC.Bytes(tokens))
 	}
 }
 

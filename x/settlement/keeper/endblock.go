@@ -114,7 +114,7 @@ func (k *Keeper) freezeOnce(ctx context.Context, params types.Params, w challeng
 func (k *Keeper) settle(ctx context.Context, params types.Params, w challengetypes.Window, left *budget) error {
 	key := collections.Join(w.Run, w.Id)
 	cursor, frozen, err := orZero(k.Cursors.Get(ctx, key))
-	if err != nil || !frozen {
+	if err != nil || !frozen || left.miners == 0 && cursor.Next < cursor.Miners { // nothing to do, or in a later block
 		return err
 	}
 	if left.miners, err = k.settleMiners(ctx, params, w, &cursor, left.miners); err != nil {
