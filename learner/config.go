@@ -2,7 +2,6 @@ package learner
 
 import (
 	_ "embed"
-	"fmt"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -10,7 +9,6 @@ import (
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/env"
-	"github.com/galahad-network/galahad/rl/grpo"
 )
 
 //go:embed config.toml
@@ -39,21 +37,11 @@ type ServerConfig struct {
 	Public string `mapstructure:"public"` // URL under which others reach the server; empty: http://<listen>
 }
 
-// TrainConfig is the hyperparameters of the GRPO step and its limits.
+// TrainConfig is about steps. What a step computes is the run's recipe, on chain.
 type TrainConfig struct {
-	LearningRate float64 `mapstructure:"learning_rate"`
-	Beta1        float64 `mapstructure:"beta1"`
-	Beta2        float64 `mapstructure:"beta2"`
-	Epsilon      float64 `mapstructure:"epsilon"`
-	WeightDecay  float64 `mapstructure:"weight_decay"`
-	GradClip     float64 `mapstructure:"grad_clip"`
-	WarmupSteps  uint64  `mapstructure:"warmup_steps"`
-	RatioLow     float64 `mapstructure:"ratio_low"`
-	RatioHigh    float64 `mapstructure:"ratio_high"`
-	AdvantageEps float64 `mapstructure:"advantage_eps"`
-	MinGroups    int     `mapstructure:"min_groups"`    // fewer verified groups: no step
-	MaxStaleness uint64  `mapstructure:"max_staleness"` // versions between a rollout's checkpoint and the one updated
-	Threads      int     `mapstructure:"threads"`       // 0: one per core
+	MaxStaleness uint64 `mapstructure:"max_staleness"` // versions between a rollout's checkpoint and the one updated
+	Accuse       bool   `mapstructure:"accuse"`        // miners whose settled rollouts fail a check
+	Threads      int    `mapstructure:"threads"`       // 0: one per core
 }
 
 // FetchConfig bounds what a miner's server can cost the learner.
@@ -102,7 +90,6 @@ func (c Config) Validate() error {
 	checks = append(checks, []daemon.Check{
 		{Key: "server.listen", Want: "host:port", OK: daemon.IsHostPort(c.Server.Listen)},
 		{Key: "server.public", Want: "an http URL", OK: daemon.IsHTTP(c.Server.Public)},
-		{Key: "train.min_groups", Want: "at least 1", OK: c.Train.MinGroups >= 1},
 		{Key: "train.threads", Want: "0 to 1024", OK: threads(c.Train.Threads)},
 		{Key: "fetch.timeout", Want: "above 0", OK: c.Fetch.Timeout > 0},
 		{Key: "fetch.stall", Want: "above 0", OK: c.Fetch.Stall > 0},
@@ -116,20 +103,5 @@ func (c Config) Validate() error {
 		// Rollouts of a version are replayed until it is max_staleness versions old.
 		{Key: "retention.checkpoints", Want: "train.max_staleness + 2 or more", OK: c.Train.MaxStaleness < 1<<30 && c.Retention.Checkpoints >= int(c.Train.MaxStaleness)+2},
 	}...)
-	if err := daemon.FirstError(checks); err != nil {
-		return err
-	}
-	if err := c.Train.Hyperparameters().Validate(); err != nil {
-		return fmt.Errorf("%w: train: %w", daemon.ErrConfig, err)
-	}
-	return nil
-}
-
-// Hyperparameters returns the settings of the GRPO step, rounded to binary32.
-func (t TrainConfig) Hyperparameters() grpo.Hyperparameters {
-	return grpo.Hyperparameters{
-		LearningRate: float32(t.LearningRate), Beta1: float32(t.Beta1), Beta2: float32(t.Beta2), Epsilon: float32(t.Epsilon),
-		WeightDecay: float32(t.WeightDecay), GradClip: float32(t.GradClip), WarmupSteps: t.WarmupSteps,
-		RatioLow: float32(t.RatioLow), RatioHigh: float32(t.RatioHigh), AdvantageEps: float32(t.AdvantageEps),
-	}
+	return daemon.FirstError(checks)
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/rl/grpo"
 )
 
 func write(t *testing.T, home, text string) {
@@ -18,8 +17,8 @@ func write(t *testing.T, home, text string) {
 	require.NoError(t, os.WriteFile(filepath.Join(home, daemon.ConfigFile), []byte(text), 0o600))
 }
 
-// What init writes, no file at all, and the recipe in code are one and the same.
-func TestTemplateIsTheMeasuredRecipe(t *testing.T) {
+// What init writes and no file at all are one and the same.
+func TestTemplateIsTheDefaults(t *testing.T) {
 	none, err := LoadConfig(t.TempDir(), nil)
 	require.NoError(t, err)
 	home := t.TempDir()
@@ -28,38 +27,35 @@ func TestTemplateIsTheMeasuredRecipe(t *testing.T) {
 	written, err := LoadConfig(home, nil)
 	require.NoError(t, err)
 	require.Equal(t, none, written)
-	require.Equal(t, grpo.Default(), none.Train.Hyperparameters())
 	require.Equal(t, "http://127.0.0.1:8090", none.Server.Public)
 }
 
 func TestFileThenVariableThenFlagOverride(t *testing.T) {
 	home := t.TempDir()
-	write(t, home, "run = 2\n[train]\nmin_groups = 3\nthreads = 4\n[fetch]\ntimeout = \"9s\"\n")
+	write(t, home, "run = 2\n[train]\nmax_staleness = 3\nthreads = 4\n[fetch]\ntimeout = \"9s\"\n")
 	t.Setenv("GALAHAD_LEARNER_TRAIN_THREADS", "5")
-	t.Setenv("GALAHAD_LEARNER_TRAIN_MIN_GROUPS", "6")
+	t.Setenv("GALAHAD_LEARNER_TRAIN_MAX_STALENESS", "6")
 	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	require.NoError(t, Settings.Flags(flags))
-	require.NoError(t, flags.Parse([]string{"--train.min_groups=7"}))
+	require.NoError(t, flags.Parse([]string{"--train.max_staleness=7"}))
 	c, err := LoadConfig(home, flags)
 	require.NoError(t, err)
 	require.EqualValues(t, 2, c.Run)
 	require.Equal(t, 9*time.Second, c.Fetch.Timeout)
 	require.Equal(t, 5, c.Train.Threads)
-	require.Equal(t, 7, c.Train.MinGroups)
+	require.EqualValues(t, 7, c.Train.MaxStaleness)
 	require.Equal(t, "learner", c.Chain.Key, "what nobody sets keeps its default")
 }
 
 func TestBadSettingsAreRefusedByName(t *testing.T) {
 	tests := []struct{ text, want string }{
 		{"rnu = 1\n", `unknown key "rnu"`},
-		{"[train]\nlearning_rat = 1e-3\n", `unknown key "train.learning_rat"`},
+		{"[train]\nlearning_rate = 1e-3\n", `unknown key "train.learning_rate"`},
 		{"[chain]\nnode = \"x\"\n", `unknown key "chain.node"`},
 		{"run = 0\n", "run must be"},
 		{"run = \"one\"\n", "Run"},
-		{"[train]\nlearning_rate = -1.0\n", "learning rate must be"},
-		{"[train]\nratio_low = 1.5\n", "lower ratio bound"},
-		{"[train]\nmin_groups = 0\n", "train.min_groups must be"},
-		{"[train]\nmax_staleness = 40\n", "retention.checkpoints must be"},
+		{"[train]\nthreads = -1\n", "train.threads must be"},
+		{"[train]\nmax_staleness = 140\n", "retention.checkpoints must be"},
 		{"[retention]\ncheckpoints = 3\n", "retention.checkpoints must be"},
 		{"[server]\nlisten = \"8090\"\n", "server.listen must be host:port"},
 		{"[server]\npublic = \"ftp://x\"\n", "server.public must be"},

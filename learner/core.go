@@ -8,20 +8,20 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
-	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 )
 
 var (
-	// ErrNoStep is wrapped when a planned step changes nothing: every group was of zero variance, or the model diverged on
-	// these rollouts. The parent state stands.
-	ErrNoStep = errors.New("no step")
+	// ErrSpool is wrapped when a spooled rollout set is not what the journal says.
+	ErrSpool = errors.New("rollout set on disk does not match the journal")
 	// ErrState is wrapped when the state of the newest version is missing or not what the journal says.
 	ErrState = errors.New("learner state")
 )
@@ -32,18 +32,14 @@ type Core struct {
 	home      Home
 	journal   *Journal
 	chainID   string
-	hyper     grpo.Hyperparameters
 	options   engine.Options
 	base      *checkpoint.Checkpoint
 	tokenizer tokenizer.Tokenizer
 }
 
 // OpenCore opens a home folder, or makes it ready: the base becomes version 0 and is written where it is served. Errors:
-// ErrBase if the folder was made for another base, daemon.ErrJournal, the hyperparameters', the disk's.
-func OpenCore(home Home, chainID string, hyper grpo.Hyperparameters, threads int, base *checkpoint.Checkpoint) (*Core, error) {
-	if err := hyper.Validate(); err != nil {
-		return nil, err
-	}
+// ErrBase if the folder was made for another base, daemon.ErrJournal, the disk's.
+func OpenCore(home Home, chainID string, threads int, base *checkpoint.Checkpoint) (*Core, error) {
 	if err := home.create(); err != nil {
 		return nil, err
 	}
@@ -52,7 +48,7 @@ func OpenCore(home Home, chainID string, hyper grpo.Hyperparameters, threads int
 		return nil, err
 	}
 	c := &Core{
-		home: home, journal: journal, chainID: chainID, hyper: hyper, options: engine.Options{Threads: threads},
+		home: home, journal: journal, chainID: chainID, options: engine.Options{Threads: threads},
 		base: base, tokenizer: base.Tokenizer,
 	}
 	if err := c.start(); err != nil {
@@ -69,10 +65,11 @@ func (c *Core) Journal() *Journal { return c.journal }
 
 // start records version 0, once, and refuses a home folder that was made for another base.
 func (c *Core) start() error {
-	digest, err := c.writeCheckpoint(0, nil, c.base.Model)
+	manifest, _, err := checkpoint.Write(c.home.Checkpoints(), c.base.Model, c.base.TokenizerFile, checkpoint.Options{})
 	if err != nil {
 		return fmt.Errorf("base model: %w", err)
 	}
+	digest := Hex(manifest.Digest())
 	if !bytes.Equal(digest, c.base.Digest) {
 		return fmt.Errorf("%w: written again, base %x becomes %s; its files are not as this program writes them", ErrBase, c.base.Digest, digest)
 	}
@@ -86,12 +83,12 @@ func (c *Core) start() error {
 		}
 		return nil
 	}
-	return c.journal.Made(Record{Version: 0, Digest: digest, StateHash: c.stateHash(nil, digest, nil, nil), MadeAt: time.Now().UTC()})
+	return c.journal.Made(Record{Version: 0, Digest: digest, StateHash: lineage.Checkpoint{Digest: digest}.Chained(c.chainID), MadeAt: time.Now().UTC()})
 }
 
-// Decide fixes the next step: the rollout set goes to the spool, then the plan into the journal. temperatureBits are the
-// binary32 bits of the run's sampling temperature. The parent is the head.
-func (c *Core) Decide(version, window uint64, set Collected, temperatureBits uint32) error {
+// Decide fixes the next step: the rollout set goes to the spool, then the plan into the journal. The parent is the head;
+// recipe and temperature are the window's.
+func (c *Core) Decide(version uint64, w lineage.Window, set lineage.Collected) error {
 	parent, err := c.journal.Head()
 	if err != nil {
 		return err
@@ -105,14 +102,14 @@ func (c *Core) Decide(version, window uint64, set Collected, temperatureBits uin
 		return fmt.Errorf("rollouts of version %d: %w", version, err)
 	}
 	return c.journal.Decide(Plan{
-		Version: version, Parent: parent.Version, Window: window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
-		Bytes: rollouts.PayloadBytes(), TemperatureBits: temperatureBits,
+		Version: version, Parent: parent.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
+		Bytes: rollouts.PayloadBytes(), TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe,
 	})
 }
 
 // Step makes the planned step and records the new version. It may be called again after a crash at any point: until the
-// journal has the version, the same files are written again with the same bytes. Errors: ErrNoStep, ErrSpool, ErrState,
-// the context's, the disk's.
+// journal has the version, the same files are written again with the same bytes. Errors: lineage.ErrNoStep, ErrSpool,
+// ErrState, the context's, the disk's.
 func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	parent, err := c.journal.Head()
 	if err != nil {
@@ -134,66 +131,30 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	metrics, err := step(ctx, trainer, leaves, math.Float32frombits(p.TemperatureBits), p.Version, c.hyper)
+	s := lineage.Step{Version: p.Version, Leaves: leaves, TemperatureBits: p.TemperatureBits, Recipe: p.Recipe}
+	metrics, err := lineage.Train(ctx, trainer, s)
 	if err != nil {
 		return Record{}, err
 	}
-	return c.record(parent, p, trainer, metrics)
-}
-
-// step is the pure part: from a trainer in the parent's state to one in the child's.
-func step(ctx context.Context, trainer *engine.Trainer, leaves [][]byte, temperature float32, version uint64, h grpo.Hyperparameters) (grpo.Metrics, error) {
-	groups, err := groupsOf(leaves, temperature)
+	from := lineage.Checkpoint{Version: parent.Version, Digest: parent.Digest, StateHash: parent.StateHash}
+	made, err := lineage.Seal(c.home.Checkpoints(), c.chainID, from, s, trainer, c.base.TokenizerFile)
 	if err != nil {
-		return grpo.Metrics{}, err
+		return Record{}, err
 	}
-	metrics, err := grpo.Step(ctx, trainer, groups, version, h)
-	switch {
-	case errors.Is(err, grpo.ErrDiverged):
-		return metrics, fmt.Errorf("%w: %w", ErrNoStep, err)
-	case err != nil:
-		return metrics, err
-	case !metrics.Updated:
-		return metrics, fmt.Errorf("%w: none of %d groups has rewards that differ", ErrNoStep, metrics.Groups)
-	}
-	return metrics, nil
-}
-
-// record writes the files of a new version and then its record.
-func (c *Core) record(parent Record, p Plan, trainer *engine.Trainer, metrics grpo.Metrics) (Record, error) {
-	digest, err := c.writeCheckpoint(p.Version, parent.Digest, trainer.Model())
+	rollouts, err := os.ReadFile(c.home.Spool(p.Version))
 	if err != nil {
-		return Record{}, fmt.Errorf("checkpoint of version %d: %w", p.Version, err)
+		return Record{}, err
 	}
-	var state bytes.Buffer
-	if err := trainer.SaveState(&state); err != nil {
-		return Record{}, fmt.Errorf("state of version %d: %w", p.Version, err)
+	for name, data := range map[string][]byte{lineage.StateFile: made.State, lineage.RolloutsFile: rollouts} {
+		if err := daemon.WriteFile(filepath.Join(made.Folder, name), data, 0o644); err != nil {
+			return Record{}, fmt.Errorf("%s of version %d: %w", name, p.Version, err)
+		}
 	}
-	if err := daemon.WriteFile(c.home.State(p.Version), state.Bytes(), 0o600); err != nil {
-		return Record{}, fmt.Errorf("state of version %d: %w", p.Version, err)
-	}
-	sum := sha256.Sum256(state.Bytes())
 	r := Record{
-		Version: p.Version, Parent: parent.Digest, Digest: digest, TrainedWindows: []uint64{p.Window}, RolloutSet: p.RolloutSet,
-		StateHash: c.stateHash(parent.StateHash, digest, sum[:], p.RolloutSet), StateFile: sum[:],
-		Metrics: metrics, MadeAt: time.Now().UTC(),
+		Version: p.Version, Parent: parent.Digest, Digest: made.Digest, TrainedWindows: []uint64{p.Window}, RolloutSet: p.RolloutSet,
+		StateHash: made.StateHash, StateFile: made.StateSum, Metrics: metrics, MadeAt: time.Now().UTC(),
 	}
 	return r, c.journal.Made(r)
-}
-
-// writeCheckpoint writes a version where it is served; weights that are there already stay.
-func (c *Core) writeCheckpoint(version uint64, parent Hex, model *engine.Model) (Hex, error) {
-	options := checkpoint.Options{Version: version, Parent: parent}
-	manifest, _, err := checkpoint.Write(c.home.Checkpoints(), model, c.base.TokenizerFile, options)
-	if err != nil {
-		return nil, err
-	}
-	return manifest.Digest(), nil
-}
-
-func (c *Core) stateHash(parent, digest, state, rollouts Hex) Hex {
-	h := checkpoint.StateHash(c.chainID, parent, digest, state, rollouts)
-	return h[:]
 }
 
 // spooled reads the rollout set of a plan back and checks it against the journal.
@@ -215,7 +176,7 @@ func (c *Core) trainer(r Record) (*engine.Trainer, error) {
 	if r.Version == 0 {
 		return engine.NewTrainer(c.base.Model, c.options), nil
 	}
-	path := c.home.State(r.Version)
+	path := filepath.Join(c.home.Checkpoint(r.Digest), lineage.StateFile)
 	state, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrState, err)
@@ -239,14 +200,19 @@ func (c *Core) Model(r Record) (*engine.Model, error) {
 	return loaded.Model, nil
 }
 
-// Prune removes the files of all but the newest versions that are kept. The base stays; so do records.
+// Prune removes the folders of all but the newest versions that are kept, and spools that made their version. The base
+// stays; so do records.
 func (c *Core) Prune(keep int) error {
 	head, err := c.journal.Head()
 	if err != nil {
 		return err
 	}
+	newest, err := c.journal.Newest()
+	if err != nil {
+		return err
+	}
 	oldest := head.Version - min(head.Version, uint64(max(0, keep-1))) // that is kept
-	kept := map[string]bool{fmt.Sprintf("%x", c.base.Digest): true}
+	kept := map[string]bool{Hex(c.base.Digest).String(): true}
 	for v := oldest; v <= head.Version; v++ {
 		r, _, err := c.journal.Version(v)
 		if err != nil {
@@ -254,22 +220,26 @@ func (c *Core) Prune(keep int) error {
 		}
 		kept[r.Digest.String()] = true
 	}
+	for v := newest.Version; v > 0; v-- {
+		if err := os.Remove(c.home.Spool(v)); errors.Is(err, os.ErrNotExist) {
+			break // and so are all before
+		} else if err != nil {
+			return fmt.Errorf("removing the spool of version %d: %w", v, err)
+		}
+	}
 	for v := oldest; v > 1; v-- {
 		r, _, err := c.journal.Version(v - 1)
 		if err != nil {
 			return err
 		}
-		// The state goes last: where it is gone already, so is everything older.
-		if _, err := os.Stat(c.home.State(r.Version)); errors.Is(err, os.ErrNotExist) {
-			return nil
+		if kept[r.Digest.String()] {
+			continue
 		}
-		if !kept[r.Digest.String()] {
-			err = os.RemoveAll(c.home.Checkpoint(r.Digest))
+		folder := c.home.Checkpoint(r.Digest)
+		if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+			return nil // and so are all before
 		}
-		if e := os.Remove(c.home.Spool(r.Version)); !errors.Is(e, os.ErrNotExist) {
-			err = errors.Join(err, e)
-		}
-		if err = errors.Join(err, os.Remove(c.home.State(r.Version))); err != nil {
+		if err := os.RemoveAll(folder); err != nil {
 			return fmt.Errorf("removing version %d: %w", r.Version, err)
 		}
 	}

@@ -17,12 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/testutil/tiny"
 )
 
@@ -41,7 +43,7 @@ func tinyBase(t testing.TB) *checkpoint.Checkpoint {
 
 func openCore(t testing.TB, home Home, threads int) *Core {
 	t.Helper()
-	c, err := OpenCore(home, testChain, grpo.Default(), threads, tinyBase(t))
+	c, err := OpenCore(home, testChain, threads, tinyBase(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	return c
@@ -49,9 +51,9 @@ func openCore(t testing.TB, home Home, threads int) *Core {
 
 // rewarded returns what a window's collection would be: real rollouts of two miners, with rewards set by hand, because an
 // untrained model earns none.
-func rewarded(t testing.TB, eng *engine.Engine, window uint64) Collected {
+func rewarded(t testing.TB, eng *engine.Engine, window uint64) lineage.Collected {
 	t.Helper()
-	var out Collected
+	var out lineage.Collected
 	for miner := byte(1); miner <= 2; miner++ {
 		c := tiny.Challenge(t, miner)
 		c.Window = window
@@ -71,12 +73,29 @@ func rewarded(t testing.TB, eng *engine.Engine, window uint64) Collected {
 // oneBits is the temperature 1.
 var oneBits = math.Float32bits(1)
 
+// settled is a window at temperature 1 with the measured recipe.
+func settled(window uint64) lineage.Window {
+	return lineage.Window{
+		Challenge: verify.Challenge{Window: window, Generation: verify.Generation{TemperatureBits: oneBits}},
+		Recipe:    lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2},
+	}
+}
+
+// stateFile is where the state after a version is.
+func stateFile(t testing.TB, c *Core, version uint64) string {
+	t.Helper()
+	r, found, err := c.journal.Version(version)
+	require.NoError(t, err)
+	require.True(t, found)
+	return filepath.Join(c.home.Checkpoint(r.Digest), lineage.StateFile)
+}
+
 // decideNext plans the step that follows the head.
 func decideNext(t testing.TB, c *Core, eng *engine.Engine) Plan {
 	t.Helper()
 	head, err := c.journal.Head()
 	require.NoError(t, err)
-	require.NoError(t, c.Decide(head.Version+1, head.Version+1, rewarded(t, eng, head.Version+1), oneBits))
+	require.NoError(t, c.Decide(head.Version+1, settled(head.Version+1), rewarded(t, eng, head.Version+1)))
 	plan, found, err := c.journal.Plan()
 	require.NoError(t, err)
 	require.True(t, found)
@@ -95,7 +114,7 @@ func content(t testing.TB, c *Core) string {
 		_, err := checkpoint.Verify(c.home.Checkpoint(r.Digest), r.Digest)
 		require.NoError(t, err)
 		if r.Version > 0 {
-			state, err := os.ReadFile(c.home.State(r.Version))
+			state, err := os.ReadFile(stateFile(t, c, r.Version))
 			require.NoError(t, err)
 			fmt.Fprintf(&out, "  %x\n", sha256.Sum256(state))
 		}
@@ -120,19 +139,6 @@ func TestStepsAreTheSameOnEveryNumberOfThreads(t *testing.T) {
 	}
 }
 
-func TestStateHashChainsEverything(t *testing.T) {
-	c := openCore(t, Home(t.TempDir()), 1)
-	parts := [][]byte{{1}, {2}, {3}, {4}}
-	seen := map[string]bool{c.stateHash(parts[0], parts[1], parts[2], parts[3]).String(): true}
-	for i := range parts {
-		other := append([][]byte{}, parts...)
-		other[i] = []byte{9}
-		h := c.stateHash(other[0], other[1], other[2], other[3]).String()
-		require.False(t, seen[h], "part %d", i)
-		seen[h] = true
-	}
-}
-
 // However far the step came before the crash, the next start ends with the same bytes.
 func TestCrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
 	eng := tiny.Engine(t, "base")
@@ -141,22 +147,23 @@ func TestCrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	want := content(t, whole)
 
+	head, err := whole.journal.Head()
+	require.NoError(t, err)
+	headFolder := func(t *testing.T, c *Core) string { return c.home.Checkpoint(head.Digest) }
+	copyHead := func(t *testing.T, c *Core) {
+		require.NoError(t, os.CopyFS(headFolder(t, c), os.DirFS(headFolder(t, whole))))
+	}
 	crashes := map[string]func(t *testing.T, c *Core, p Plan){
 		"nothing written": func(*testing.T, *Core, Plan) {},
-		"half a state file": func(t *testing.T, c *Core, p Plan) {
-			require.NoError(t, os.WriteFile(c.home.State(p.Version), []byte("torn"), 0o600))
+		"checkpoint there, half a state": func(t *testing.T, c *Core, p Plan) {
+			copyHead(t, c)
+			require.NoError(t, os.WriteFile(filepath.Join(headFolder(t, c), lineage.StateFile), []byte("torn"), 0o600))
 		},
 		"checkpoint there, state not": func(t *testing.T, c *Core, _ Plan) {
-			head, err := whole.journal.Head()
-			require.NoError(t, err)
-			require.NoError(t, os.CopyFS(c.home.Checkpoint(head.Digest), os.DirFS(whole.home.Checkpoint(head.Digest))))
+			copyHead(t, c)
+			require.NoError(t, os.Remove(filepath.Join(headFolder(t, c), lineage.StateFile)))
 		},
-		"everything there but the record": func(t *testing.T, c *Core, p Plan) {
-			require.NoError(t, os.CopyFS(c.home.Checkpoints(), os.DirFS(whole.home.Checkpoints())))
-			state, err := os.ReadFile(whole.home.State(p.Version))
-			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(c.home.State(p.Version), state, 0o600))
-		},
+		"everything there but the record": func(t *testing.T, c *Core, p Plan) { copyHead(t, c) },
 	}
 	for name, crash := range crashes {
 		t.Run(name, func(t *testing.T) {
@@ -164,10 +171,6 @@ func TestCrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
 			before := openCore(t, home, 1)
 			plan := decideNext(t, before, eng)
 			require.NoError(t, before.Close())
-			if name == "everything there but the record" || name == "checkpoint there, state not" {
-				require.NoError(t, os.RemoveAll(home.Checkpoints()))
-				require.NoError(t, os.MkdirAll(home.Checkpoints(), 0o755))
-			}
 			crash(t, before, plan)
 
 			after := openCore(t, home, 2)
@@ -274,14 +277,14 @@ func TestStepRefusesADamagedHome(t *testing.T) {
 	}
 	t.Run("state flipped", func(t *testing.T) {
 		c, plan := ready(t)
-		flip(t, c.home.State(1))
+		flip(t, stateFile(t, c, 1))
 		_, err := c.Step(context.Background(), plan)
 		require.ErrorIs(t, err, ErrState)
-		require.ErrorContains(t, err, "1.safetensors")
+		require.ErrorContains(t, err, lineage.StateFile)
 	})
 	t.Run("state gone", func(t *testing.T) {
 		c, plan := ready(t)
-		require.NoError(t, os.Remove(c.home.State(1)))
+		require.NoError(t, os.Remove(stateFile(t, c, 1)))
 		_, err := c.Step(context.Background(), plan)
 		require.ErrorIs(t, err, ErrState)
 	})
@@ -305,12 +308,12 @@ func TestStepRefusesADamagedHome(t *testing.T) {
 		require.NoError(t, err)
 		other, err := checkpoint.Load(dir, nil)
 		require.NoError(t, err)
-		_, err = OpenCore(c.home, testChain, grpo.Default(), 1, other)
+		_, err = OpenCore(c.home, testChain, 1, other)
 		require.ErrorIs(t, err, ErrBase)
 	})
 	t.Run("in use by another process", func(t *testing.T) {
 		c, _ := ready(t)
-		_, err := OpenCore(c.home, testChain, grpo.Default(), 1, tinyBase(t))
+		_, err := OpenCore(c.home, testChain, 1, tinyBase(t))
 		require.ErrorIs(t, err, daemon.ErrJournal)
 	})
 }
@@ -323,11 +326,11 @@ func TestWindowWithoutSignalMakesNoStep(t *testing.T) {
 	require.NoError(t, err)
 	b, err := batch.New(rollouts)
 	require.NoError(t, err)
-	require.NoError(t, c.Decide(1, 5, Collected{Leaves: b.Leaves, Groups: 3}, oneBits))
+	require.NoError(t, c.Decide(1, settled(5), lineage.Collected{Leaves: b.Leaves, Groups: 3}))
 	plan, _, err := c.journal.Plan()
 	require.NoError(t, err)
 	_, err = c.Step(context.Background(), plan)
-	require.ErrorIs(t, err, ErrNoStep)
+	require.ErrorIs(t, err, lineage.ErrNoStep)
 	require.NoError(t, c.journal.Pass(5))
 	_, found, err := c.journal.Plan()
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/engine"
 )
 
@@ -25,6 +26,9 @@ var (
 // errFell ends an attempt to publish a version whose parent is not the head any more.
 var errFell = errors.New("the parent was rejected or rolled back")
 
+// accusePause is the time between two attempts to send accusations that could not be sent.
+const accusePause = 10 * time.Second
+
 // collectAttempts is how often a window whose checks could not be carried out is tried before it is passed over.
 const collectAttempts = 3
 
@@ -34,11 +38,12 @@ type Daemon struct {
 	config    Config
 	chain     Chain
 	core      *Core
-	collector Collector
+	collector lineage.Collector
 	metrics   *metrics
 	log       *slog.Logger
 	phase     phase
 	measure   chan struct{} // wakes the evaluator; capacity 1
+	accused   time.Time     // when accusations were tried last
 	behaviour struct {      // engine of the checkpoint that sampled last; touched by the training loop alone
 		digest string
 		engine *engine.Engine
@@ -46,13 +51,13 @@ type Daemon struct {
 }
 
 // NewDaemon wires a learner. The core's journal must be open; fetcher may be nil for HTTP.
-func NewDaemon(config Config, chain Chain, core *Core, fetcher Fetcher, log *slog.Logger) *Daemon {
+func NewDaemon(config Config, chain Chain, core *Core, fetcher lineage.Fetcher, log *slog.Logger) *Daemon {
 	if fetcher == nil {
 		fetcher = NewHTTPFetcher(config.Fetch)
 	}
 	return &Daemon{
 		config: config, chain: chain, core: core, log: log, metrics: newMetrics(), measure: make(chan struct{}, 1),
-		collector: Collector{Fetcher: fetcher, Tokenizer: core.tokenizer, Parallel: config.Fetch.Parallel, Log: log},
+		collector: lineage.Collector{Fetcher: fetcher, Tokenizer: core.tokenizer, Parallel: config.Fetch.Parallel, Log: log},
 	}
 }
 
@@ -85,6 +90,9 @@ func (d *Daemon) train(ctx context.Context) error {
 		case errors.Is(err, errFell):
 			continue
 		case err != nil:
+			return err
+		}
+		if err := d.accuse(ctx); err != nil {
 			return err
 		}
 		worked, err := d.turn(ctx)
@@ -124,7 +132,7 @@ func (d *Daemon) checkBase(ctx context.Context) error {
 // follow asks the chain which version is the head, and gives up what fell: versions that graders rejected or rolled back,
 // and those made from them that are not published yet. The next step then starts from the head's state.
 func (d *Daemon) follow(ctx context.Context) error {
-	var head Checkpoint
+	var head lineage.Checkpoint
 	if err := d.retry(ctx, "read the run's head", func() (err error) {
 		head, err = d.chain.Head(ctx, d.config.Run)
 		return err
@@ -189,7 +197,7 @@ func (d *Daemon) publishPending(ctx context.Context) error {
 	}
 	for _, r := range waiting {
 		d.phase.set("publishing version %d", r.Version)
-		c := Checkpoint{
+		c := lineage.Checkpoint{
 			Version: r.Version, Parent: r.Parent, Digest: r.Digest, TrainedWindows: r.TrainedWindows, RolloutSet: r.RolloutSet,
 			StateHash: r.StateHash, Locator: fmt.Sprintf("%s/checkpoints/%s/", d.config.Server.Public, r.Digest),
 		}
@@ -205,7 +213,7 @@ func (d *Daemon) publishPending(ctx context.Context) error {
 }
 
 // publish asks the chain first, so that a crash between broadcast and journal does no harm.
-func (d *Daemon) publish(ctx context.Context, c Checkpoint) error {
+func (d *Daemon) publish(ctx context.Context, c lineage.Checkpoint) error {
 	there, found, err := d.chain.Checkpoint(ctx, d.config.Run, c.Version)
 	if err != nil {
 		return err
@@ -222,6 +230,38 @@ func (d *Daemon) publish(ctx context.Context, c Checkpoint) error {
 	}
 	if !bytes.Equal(there.Digest, c.Digest) || !bytes.Equal(there.StateHash, c.StateHash) {
 		return fmt.Errorf("%w: version %d is %x there and %x here", ErrConflict, c.Version, there.Digest, c.Digest)
+	}
+	return nil
+}
+
+// accuse sends the accusations that are owed. What cannot be sent now stays in the journal, and holds no step up.
+func (d *Daemon) accuse(ctx context.Context) error {
+	owed, err := d.core.journal.Owed()
+	if err != nil || len(owed) == 0 || time.Since(d.accused) < accusePause {
+		return err
+	}
+	d.accused = time.Now()
+	for _, a := range owed {
+		if !d.config.Train.Accuse {
+			err = ErrRefused
+		} else {
+			err = d.chain.Accuse(ctx, d.config.Run, a.Window, a.Miner, a.Leaf)
+		}
+		log := d.log.With("window", a.Window, "miner", a.Name, "leaf", a.Leaf, "result", a.Reason)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			log.Info("miner accused")
+		case errors.Is(err, ErrRefused):
+			log.Warn("miner not accused", "reason", err)
+		default:
+			log.Warn("accusation waits", "error", err, "next_attempt", accusePause)
+			continue
+		}
+		if err := d.core.journal.Paid(a); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -259,7 +299,7 @@ func (d *Daemon) turn(ctx context.Context) (worked bool, err error) {
 
 // plan decides what the next step is made of, or that the window makes none.
 func (d *Daemon) plan(ctx context.Context, window uint64) error {
-	var w Window
+	var w lineage.Window
 	err := d.retry(ctx, fmt.Sprintf("read window %d", window), func() (err error) {
 		w, err = d.chain.Window(ctx, d.config.Run, window)
 		return err
@@ -291,7 +331,7 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 
 	d.phase.set("fetching and checking window %d", window)
 	start := time.Now()
-	var set Collected
+	var set lineage.Collected
 	for attempt := 1; ; attempt++ {
 		if set, err = d.collector.Collect(ctx, eng, w); err == nil {
 			break
@@ -313,14 +353,20 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 	d.metrics.dropped.WithLabelValues("bad group").Add(float64(set.BadGroups))
 	d.log.Info("rollouts checked", "window", window, "miners", len(w.Batches), "groups", set.Groups, "missing_batches", set.Missing,
 		"bad_batches", set.BadBatch, "bad_groups", set.BadGroups, "seconds", round(time.Since(start)))
-	if set.Groups < d.config.Train.MinGroups {
-		return d.pass(window, "few groups", "groups", set.Groups, "min_groups", d.config.Train.MinGroups)
+	for _, f := range set.Failed {
+		a := Accusation{Window: window, Miner: f.Miner, Name: f.Name, Leaf: f.Result.Leaf, Reason: f.Result.String()}
+		if err := d.core.journal.Owe(a); err != nil {
+			return err
+		}
+	}
+	if set.Groups < w.Recipe.MinGroups {
+		return d.pass(window, "few groups", "groups", set.Groups, "min_groups", w.Recipe.MinGroups)
 	}
 	newest, err := d.core.journal.Newest()
 	if err != nil {
 		return err
 	}
-	return d.core.Decide(newest.Version+1, window, set, w.Challenge.Generation.TemperatureBits)
+	return d.core.Decide(newest.Version+1, w, set)
 }
 
 // step makes the planned step.
@@ -329,7 +375,7 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	start := time.Now()
 	r, err := d.core.Step(ctx, plan)
 	switch {
-	case errors.Is(err, ErrNoStep):
+	case errors.Is(err, lineage.ErrNoStep):
 		d.log.Warn("window makes no step", "window", plan.Window, "reason", err)
 		return d.pass(plan.Window, "no step")
 	case err != nil:

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
@@ -25,6 +26,7 @@ import (
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/generate"
+	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/testutil/tiny"
 )
@@ -33,11 +35,14 @@ import (
 // consensus.
 type network struct {
 	mu          sync.Mutex
-	windows     map[uint64]Window
+	windows     map[uint64]lineage.Window
 	staleness   uint64 // the run's bound
+	minGroups   int    // the run's
+	accused     []Accusation
+	refuse      bool // accusations
 	newest      uint64
 	any         bool
-	checkpoints []Checkpoint
+	checkpoints []lineage.Checkpoint
 	fell        map[uint64]bool
 	broadcasts  int
 	down        int // calls that fail before the node answers
@@ -52,7 +57,7 @@ var errDown = errors.New("connection refused")
 
 func newNetwork(t *testing.T, base *checkpoint.Checkpoint) *network {
 	t.Helper()
-	n := &network{staleness: 4, fell: map[uint64]bool{}, windows: map[uint64]Window{}, files: map[string][]byte{}, checkpoints: []Checkpoint{{Digest: base.Digest}}}
+	n := &network{staleness: 4, minGroups: 2, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		file, ok := n.files[r.URL.Path]
@@ -83,22 +88,22 @@ func (n *network) NewestSettled(context.Context, uint64) (uint64, bool, error) {
 	return n.newest, n.any, n.answer()
 }
 
-func (n *network) Window(_ context.Context, _, window uint64) (Window, error) {
+func (n *network) Window(_ context.Context, _, window uint64) (lineage.Window, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.windows[window], n.answer()
 }
 
-func (n *network) Checkpoint(_ context.Context, _, version uint64) (Checkpoint, bool, error) {
+func (n *network) Checkpoint(_ context.Context, _, version uint64) (lineage.Checkpoint, bool, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if version >= uint64(len(n.checkpoints)) {
-		return Checkpoint{}, false, n.answer()
+		return lineage.Checkpoint{}, false, n.answer()
 	}
 	return n.checkpoints[version], true, n.answer()
 }
 
-func (n *network) Head(context.Context, uint64) (Checkpoint, error) {
+func (n *network) Head(context.Context, uint64) (lineage.Checkpoint, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.checkpoints[n.head()], n.answer()
@@ -113,7 +118,7 @@ func (n *network) head() int {
 	return head
 }
 
-func (n *network) Publish(_ context.Context, _ uint64, c Checkpoint) error {
+func (n *network) Publish(_ context.Context, _ uint64, c lineage.Checkpoint) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.answer(); err != nil {
@@ -134,6 +139,19 @@ func (n *network) Publish(_ context.Context, _ uint64, c Checkpoint) error {
 	return nil
 }
 
+func (n *network) Accuse(_ context.Context, _, window uint64, miner []byte, leaf uint64) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.answer(); err != nil {
+		return err
+	}
+	if n.refuse {
+		return fmt.Errorf("%w: released", ErrRefused)
+	}
+	n.accused = append(n.accused, Accusation{Window: window, Miner: miner, Leaf: leaf})
+	return nil
+}
+
 // settle makes a window whose rollouts are sampled by a model under a version, by the given miners.
 func (n *network) settle(t *testing.T, window, version uint64, digest []byte, model *engine.Model, groups uint64, miners ...generate.Strategy) {
 	t.Helper()
@@ -146,7 +164,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 		Generation: verify.Generation{TemperatureBits: oneBits, TopPMillionths: derive.Million, MaxNew: 38, EndTokens: []int32{2}},
 		VocabSize:  32, ContextLength: model.Config().MaxPositionEmbeddings,
 	}
-	w := Window{Challenge: c, Version: version, MaxStaleness: n.staleness}
+	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: n.minGroups}}
 	for i, strategy := range miners {
 		c.Miner, c.Groups = bytes.Repeat([]byte{byte(i + 1)}, 20), groups
 		all := make([]uint64, groups)
@@ -159,7 +177,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 		require.NoError(t, err)
 		var file bytes.Buffer
 		require.NoError(t, b.WriteFile(&file))
-		committed := Batch{Miner: c.Miner, Name: fmt.Sprintf("miner-%d", i), Root: b.Root(), Groups: groups, Bytes: b.PayloadBytes(), Locator: n.server.URL}
+		committed := lineage.Batch{Miner: c.Miner, Name: fmt.Sprintf("miner-%d", i), Root: b.Root(), Groups: groups, Bytes: b.PayloadBytes(), Locator: n.server.URL}
 		n.mu.Lock()
 		n.files["/batches/"+fmt.Sprintf("%x", b.Root())] = file.Bytes()
 		n.mu.Unlock()
@@ -198,7 +216,7 @@ func testConfig(t *testing.T) Config {
 	c.Server.Public = "http://" + c.Server.Listen
 	c.Chain.PollInterval = 10 * time.Millisecond
 	c.Fetch = quick
-	c.Train.MinGroups, c.Train.Threads = 2, 2
+	c.Train.Threads = 2
 	c.Evaluation.Problems = 8
 	return c
 }
@@ -208,7 +226,7 @@ func startDaemon(t *testing.T, config Config, home Home, chain Chain) (d *Daemon
 	t.Helper()
 	base, err := models.Base()
 	require.NoError(t, err)
-	core, err := OpenCore(home, testChain, config.Train.Hyperparameters(), config.Train.Threads, base)
+	core, err := OpenCore(home, testChain, config.Train.Threads, base)
 	require.NoError(t, err)
 	d = NewDaemon(config, chain, core, nil, slog.New(slog.NewTextHandler(io.Discard, nil)))
 	ctx, cancel := context.WithCancel(context.Background())
@@ -295,6 +313,21 @@ func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
 	require.True(t, s.Versions[2].Published)
 	require.Equal(t, 7, s.Versions[1].Groups, "the group with an edited log-probability was left out")
 	require.Equal(t, 2, n.broadcasts, "each checkpoint is broadcast once")
+	require.Equal(t, []Accusation{{Window: 0, Miner: bytes.Repeat([]byte{2}, 20), Leaf: 15}}, n.accused, "who edited it was accused, once")
+
+	// A stranger makes both versions again from what the chain and the learner's server say.
+	for from := uint64(1); from <= 2; from++ { // the second time with version 1's state downloaded
+		stranger := lineage.Replayer{Chain: n, Run: 1, Dir: t.TempDir(), Options: engine.Options{Threads: 1}, Files: lineage.Files{MaxStateBytes: 1 << 30, MaxRolloutsBytes: 1 << 30}}
+		for version := from; version <= 2; version++ {
+			c := n.checkpoints[version]
+			leaves, err := stranger.Files.Rollouts(t.Context(), c)
+			require.NoError(t, err)
+			report, err := stranger.Replay(t.Context(), c, n.windows[c.TrainedWindows[0]], leaves)
+			require.NoError(t, err)
+			require.True(t, report.Match, report.Detail)
+			require.Equal(t, s.Versions[version].GradNorm, report.Metrics.GradNorm)
+		}
+	}
 
 	r, err := http.Get(config.Server.Public + "/metrics")
 	require.NoError(t, err)
@@ -387,7 +420,7 @@ func TestDaemonDropsWhatWasMadeFromAFallenVersion(t *testing.T) {
 		return err == nil && found && one.Published
 	})
 	require.NoError(t, stop())
-	core, err := OpenCore(d.core.home, testChain, config.Train.Hyperparameters(), 1, base)
+	core, err := OpenCore(d.core.home, testChain, 1, base)
 	require.NoError(t, err)
 	one, _, err := core.journal.Version(1)
 	require.NoError(t, err)
@@ -415,9 +448,8 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 	}
 	t.Run("too few groups", func(t *testing.T) {
 		n := newNetwork(t, base)
-		config := testConfig(t)
-		config.Train.MinGroups = 3
-		d, stop := startDaemon(t, config, Home(t.TempDir()), n)
+		n.minGroups = 3
+		d, stop := startDaemon(t, testConfig(t), Home(t.TempDir()), n)
 		n.settle(t, 4, 0, base.Digest, base.Model, 2, generate.Honest{})
 		eventually(t, "window 4 is passed", passed(d, 4))
 		require.NoError(t, stop())
@@ -427,7 +459,7 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 		n := newNetwork(t, base)
 		d, stop := startDaemon(t, testConfig(t), Home(t.TempDir()), n)
 		n.mu.Lock()
-		n.windows[3] = Window{Challenge: verify.Challenge{Window: 3, Checkpoint: base.Digest, GroupSize: 4}, Batches: []Batch{
+		n.windows[3] = lineage.Window{Challenge: verify.Challenge{Window: 3, Checkpoint: base.Digest, GroupSize: 4}, Recipe: lineage.Recipe{MinGroups: 1}, Batches: []lineage.Batch{
 			{Miner: []byte{1}, Root: make([]byte, 32), Groups: 9, Bytes: 100, Locator: "http://127.0.0.1:1"},
 		}}
 		n.newest, n.any = 3, true
@@ -458,7 +490,7 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 // rival is a network on which another learner publishes just before this one.
 type rival struct{ *network }
 
-func (r rival) Publish(_ context.Context, _ uint64, c Checkpoint) error {
+func (r rival) Publish(_ context.Context, _ uint64, c lineage.Checkpoint) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.Digest = make([]byte, 32)
@@ -473,7 +505,7 @@ func TestDaemonStopsOnWhatCannotBeMended(t *testing.T) {
 	wait := func(t *testing.T, config Config, n Chain) error {
 		base, err := models.Base()
 		require.NoError(t, err)
-		core, err := OpenCore(Home(t.TempDir()), testChain, config.Train.Hyperparameters(), 1, base)
+		core, err := OpenCore(Home(t.TempDir()), testChain, 1, base)
 		require.NoError(t, err)
 		defer core.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -492,7 +524,7 @@ func TestDaemonStopsOnWhatCannotBeMended(t *testing.T) {
 	})
 	t.Run("another learner was there before", func(t *testing.T) {
 		n := newNetwork(t, base)
-		n.checkpoints = append(n.checkpoints, Checkpoint{Version: 1, Digest: make([]byte, 32)})
+		n.checkpoints = append(n.checkpoints, lineage.Checkpoint{Version: 1, Digest: make([]byte, 32)})
 		require.ErrorIs(t, wait(t, testConfig(t), n), ErrAhead)
 	})
 	t.Run("another learner was there first", func(t *testing.T) {

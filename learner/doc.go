@@ -6,7 +6,8 @@
 // root and runs every check of rl/verify and rl/verify/replay on every rollout (graders replay a sample; the learner
 // replays all). A group with a failing rollout is left out, and so is a group that is older than the staleness bound.
 // What remains, ordered by (window, miner, group), is the rollout set of one GRPO step (rl/grpo). The step is a pure
-// function of the parent state, that set and the hyperparameters; the state hash chains all of them.
+// function of the parent state, that set and the run's recipe; the state hash chains all of them (package lineage, which is
+// also how others make the step again). Miners of groups that were left out because they fail are accused on chain.
 //
 // A learner that is behind goes to the newest settled window. A window with too few groups makes no step.
 //
@@ -21,9 +22,8 @@
 //
 //	config.toml                     settings, written by init
 //	journal.db                      the journal (bbolt)
-//	spool/<version>.rollouts        the rollout set of a step
-//	state/<version>.safetensors     f32 weights and optimizer moments after a step
-//	checkpoints/<digest>/           the published checkpoint, served over HTTP
+//	spool/<version>.rollouts        the rollout set of a step that is decided
+//	checkpoints/<digest>/           the published checkpoint with its state and rollout set, served over HTTP
 //
 // The chain is reached through the Chain interface alone, so everything here can be tested without a node.
 package learner

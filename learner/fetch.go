@@ -9,15 +9,9 @@ import (
 	"time"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/batch"
 )
-
-// Fetcher brings the batch that a miner committed, whole and with the committed root.
-type Fetcher interface {
-	// Fetch returns the batch of b.Groups*groupSize leaves. Its leaves hash to b.Root; any other answer, a slow one or one
-	// beyond the limits is an error.
-	Fetch(ctx context.Context, b Batch, groupSize uint64) (batch.Batch, error)
-}
 
 // HTTPFetcher gets batches from the miners' own servers, with retries and hard limits.
 type HTTPFetcher struct {
@@ -25,7 +19,7 @@ type HTTPFetcher struct {
 	config FetchConfig
 }
 
-var _ Fetcher = (*HTTPFetcher)(nil)
+var _ lineage.Fetcher = (*HTTPFetcher)(nil)
 
 // NewHTTPFetcher returns a fetcher with the given limits.
 func NewHTTPFetcher(c FetchConfig) *HTTPFetcher {
@@ -39,8 +33,8 @@ func BatchURL(locator string, root []byte) string {
 	return strings.TrimSuffix(locator, "/") + "/batches/" + hex.EncodeToString(root)
 }
 
-// Fetch implements Fetcher. An answer that came whole and is not the committed batch is not asked for again.
-func (f *HTTPFetcher) Fetch(ctx context.Context, b Batch, groupSize uint64) (batch.Batch, error) {
+// Fetch implements lineage.Fetcher. An answer that came whole and is not the committed batch is not asked for again.
+func (f *HTTPFetcher) Fetch(ctx context.Context, b lineage.Batch, groupSize uint64) (batch.Batch, error) {
 	if !daemon.IsHTTP(b.Locator) {
 		return batch.Batch{}, fmt.Errorf("%w: locator %q", daemon.ErrFetchURL, b.Locator)
 	}
@@ -61,7 +55,7 @@ func (f *HTTPFetcher) Fetch(ctx context.Context, b Batch, groupSize uint64) (bat
 	}
 }
 
-func (f *HTTPFetcher) try(ctx context.Context, b Batch, groupSize uint64) (batch.Batch, error) {
+func (f *HTTPFetcher) try(ctx context.Context, b lineage.Batch, groupSize uint64) (batch.Batch, error) {
 	most := uint64(f.config.MaxBytes)
 	limits := batch.Limits{
 		// A miner commits to the uncompressed size; compression never adds more than a little.

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/testutil/tiny"
@@ -32,7 +33,7 @@ func committed(t *testing.T) (batch.Batch, []byte) {
 }
 
 // serveBatch serves what answer writes, at the address of the batch alone, and counts requests.
-func serveBatch(t *testing.T, b batch.Batch, answer http.HandlerFunc) (Batch, *atomic.Int64) {
+func serveBatch(t *testing.T, b batch.Batch, answer http.HandlerFunc) (lineage.Batch, *atomic.Int64) {
 	t.Helper()
 	var asked atomic.Int64
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +45,7 @@ func serveBatch(t *testing.T, b batch.Batch, answer http.HandlerFunc) (Batch, *a
 		answer(w, r)
 	}))
 	t.Cleanup(server.Close)
-	return Batch{Root: b.Root(), Groups: 3, Bytes: b.PayloadBytes(), Locator: server.URL}, &asked
+	return lineage.Batch{Root: b.Root(), Groups: 3, Bytes: b.PayloadBytes(), Locator: server.URL}, &asked
 }
 
 func TestFetchBringsTheCommittedBatch(t *testing.T) {
@@ -111,7 +112,7 @@ func TestFetchSurvivesServersThatLie(t *testing.T) {
 		})
 	}
 	for _, locator := range []string{"", "file:///etc", "http://", "::"} {
-		_, err := NewHTTPFetcher(quick).Fetch(context.Background(), Batch{Locator: locator, Root: b.Root(), Groups: 3, Bytes: 1000}, 4)
+		_, err := NewHTTPFetcher(quick).Fetch(context.Background(), lineage.Batch{Locator: locator, Root: b.Root(), Groups: 3, Bytes: 1000}, 4)
 		require.ErrorIs(t, err, daemon.ErrFetchURL, locator)
 	}
 }

@@ -17,22 +17,18 @@ func (h Home) Journal() string { return filepath.Join(string(h), "journal.db") }
 // Checkpoints is the folder that is served over HTTP.
 func (h Home) Checkpoints() string { return filepath.Join(string(h), "checkpoints") }
 
-// Checkpoint is the folder of one checkpoint.
+// Checkpoint is the folder of one checkpoint, with the files that package lineage names.
 func (h Home) Checkpoint(digest Hex) string { return checkpoint.Dir(h.Checkpoints(), digest) }
 
-// State is the file of the f32 weights and optimizer moments after a version.
-func (h Home) State(version uint64) string {
-	return filepath.Join(string(h), "state", fmt.Sprintf("%d.safetensors", version))
-}
-
-// Spool is the file of the rollout set that makes a version: a batch file (rl/batch) of the rollouts in their order.
+// Spool is the file of the rollout set that makes a version, until it is made: a batch file (rl/batch) of the rollouts in
+// their order.
 func (h Home) Spool(version uint64) string {
 	return filepath.Join(string(h), "spool", fmt.Sprintf("%d.rollouts", version))
 }
 
 // create makes the folders.
 func (h Home) create() error {
-	for _, dir := range []string{string(h), h.Checkpoints(), filepath.Dir(h.State(0)), filepath.Dir(h.Spool(0))} {
+	for _, dir := range []string{string(h), h.Checkpoints(), filepath.Dir(h.Spool(0))} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}

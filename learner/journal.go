@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/grpo"
 )
 
@@ -43,7 +44,7 @@ type Record struct {
 	TrainedWindows []uint64     `json:"trained_windows"`
 	RolloutSet     Hex          `json:"rollout_set"`
 	StateHash      Hex          `json:"state_hash"`
-	StateFile      Hex          `json:"state_file"` // SHA-256 of state/<version>.safetensors; empty for version 0
+	StateFile      Hex          `json:"state_file"` // SHA-256 of lineage.StateFile; empty for version 0
 	Metrics        grpo.Metrics `json:"metrics"`
 	MadeAt         time.Time    `json:"made_at"`
 	Published      bool         `json:"-"` // the chain is known to have it
@@ -61,8 +62,21 @@ type Plan struct {
 	Leaves     uint64 `json:"leaves"`      // rollouts
 	Bytes      uint64 `json:"bytes"`       // payload of the spool
 	// TemperatureBits is the run's sampling temperature as binary32 bits.
-	TemperatureBits uint32 `json:"temperature_bits"`
+	TemperatureBits uint32         `json:"temperature_bits"`
+	Recipe          lineage.Recipe `json:"recipe"`
 }
+
+// Accusation is a rollout that failed a check after its window was settled. It is in the journal until the chain has it, or
+// will not take it.
+type Accusation struct {
+	Window uint64 `json:"window"`
+	Miner  Hex    `json:"miner"` // raw address
+	Name   string `json:"name"`  // bech32 address
+	Leaf   uint64 `json:"leaf"`
+	Reason string `json:"reason"`
+}
+
+func (a Accusation) key() []byte { return append(daemon.Key(a.Window), a.Miner...) }
 
 // Buckets of the journal. Every fact is one entry, so no crash can fall between two halves of one: a plan counts only as
 // long as its version is not made, its parent is the head and its window not passed.
@@ -72,6 +86,7 @@ const (
 	fellBucket      = "fell"      // version -> true
 	accuracyBucket  = "accuracy"  // version -> Accuracy
 	factsBucket     = "facts"     // "plan" -> Plan, "passed" -> newest window that made no step
+	accusedBucket   = "accused"   // window, miner -> Accusation that is to be sent
 )
 
 var (
@@ -85,7 +100,7 @@ type Journal struct{ j *daemon.Journal }
 
 // OpenJournal opens or creates the journal file. Errors wrap daemon.ErrJournal, here and in all methods.
 func OpenJournal(path string) (*Journal, error) {
-	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, fellBucket, accuracyBucket, factsBucket)
+	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, fellBucket, accuracyBucket, factsBucket, accusedBucket)
 	if err != nil {
 		return nil, err
 	}
@@ -238,4 +253,23 @@ func (j *Journal) Drop(version uint64) error { return j.j.Delete(versionsBucket,
 // Measured records the accuracy of a version.
 func (j *Journal) Measured(version uint64, a Accuracy) error {
 	return j.j.Put(accuracyBucket, daemon.Key(version), a)
+}
+
+// Owe records an accusation that is to be sent.
+func (j *Journal) Owe(a Accusation) error { return j.j.Put(accusedBucket, a.key(), a) }
+
+// Paid forgets an accusation.
+func (j *Journal) Paid(a Accusation) error { return j.j.Delete(accusedBucket, a.key()) }
+
+// Owed returns the accusations that are to be sent, by window.
+func (j *Journal) Owed() (all []Accusation, err error) {
+	err = j.j.Each(accusedBucket, func(_ []byte, decode func(any) error) error {
+		var a Accusation
+		if err := decode(&a); err != nil {
+			return err
+		}
+		all = append(all, a)
+		return nil
+	})
+	return all, err
 }

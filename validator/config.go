@@ -29,6 +29,7 @@ type Config struct {
 	Beacon      BeaconConfig       `mapstructure:"beacon"`
 	Server      ServerConfig       `mapstructure:"server"`
 	Audit       AuditConfig        `mapstructure:"audit"`
+	Attest      AttestConfig       `mapstructure:"attest"`
 	Fetch       FetchConfig        `mapstructure:"fetch"`
 	Storage     StorageConfig      `mapstructure:"storage"`
 	Checkpoints checkpoints.Config `mapstructure:"checkpoints"`
@@ -61,6 +62,12 @@ type AuditConfig struct {
 	FetchShare         float64  `mapstructure:"fetch_share"`
 	Peers              []string `mapstructure:"peers"`
 	Evidence           bool     `mapstructure:"evidence"`
+}
+
+// AttestConfig is about votes on checkpoints.
+type AttestConfig struct {
+	Enabled  bool  `mapstructure:"enabled"`
+	MaxBytes int64 `mapstructure:"max_bytes"`
 }
 
 // FetchConfig bounds what a miner's server can cost.
@@ -117,6 +124,7 @@ func (c Config) Validate() error {
 		{Key: "audit.parallel", Want: "1 to 1024", OK: c.Audit.Parallel >= 1 && c.Audit.Parallel <= 1024},
 		{Key: "audit.commit_margin_blocks", Want: "1 to 1000", OK: c.Audit.CommitMarginBlocks >= 1 && c.Audit.CommitMarginBlocks <= 1000},
 		{Key: "audit.fetch_share", Want: "above 0, below 1", OK: c.Audit.FetchShare > 0 && c.Audit.FetchShare < 1},
+		{Key: "attest.max_bytes", Want: "1 MiB or more", OK: c.Attest.MaxBytes >= 1<<20},
 		{Key: "audit.peers", Want: "http URLs", OK: allHTTP(c.Audit.Peers)},
 		{Key: "fetch.timeout", Want: "above 0", OK: c.Fetch.Timeout > 0},
 		{Key: "fetch.stall", Want: "above 0", OK: c.Fetch.Stall > 0},

@@ -20,6 +20,13 @@
 // for to the chain. Graders take turns; a round that another one brought first is
 // no error.
 //
+// # Checkpoints
+//
+// Every version that waits to become active is made again (package lineage): the
+// rollout set is held against the miners' batches, the step is made from the parent's
+// state, and digest and state hash are compared. The vote is in the journal before it
+// is sent. What cannot be had is no vote.
+//
 // # What survives a crash
 //
 // The journal holds one set of verdicts and one salt for each window and refuses
@@ -29,8 +36,9 @@
 // # Files under the home folder
 //
 //	config.toml             settings, written by init
-//	journal.db              verdicts and salts, list of fetched batches (bbolt)
+//	journal.db              verdicts and salts, votes, list of fetched batches (bbolt)
 //	batches/<root>          fetched batches, until retention_windows have passed
 //	checkpoints/<digest>/   checkpoints
+//	replay/                 scratch of a replay
 //	keyring-test/           keys of the test backend
 package validator

@@ -10,6 +10,8 @@ const (
 	decisionsBucket = "decisions"
 	batchesBucket   = "batches"
 	evidenceBucket  = "evidence"
+	votesBucket     = "votes"
+	sentBucket      = "sent"
 )
 
 // decision is what this grader says of a window. It is written before its hash is
@@ -37,15 +39,16 @@ type owed struct {
 	Leaf   uint64 `json:"leaf"`
 }
 
-// journal remembers decisions by (run, window), batches by (run, window) and root, and
-// evidence that is owed by (run, window) and miner.
+// journal remembers decisions by (run, window), batches by (run, window) and root,
+// evidence that is owed by (run, window) and miner, and votes on checkpoints by (run,
+// version).
 type journal struct {
 	*daemon.Journal
 	run uint64
 }
 
 func openJournal(home string, run uint64) (*journal, error) {
-	j, err := daemon.OpenJournal(filepath.Join(home, "journal.db"), decisionsBucket, batchesBucket, evidenceBucket)
+	j, err := daemon.OpenJournal(filepath.Join(home, "journal.db"), decisionsBucket, batchesBucket, evidenceBucket, votesBucket, sentBucket)
 	if err != nil {
 		return nil, err
 	}
@@ -133,4 +136,26 @@ func (j *journal) forget(before uint64, gone []stored) error {
 		}
 	}
 	return nil
+}
+
+// decideVote writes a vote. Another one on the same version is daemon.ErrDecided.
+func (j *journal) decideVote(version uint64, v vote) error {
+	return j.PutOnce(votesBucket, daemon.Key(j.run, version), v)
+}
+
+// vote returns what was decided on a version.
+func (j *journal) vote(version uint64) (v vote, found bool, err error) {
+	found, err = j.Get(votesBucket, daemon.Key(j.run, version), &v)
+	return v, found, err
+}
+
+// sent remembers that the chain has this grader's vote on a version, or takes none.
+func (j *journal) sent(version uint64) error {
+	return j.Put(sentBucket, daemon.Key(j.run, version), true)
+}
+
+// voted reports whether there is nothing left to send on a version.
+func (j *journal) voted(version uint64) (sent bool, err error) {
+	_, err = j.Get(sentBucket, daemon.Key(j.run, version), &sent)
+	return sent, err
 }

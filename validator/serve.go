@@ -26,7 +26,7 @@ type metrics struct {
 	registry                                     *prometheus.Registry
 	height                                       prometheus.Gauge
 	rounds, fetched, replayed, reveals, evidence prometheus.Counter
-	verdicts                                     *prometheus.CounterVec
+	verdicts, votes                              *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -43,8 +43,9 @@ func newMetrics() *metrics {
 		evidence: counter("evidence_total", "Proofs of a failure that the chain accepted."),
 		reveals:  counter("reveals_total", "Windows whose verdicts were revealed."),
 		verdicts: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: "verdicts_total", Help: "Verdicts by code."}, []string{"code"}),
+		votes:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: "checkpoint_votes_total", Help: "Votes on checkpoints."}, []string{"vote"}),
 	}
-	m.registry.MustRegister(m.height, m.rounds, m.fetched, m.replayed, m.reveals, m.evidence, m.verdicts)
+	m.registry.MustRegister(m.height, m.rounds, m.fetched, m.replayed, m.reveals, m.evidence, m.verdicts, m.votes)
 	return m
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -82,7 +84,10 @@ type Validator struct {
 	sender   Sender
 	policies Policies
 	batches  Batches
-	beacons  Beacons // nil: from beacon.urls
+	beacons  Beacons        // nil: from beacon.urls
+	lineage  lineage.Reader // nil: no votes on checkpoints
+	client   *http.Client   // of the learners' servers
+	home     string
 	journal  *journal
 	store    *store.Store
 	metrics  *metrics
@@ -127,7 +132,9 @@ type Options struct {
 	Sender   Sender
 	Policies Policies
 	Batches  Batches
-	Beacons  Beacons // nil: a client of Config.Beacon.URLs
+	Beacons  Beacons        // nil: a client of Config.Beacon.URLs
+	Lineage  lineage.Reader // nil: no votes on checkpoints
+	Client   *http.Client   // of the learners' servers; nil: one that follows no redirect
 	Log      *slog.Logger
 }
 
@@ -151,7 +158,7 @@ func New(ctx context.Context, o Options) (*Validator, error) {
 	}
 	return &Validator{
 		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, batches: o.Batches, beacons: o.Beacons,
-		journal: j, store: st, metrics: newMetrics(), log: o.Log, operator: operator, life: ctx,
+		lineage: o.Lineage, client: o.Client, home: o.Home, journal: j, store: st, metrics: newMetrics(), log: o.Log, operator: operator, life: ctx,
 		view:   view{changed: make(chan struct{})},
 		status: Status{Operator: operator.String(), Run: o.Config.Run, Phase: "starting", Windows: map[uint64]string{}},
 	}, nil
@@ -173,6 +180,7 @@ func (v *Validator) Run(ctx context.Context, listener net.Listener) error {
 		if err := v.conform(ctx); err != nil {
 			return err
 		}
+		group.Go(func() error { return v.attest(ctx) })
 		return v.grade(ctx)
 	})
 	if err := group.Wait(); !errors.Is(err, context.Canceled) {

@@ -22,6 +22,7 @@ import (
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/beacon"
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
 	"github.com/galahad-network/galahad/rl/derive"
@@ -53,6 +54,9 @@ type rig struct {
 	edit   func(*Config)
 	node   Chain  // between the grader and the chain; nil: none
 	way    Sender // the same, of transactions
+	// Where votes on checkpoints are tested: what is trained on what, and its policies.
+	lineage  lineage.Reader
+	policies Policies
 }
 
 func newRig(t *testing.T) *rig {
@@ -127,11 +131,15 @@ func (r *rig) start(beacons Beacons) *life {
 	if r.way != nil {
 		way = r.way
 	}
+	var policies Policies = r.chain
+	if r.policies != nil {
+		policies = r.policies
+	}
 	f := daemon.NewFetcher(config.Fetch.Limits())
 	r.t.Cleanup(f.Close)
 	v, err := New(r.t.Context(), Options{
-		Home: r.home, Config: config, Chain: node, Sender: way, Policies: r.chain,
-		Batches: batches.Fetcher{HTTP: f}, Beacons: beacons, Log: slog.New(slog.DiscardHandler),
+		Home: r.home, Config: config, Chain: node, Sender: way, Policies: policies,
+		Batches: batches.Fetcher{HTTP: f}, Beacons: beacons, Lineage: r.lineage, Client: f.Client(), Log: slog.New(slog.DiscardHandler),
 	})
 	require.NoError(r.t, err)
 	l, err := net.Listen("tcp", "127.0.0.1:0")

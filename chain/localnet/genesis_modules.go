@@ -135,7 +135,6 @@ func (g *genesisBuilder) run(ctx context.Context) (challenge.Run, error) {
 	}
 	tok := base.Tokenizer.Digest()
 	p := challenge.DefaultRunParams(weights, tok[:], conformanceDigest[:])
-	p.PolicyActivation = challenge.PolicyActivation_POLICY_ACTIVATION_DELAYED
 	p.CommitBlocks, p.AuditBlocks, p.RevealBlocks = g.options.commit, g.options.audit, g.options.reveal
 	p.MaxGroupsPerWindow = 128
 	p.AuditBudgetGroups, p.AuditMinPpm = 32, 250_000

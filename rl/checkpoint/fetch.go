@@ -143,6 +143,30 @@ func openSource(ctx context.Context, locator string, client *http.Client) (sourc
 	return bucketSource{b}, nil
 }
 
+// OpenFile opens a file below a locator; nothing about its content is checked. client is
+// for http and https; nil means one that follows no redirect. Errors: ErrLocator, the
+// transport's.
+func OpenFile(ctx context.Context, locator, name string, client *http.Client) (io.ReadCloser, error) {
+	src, err := openSource(ctx, locator, client)
+	if err != nil {
+		return nil, err
+	}
+	body, err := src.Open(ctx, name)
+	if err != nil {
+		_ = src.Close() // the first error tells more
+		return nil, err
+	}
+	return openFile{ReadCloser: body, source: src}, nil
+}
+
+// openFile closes its source with itself.
+type openFile struct {
+	io.ReadCloser
+	source source
+}
+
+func (f openFile) Close() error { return errors.Join(f.ReadCloser.Close(), f.source.Close()) }
+
 // plainClient follows no redirect, so that a locator cannot lead a daemon to
 // another host, and asks for no compression, so that bytes are what they are.
 func plainClient() *http.Client {

@@ -34,6 +34,15 @@ func (m *Model) Parameters() int {
 // Bytes returns the memory that the weights take.
 func (m *Model) Bytes() int64 { return m.ops.bytes() }
 
+// TensorNames lists the model's tensors, in the order of the forward pass.
+func (m *Model) TensorNames() []string {
+	names := make([]string, len(m.specs))
+	for i, s := range m.specs {
+		names[i] = s.name
+	}
+	return names
+}
+
 // Tensor returns a copy of the named tensor in float32 and its shape, or nil if
 // the model has none of that name.
 func (m *Model) Tensor(name string) (data []float32, shape []int) {

@@ -13,7 +13,11 @@ import (
 
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/learner"
+	"github.com/galahad-network/galahad/learner/lineage"
+	"github.com/galahad-network/galahad/rl/grpo"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
+	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
 	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
 
@@ -55,29 +59,30 @@ func (ch *Chain) NewestSettled(ctx context.Context, run uint64) (uint64, bool, e
 }
 
 // Window implements learner.Chain.
-func (ch *Chain) Window(ctx context.Context, run, window uint64) (learner.Window, error) {
+func (ch *Chain) Window(ctx context.Context, run, window uint64) (lineage.Window, error) {
 	status, err := ch.c.Window(ctx, run, window)
 	if err != nil {
-		return learner.Window{}, err
+		return lineage.Window{}, err
 	}
 	settled, err := ch.c.Settlement(ctx, run, window)
 	if err != nil {
-		return learner.Window{}, err
+		return lineage.Window{}, err
 	}
 	commitments, _, err := ch.c.Commitments(ctx, run, window)
 	if err != nil {
-		return learner.Window{}, err
+		return lineage.Window{}, err
 	}
 	challenge, err := status.Window.Challenge(ch.c.ChainID(), nil, 0)
 	if err != nil {
-		return learner.Window{}, err
+		return lineage.Window{}, err
 	}
 	ok := map[string]bool{}
 	for _, m := range settled.Miners {
 		ok[m.Miner] = m.Code == settlementtypes.VerdictCode_VERDICT_CODE_OK && !settled.Window.Void
 	}
-	out := learner.Window{
+	out := lineage.Window{
 		Challenge: challenge, Version: status.Window.CheckpointVersion, MaxStaleness: uint64(status.Window.Params.MaxStaleness),
+		Recipe: RecipeOf(status.Window.Params.Recipe),
 	}
 	for _, c := range commitments {
 		if !ok[c.Miner] {
@@ -85,37 +90,47 @@ func (ch *Chain) Window(ctx context.Context, run, window uint64) (learner.Window
 		}
 		raw, err := sdk.AccAddressFromBech32(c.Miner)
 		if err != nil {
-			return learner.Window{}, fmt.Errorf("commitment of %q: %w", c.Miner, err)
+			return lineage.Window{}, fmt.Errorf("commitment of %q: %w", c.Miner, err)
 		}
-		out.Batches = append(out.Batches, learner.Batch{
+		out.Batches = append(out.Batches, lineage.Batch{
 			Miner: raw, Name: c.Miner, Root: c.Root, Groups: uint64(c.Groups), Bytes: c.Bytes, Locator: c.Locator,
 		})
 	}
-	slices.SortFunc(out.Batches, func(a, b learner.Batch) int { return bytes.Compare(a.Miner, b.Miner) })
+	slices.SortFunc(out.Batches, func(a, b lineage.Batch) int { return bytes.Compare(a.Miner, b.Miner) })
 	return out, nil
 }
 
+// RecipeOf rounds a run's recipe to binary32, each number once.
+func RecipeOf(r challengetypes.Recipe) lineage.Recipe {
+	f := func(ppb uint64) float32 { return float32(float64(ppb) / 1e9) }
+	return lineage.Recipe{MinGroups: int(r.MinGroups), Hyperparameters: grpo.Hyperparameters{
+		LearningRate: f(r.LearningRatePpb), WarmupSteps: r.WarmupSteps, Beta1: f(r.Beta1Ppb), Beta2: f(r.Beta2Ppb), Epsilon: f(r.EpsilonPpb),
+		WeightDecay: f(r.WeightDecayPpb), GradClip: f(r.GradClipPpb), RatioLow: f(r.RatioLowPpb), RatioHigh: f(r.RatioHighPpb),
+		AdvantageEps: f(r.AdvantageEpsPpb),
+	}}
+}
+
 // Checkpoint implements learner.Chain.
-func (ch *Chain) Checkpoint(ctx context.Context, run, version uint64) (learner.Checkpoint, bool, error) {
+func (ch *Chain) Checkpoint(ctx context.Context, run, version uint64) (lineage.Checkpoint, bool, error) {
 	c, ok, err := ch.c.Checkpoint(ctx, run, version)
 	return checkpointOf(c), ok, err
 }
 
 // Head implements learner.Chain.
-func (ch *Chain) Head(ctx context.Context, run uint64) (learner.Checkpoint, error) {
+func (ch *Chain) Head(ctx context.Context, run uint64) (lineage.Checkpoint, error) {
 	c, err := ch.c.HeadCheckpoint(ctx, run)
 	return checkpointOf(c), err
 }
 
-func checkpointOf(c policytypes.Checkpoint) learner.Checkpoint {
-	return learner.Checkpoint{
+func checkpointOf(c policytypes.Checkpoint) lineage.Checkpoint {
+	return lineage.Checkpoint{
 		Version: c.Version, Parent: c.ParentDigest, Digest: c.Digest, Locator: c.Locator,
 		TrainedWindows: c.TrainedWindows, RolloutSet: c.RolloutSetDigest, StateHash: c.StateHash,
 	}
 }
 
 // Publish implements learner.Chain.
-func (ch *Chain) Publish(ctx context.Context, run uint64, c learner.Checkpoint) error {
+func (ch *Chain) Publish(ctx context.Context, run uint64, c lineage.Checkpoint) error {
 	if ch.w == nil {
 		return errors.New("publish a checkpoint: no key to sign with")
 	}
@@ -139,7 +154,7 @@ func (ch *Chain) Publish(ctx context.Context, run uint64, c learner.Checkpoint) 
 
 // published reports whether the chain has exactly this version. Error:
 // learner.ErrConflict if it has something else in its place.
-func (ch *Chain) published(ctx context.Context, run uint64, c learner.Checkpoint) (bool, error) {
+func (ch *Chain) published(ctx context.Context, run uint64, c lineage.Checkpoint) (bool, error) {
 	have, ok, err := ch.Checkpoint(ctx, run, c.Version)
 	if err != nil || !ok {
 		return false, err
@@ -148,4 +163,22 @@ func (ch *Chain) published(ctx context.Context, run uint64, c learner.Checkpoint
 		return false, fmt.Errorf("%w: version %d is %x, ours is %x", learner.ErrConflict, c.Version, have.Digest, c.Digest)
 	}
 	return true, nil
+}
+
+// Accuse implements learner.Chain.
+func (ch *Chain) Accuse(ctx context.Context, run, window uint64, miner []byte, leaf uint64) error {
+	if ch.w == nil {
+		return errors.New("accuse a miner: no key to sign with")
+	}
+	_, err := ch.w.Tx(ctx, &rollouttypes.MsgAccuse{
+		Accuser: ch.w.Address().String(), Run: run, Window: window, Miner: sdk.AccAddress(miner).String(), Leaf: leaf,
+	})
+	switch {
+	case errors.Is(err, rollouttypes.ErrAlreadyAccused):
+		return nil
+	case errors.Is(err, rollouttypes.ErrAlreadyProven), errors.Is(err, rollouttypes.ErrReleased), errors.Is(err, rollouttypes.ErrNotFound),
+		errors.Is(err, rollouttypes.ErrInvalidLeaf), errors.Is(err, challengetypes.ErrWindowNotFound):
+		return fmt.Errorf("%w: %w", learner.ErrRefused, err)
+	}
+	return err
 }

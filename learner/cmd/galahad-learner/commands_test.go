@@ -127,7 +127,7 @@ func TestInitWritesSettingsOnce(t *testing.T) {
 	require.NoError(t, err)
 	text, err := os.ReadFile(filepath.Join(home, "config.toml"))
 	require.NoError(t, err)
-	require.Contains(t, string(text), "learning_rate = 3e-4")
+	require.Contains(t, string(text), "max_staleness = 4")
 	_, err = execute(t, "init", "--home", home)
 	require.Error(t, err)
 	_, err = execute(t, "init", "--home", home, "--force")

@@ -35,7 +35,7 @@ func startCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("base model: %w", err)
 			}
-			core, err := learner.OpenCore(learner.Home(home), config.Chain.ID, config.Train.Hyperparameters(), config.Train.Threads, base)
+			core, err := learner.OpenCore(learner.Home(home), config.Chain.ID, config.Train.Threads, base)
 			if err != nil {
 				return err
 			}

@@ -15,6 +15,7 @@ import (
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/chain/client/learning"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
@@ -83,6 +84,7 @@ func start(cmd *cobra.Command) error {
 		Home: home, Config: config, Chain: c, Sender: w, Log: log,
 		Policies: checkpoints.New(filepath.Join(home, "checkpoints"), config.Checkpoints, fetcher, log),
 		Batches:  batches.Fetcher{HTTP: fetcher, AllowFiles: config.Fetch.AllowFiles},
+		Lineage:  learning.New(c, nil), Client: fetcher.Client(),
 	})
 	if err != nil {
 		return err

@@ -67,6 +67,7 @@ func DefaultRunParams(mix []EnvironmentWeight, tokenizerDigest, conformanceDiges
 		PolicyActivation:         PolicyActivation_POLICY_ACTIVATION_ATTESTED,
 		PolicyWaitBlocks:         60,
 		LearnerTimeoutWindows:    20,
+		Recipe:                   DefaultRecipe(),
 	}
 }
 
@@ -186,6 +187,9 @@ func (r RunParams) Validate(p Params) error {
 		return err
 	}
 	if err := r.validateTolerance(); err != nil {
+		return err
+	}
+	if err := r.Recipe.Validate(); err != nil {
 		return err
 	}
 	if err := r.validateAuditLoad(p); err != nil {

@@ -1,4 +1,4 @@
-package learner
+package lineage
 
 import (
 	"bytes"
@@ -6,20 +6,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/engine"
-	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/rl/verify/replay"
 )
 
-// ErrSpool is wrapped when a spooled rollout set is not what the journal says.
-var ErrSpool = errors.New("rollout set on disk does not match the journal")
+// ErrUnavailable is wrapped when a batch cannot be had.
+var ErrUnavailable = errors.New("batches cannot be had")
 
 // Collected is the rollout set of a window: the leaves of the groups that passed every check, ordered by miner, then
 // group, then index; and what was left out.
@@ -29,6 +28,15 @@ type Collected struct {
 	Missing   int // batches that could not be had
 	BadBatch  int // batches that fail a check which needs no model, though graders called them ok
 	BadGroups int // groups with a rollout that fails a replay check
+	// Failed has one leaf of each batch that fails, the first.
+	Failed []Failure
+}
+
+// Failure is a rollout of a settled batch that fails a check.
+type Failure struct {
+	Miner  []byte // raw address
+	Name   string // the miner's bech32 address
+	Result verify.Result
 }
 
 // Collector fetches and verifies a window's rollouts.
@@ -79,6 +87,42 @@ func (c Collector) Collect(ctx context.Context, eng *engine.Engine, w Window) (C
 	return out, nil
 }
 
+// Chose holds the rollout set of a version against what the window's miners committed. Of each batch from which it takes
+// anything it must take every group that passes all checks, and nothing else, in the set's order. Batches from which it
+// takes nothing are counted in left: the learner could not get them, or says so. Errors: ErrRollouts if the set is another,
+// ErrUnavailable if a batch that it takes from cannot be had here; those of Collect.
+func (c Collector) Chose(ctx context.Context, eng *engine.Engine, w Window, leaves [][]byte) (left int, err error) {
+	took := map[string]bool{} // miners
+	for i, leaf := range leaves {
+		r, err := batch.Decode(leaf)
+		if err != nil {
+			return 0, fmt.Errorf("%w: rollout %d: %v", ErrRollouts, i, err)
+		}
+		took[string(r.Miner)] = true
+	}
+	some := w
+	some.Batches = nil
+	for _, b := range w.Batches {
+		if took[string(b.Miner)] {
+			some.Batches = append(some.Batches, b)
+		}
+	}
+	if len(some.Batches) < len(took) {
+		return 0, fmt.Errorf("%w: it takes from %d miners, of whom %d have a verdict that is ok in window %d",
+			ErrRollouts, len(took), len(some.Batches), w.Challenge.Window)
+	}
+	set, err := c.Collect(ctx, eng, some)
+	switch {
+	case err != nil:
+		return 0, err
+	case set.Missing > 0:
+		return 0, fmt.Errorf("%w: %d of the %d that the set takes from", ErrUnavailable, set.Missing, len(some.Batches))
+	case !slices.EqualFunc(set.Leaves, leaves, bytes.Equal):
+		return 0, fmt.Errorf("%w: it has %d rollouts, the groups that pass every check %d", ErrRollouts, len(leaves), len(set.Leaves))
+	}
+	return len(w.Batches) - len(some.Batches), nil
+}
+
 // verify adds to out the groups of one batch that pass.
 func (c Collector) verify(ctx context.Context, eng *engine.Engine, w Window, b Batch, leaves [][]byte, out *Collected) error {
 	challenge := w.Challenge
@@ -89,9 +133,11 @@ func (c Collector) verify(ctx context.Context, eng *engine.Engine, w Window, b B
 	}
 	if result.Code != verify.OK {
 		out.BadBatch++
+		out.Failed = append(out.Failed, Failure{Miner: b.Miner, Name: b.Name, Result: result})
 		c.Log.Warn("batch left out: it fails a check", "window", challenge.Window, "miner", b.Name, "result", result.String())
 		return nil
 	}
+	failed := false
 	for g := range b.Groups {
 		first := g * challenge.GroupSize
 		indices := make([]uint64, challenge.GroupSize)
@@ -104,6 +150,9 @@ func (c Collector) verify(ctx context.Context, eng *engine.Engine, w Window, b B
 		}
 		if result.Code != verify.OK {
 			out.BadGroups++
+			if !failed {
+				out.Failed, failed = append(out.Failed, Failure{Miner: b.Miner, Name: b.Name, Result: result}), true
+			}
 			c.Log.Warn("group left out: it fails a replay check", "window", challenge.Window, "miner", b.Name, "group", g, "result", result.String())
 			continue
 		}
@@ -111,27 +160,4 @@ func (c Collector) verify(ctx context.Context, eng *engine.Engine, w Window, b B
 		out.Groups++
 	}
 	return nil
-}
-
-// groupsOf decodes a rollout set into the groups that grpo.Step takes. temperature is the run's.
-func groupsOf(leaves [][]byte, temperature float32) ([]grpo.Group, error) {
-	var groups []grpo.Group
-	var last batch.Rollout
-	for i, leaf := range leaves {
-		r, err := batch.Decode(leaf)
-		if err != nil {
-			return nil, fmt.Errorf("%w: rollout %d: %v", ErrSpool, i, err)
-		}
-		if i == 0 || r.Group != last.Group || r.Window != last.Window || !bytes.Equal(r.Miner, last.Miner) {
-			groups = append(groups, nil)
-		}
-		last = r
-		rollout := grpo.Rollout{Prompt: r.Prompt, Completion: r.Completion, Temperature: temperature, Reward: r.Reward}
-		for _, bits := range r.LogProbBits() {
-			rollout.LogProbs = append(rollout.LogProbs, math.Float32frombits(bits))
-		}
-		n := len(groups) - 1
-		groups[n] = append(groups[n], rollout)
-	}
-	return groups, nil
 }

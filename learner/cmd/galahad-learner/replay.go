@@ -1,0 +1,142 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/galahad-network/galahad/chain/client/learning"
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner"
+	"github.com/galahad-network/galahad/learner/lineage"
+	"github.com/galahad-network/galahad/rl/engine"
+)
+
+const (
+	maxStateBytes    = 64 << 30
+	maxRolloutsBytes = 4 << 30
+)
+
+// errMismatch makes the command fail when a version is not what its rollouts make.
+var errMismatch = errors.New("a version is not what a replay of its step makes")
+
+func replayCommand() *cobra.Command {
+	var from, to uint64
+	var output string
+	cmd := &cobra.Command{
+		Use:   "replay",
+		Short: "make published versions again and compare, from public data alone",
+		Long: `replay reads versions from the chain, downloads what each was made of (its parent's state and its rollout set, both
+held against their hashes on chain), makes the step again, and compares digest and state hash. It prints MATCH, or what
+differs first, and fails if anything does. It needs a node and the learner's server, no key.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if output != "text" && output != "json" {
+				return fmt.Errorf("--output must be text or json, not %q", output)
+			}
+			config, err := learner.LoadConfig(daemon.Home(cmd), cmd.Flags())
+			if err != nil {
+				return err
+			}
+			node, err := config.Chain.Open(slog.New(slog.DiscardHandler))
+			if err != nil {
+				return err
+			}
+			defer node.Close()
+			if err := node.CheckChain(cmd.Context()); err != nil {
+				return err
+			}
+			chain := learning.New(node, nil)
+			if !cmd.Flags().Changed("to") {
+				head, err := chain.Head(cmd.Context(), config.Run)
+				if err != nil {
+					return err
+				}
+				to = head.Version
+			}
+			if from < 1 || from > to {
+				return fmt.Errorf("--from %d --to %d: the first step makes version 1, and run %d has none between these", from, to, config.Run)
+			}
+			dir, err := os.MkdirTemp("", "galahad-replay-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(dir)
+			r := &lineage.Replayer{
+				Chain: chain, Run: config.Run, Dir: dir, Options: engine.Options{Threads: config.Train.Threads},
+				Files: lineage.Files{MaxStateBytes: maxStateBytes, MaxRolloutsBytes: maxRolloutsBytes},
+			}
+			return replayVersions(cmd, r, from, to, newReplayPrinter(cmd.OutOrStdout(), output))
+		},
+	}
+	flags := cmd.Flags()
+	flags.Uint64Var(&from, "from", 1, "first version")
+	flags.Uint64Var(&to, "to", 0, "last version; unset: the head")
+	flags.StringVar(&output, "output", "text", "text, or json: one object a line")
+	return cmd
+}
+
+// replayed is one line of the output.
+type replayed struct {
+	lineage.Report
+	Windows  []uint64 `json:"windows"`
+	Rollouts int      `json:"rollouts"`
+	Seconds  float64  `json:"seconds"` // of the step, downloads not counted
+}
+
+func replayVersions(cmd *cobra.Command, r *lineage.Replayer, from, to uint64, print func(replayed)) error {
+	ctx, mismatch := cmd.Context(), false
+	for v := from; v <= to; v++ {
+		c, found, err := r.Chain.Checkpoint(ctx, r.Run, v)
+		if err == nil && !found {
+			err = fmt.Errorf("run %d has no version %d", r.Run, v)
+		}
+		if err != nil {
+			return err
+		}
+		w, err := r.Chain.Window(ctx, r.Run, c.TrainedWindows[len(c.TrainedWindows)-1])
+		if err != nil {
+			return fmt.Errorf("version %d: its recipe was frozen into a window that cannot be read: %w", v, err)
+		}
+		leaves, err := r.Files.Rollouts(ctx, c)
+		if err != nil {
+			return err
+		}
+		start := time.Now()
+		report, err := r.Replay(ctx, c, w, leaves)
+		if err != nil {
+			return err
+		}
+		mismatch = mismatch || !report.Match
+		print(replayed{Report: report, Windows: c.TrainedWindows, Rollouts: len(leaves), Seconds: time.Since(start).Seconds()})
+	}
+	if mismatch {
+		return errMismatch
+	}
+	return nil
+}
+
+func newReplayPrinter(w io.Writer, output string) func(replayed) {
+	if output == "json" {
+		e := json.NewEncoder(w)
+		return func(r replayed) { _ = e.Encode(r) } // a closed pipe ends the program by signal
+	}
+	t := tabwriter.NewWriter(w, 9, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "version\twindows\trollouts\treward\tloss\tseconds\tresult")
+	_ = t.Flush()
+	return func(r replayed) {
+		result := "MATCH"
+		if !r.Match {
+			result = "DIFFERENT: " + r.Detail
+		}
+		_, _ = fmt.Fprintf(t, "%d\t%v\t%d\t%.3f\t%.6g\t%.2f\t%s\n", r.Version, r.Windows, r.Rollouts, r.Metrics.RewardMean, r.Metrics.Loss, r.Seconds, result)
+		_ = t.Flush()
+	}
+}

@@ -1,0 +1,68 @@
+package lineage
+
+import (
+	"context"
+
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/verify"
+)
+
+// Recipe is how a step is made: the run's, frozen into the window that it trains on.
+type Recipe struct {
+	grpo.Hyperparameters
+	MinGroups int // fewer verified groups make no step
+}
+
+// Window is a settled window.
+type Window struct {
+	// Challenge is what all rollouts of the window answer. Miner and Groups are empty: they are each batch's.
+	Challenge verify.Challenge
+	// Version of the checkpoint that the rollouts were sampled from (its digest is in Challenge).
+	Version uint64
+	// MaxStaleness is the run's bound, frozen into the window, on the versions between Version and the one that the
+	// step updates. The chain refuses a checkpoint that was trained on older windows.
+	MaxStaleness uint64
+	Recipe       Recipe
+	// Batches committed by miners whose verdict is ok, ordered by the miner's raw address.
+	Batches []Batch
+}
+
+// Batch is a miner's commitment.
+type Batch struct {
+	Miner   []byte // raw address
+	Name    string // the miner's bech32 address, for logs
+	Root    []byte // Merkle root over the leaves
+	Groups  uint64 // groups committed, indices 0..Groups-1
+	Bytes   uint64 // uncompressed size committed; bounds the download
+	Locator string // URL below which the miner serves its batches
+}
+
+// Checkpoint is what MsgPublishCheckpoint says.
+type Checkpoint struct {
+	Version        uint64
+	Parent         []byte   // digest of the head that it was made from; empty for the base
+	Digest         []byte   // Merkle root over the shards' SHA-256
+	Locator        string   // URL of the folder that holds manifest.json and the files it names
+	TrainedWindows []uint64 // windows whose rollouts made it
+	RolloutSet     []byte   // Merkle root over the ordered rollouts
+	StateHash      []byte   // chains parent state hash, weights, moments and rollout set
+}
+
+// Chained is the checkpoint's state hash as its children chain it: the base's follows from its digest, for genesis may
+// leave it out.
+func (c Checkpoint) Chained(chainID string) []byte {
+	if c.Version > 0 {
+		return c.StateHash
+	}
+	hash := checkpoint.StateHash(chainID, nil, c.Digest, nil, nil)
+	return hash[:]
+}
+
+// Fetcher brings the batch that a miner committed, whole and with the committed root.
+type Fetcher interface {
+	// Fetch returns the batch of b.Groups*groupSize leaves. Its leaves hash to b.Root; any other answer, a slow one or one
+	// beyond the limits is an error.
+	Fetch(ctx context.Context, b Batch, groupSize uint64) (batch.Batch, error)
+}

@@ -1,0 +1,15 @@
+// Package lineage is how a version comes of its parent: which rollouts of settled windows it takes, the step that is
+// made on them, and that step made again by whoever doubts it. The learner makes versions with it, graders and strangers
+// replay them; it knows neither keys nor transactions.
+//
+// A version is a pure function of its parent's state, the ordered rollout set, the run's sampling temperature and its
+// recipe. The state is the binary32 weights and the optimizer's moments; what miners sample from are those weights as
+// bfloat16. The chain holds of each version the digest of the published weights, the Merkle root of the rollout set and
+// the state hash, which chains the parent's state hash with these and the SHA-256 of the state:
+//
+//	state hash = Derive(chain, "state", parent's state hash, digest, SHA-256 of the state, rollout set)
+//
+// So the learner's word is needed for nothing. It serves, in the folder of each checkpoint, beside manifest and shards,
+// the state (StateFile) and the rollout set (RolloutsFile); whoever holds them against the chain can make the next
+// version, and compare.
+package lineage

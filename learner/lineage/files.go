@@ -1,0 +1,72 @@
+package lineage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net/http"
+
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/checkpoint"
+)
+
+// Names of what a learner serves in a checkpoint's folder beside the manifest and what that names.
+const (
+	StateFile    = "state.safetensors" // binary32 weights and moments, as engine.Trainer saves them
+	RolloutsFile = "rollouts.batch"    // the rollout set as a batch file
+)
+
+// ErrState is wrapped when a state is not the one that the chain has the hash of.
+var ErrState = errors.New("not the state that the chain has the hash of")
+
+// Files reads what learners serve, from any kind of locator.
+type Files struct {
+	Client           *http.Client // for http and https; nil means one that follows no redirect
+	MaxStateBytes    int64        // of a state
+	MaxRolloutsBytes int64        // of a rollout set, compressed or not
+}
+
+// State returns the state after a version, held against the chain; parent is the version's. Errors: ErrState,
+// checkpoint.ErrLocator, the transport's.
+func (f Files) State(ctx context.Context, chainID string, parent, c Checkpoint) ([]byte, error) {
+	state, err := f.read(ctx, c.Locator, StateFile, f.MaxStateBytes)
+	if err != nil {
+		return nil, err
+	}
+	if _, hash := hashState(chainID, parent, c.Digest, state, c.RolloutSet); !bytes.Equal(hash, c.StateHash) {
+		return nil, fmt.Errorf("version %d: %s below %s is %w", c.Version, StateFile, c.Locator, ErrState)
+	}
+	return state, nil
+}
+
+// Rollouts returns the rollout set of a version, held against its root on chain. Errors: those of batch.ReadFile,
+// checkpoint.ErrLocator, the transport's.
+func (f Files) Rollouts(ctx context.Context, c Checkpoint) ([][]byte, error) {
+	body, err := checkpoint.OpenFile(ctx, c.Locator, RolloutsFile, f.Client)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	most := uint64(f.MaxRolloutsBytes)
+	set, err := batch.ReadFile(body, c.RolloutSet, batch.Limits{FileBytes: most, PayloadBytes: most, Leaves: math.MaxInt32})
+	if err != nil {
+		return nil, fmt.Errorf("version %d: %s below %s: %w", c.Version, RolloutsFile, c.Locator, err)
+	}
+	return set.Leaves, nil
+}
+
+func (f Files) read(ctx context.Context, locator, name string, most int64) ([]byte, error) {
+	body, err := checkpoint.OpenFile(ctx, locator, name, f.Client)
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	data, err := io.ReadAll(io.LimitReader(body, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%w: %s below %s has more than %d bytes", checkpoint.ErrTooLarge, name, locator, most)
+	}
+	return data, err
+}

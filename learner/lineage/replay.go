@@ -1,0 +1,194 @@
+package lineage
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+
+	"github.com/galahad-network/galahad/models"
+	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/grpo"
+)
+
+// ErrParent is wrapped when the chain does not have the parent of a version.
+var ErrParent = errors.New("the chain does not have the parent")
+
+// Reader is what a replay reads of the chain. Methods return the context's error when that ends.
+type Reader interface {
+	ChainID() string
+	// Checkpoint returns the run's checkpoint of a version; found is false if there is none.
+	Checkpoint(ctx context.Context, run, version uint64) (c Checkpoint, found bool, err error)
+	// Window returns a settled window.
+	Window(ctx context.Context, run, window uint64) (Window, error)
+}
+
+// Replayer makes versions again and compares. It is for one goroutine.
+type Replayer struct {
+	Chain   Reader
+	Run     uint64
+	Files   Files
+	Options engine.Options
+	Dir     string // for checkpoints while they are compared
+
+	zero    *checkpoint.Checkpoint // version 0, once it was needed
+	trainer *engine.Trainer        // in the state after the version of digest at; nil: none
+	at      []byte
+}
+
+// Report is what a replay saw.
+type Report struct {
+	Version uint64       `json:"version"`
+	Match   bool         `json:"match"`
+	Detail  string       `json:"detail,omitempty"` // what differs first
+	Metrics grpo.Metrics `json:"metrics"`
+	Digest  []byte       `json:"digest"`     // of the replay
+	State   []byte       `json:"state_hash"` // of the replay
+}
+
+// Parent returns the version that a checkpoint was made from. Errors: ErrParent, the chain's.
+func (r *Replayer) Parent(ctx context.Context, c Checkpoint) (Checkpoint, error) {
+	for v := c.Version; v > 0; v-- {
+		p, found, err := r.Chain.Checkpoint(ctx, r.Run, v-1)
+		if err != nil {
+			return Checkpoint{}, err
+		}
+		if found && bytes.Equal(p.Digest, c.Parent) {
+			return p, nil
+		}
+	}
+	return Checkpoint{}, fmt.Errorf("version %d: %w, %x", c.Version, ErrParent, c.Parent)
+}
+
+// Replay makes a version again of its parent and the rollout set, under the recipe and the temperature of the newest
+// window that it was trained on, and compares. An error says that it could not: the chain's, those of Files, the
+// engine's. A step that changes nothing, when one was published, is a difference.
+func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves [][]byte) (Report, error) {
+	report := Report{Version: c.Version}
+	if !bytes.Equal(checkpoint.RolloutSetDigest(leaves), c.RolloutSet) {
+		return report, fmt.Errorf("version %d: %w with the root %x", c.Version, ErrRollouts, c.RolloutSet)
+	}
+	parent, err := r.Parent(ctx, c)
+	if err != nil {
+		return report, err
+	}
+	trainer, tokenizerFile, err := r.open(ctx, parent)
+	if err != nil {
+		return report, err
+	}
+	s := Step{Version: c.Version, Leaves: leaves, TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe}
+	report.Metrics, err = Train(ctx, trainer, s)
+	var made Made
+	if err == nil {
+		made, err = Seal(r.Dir, r.Chain.ChainID(), parent, s, trainer, tokenizerFile)
+	}
+	switch {
+	case errors.Is(err, ErrNoStep), errors.Is(err, ErrRollouts):
+		report.Detail = err.Error()
+		return report, nil
+	case err != nil:
+		return report, err
+	}
+	report.Digest, report.State = made.Digest, made.StateHash
+	report.Match = bytes.Equal(made.Digest, c.Digest) && bytes.Equal(made.StateHash, c.StateHash)
+	if report.Match {
+		r.trainer, r.at = trainer, c.Digest
+	} else if report.Detail, err = r.difference(ctx, c, made); err != nil {
+		report.Detail = fmt.Sprintf("weights are %x, published are %x, which cannot be had: %v", made.Digest, c.Digest, err)
+	}
+	return report, os.RemoveAll(r.Dir)
+}
+
+// open returns a trainer in the state after a version, and the tokenizer file.
+func (r *Replayer) open(ctx context.Context, c Checkpoint) (*engine.Trainer, []byte, error) {
+	base, err := r.base(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("base model: %w", err)
+	}
+	trainer := r.trainer
+	r.trainer = nil // it is about to move on
+	switch {
+	case trainer != nil && bytes.Equal(r.at, c.Digest):
+		return trainer, base.TokenizerFile, nil
+	case c.Version == 0:
+		return engine.NewTrainer(base.Model, r.Options), base.TokenizerFile, nil
+	}
+	parent, err := r.Parent(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	state, err := r.Files.State(ctx, r.Chain.ChainID(), parent, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	trainer, err = engine.LoadTrainer(state, r.Options)
+	return trainer, base.TokenizerFile, err
+}
+
+// base is the run's version 0: the shipped model, or what its locator has.
+func (r *Replayer) base(ctx context.Context) (*checkpoint.Checkpoint, error) {
+	if r.zero != nil {
+		return r.zero, nil
+	}
+	zero, found, err := r.Chain.Checkpoint(ctx, r.Run, 0)
+	if err != nil || !found {
+		return nil, errors.Join(err, ErrParent)
+	}
+	base, err := models.Base()
+	if err == nil && !bytes.Equal(base.Digest, zero.Digest) {
+		base, err = r.load(ctx, zero)
+	}
+	if err == nil {
+		r.zero = base
+	}
+	return base, err
+}
+
+// load fetches a checkpoint.
+func (r *Replayer) load(ctx context.Context, c Checkpoint) (*checkpoint.Checkpoint, error) {
+	_, dir, err := checkpoint.Fetch(ctx, c.Locator, c.Digest, r.Dir, checkpoint.FetchOptions{Client: r.Files.Client})
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint.Load(dir, c.Digest)
+}
+
+// difference says what is not the same: the first tensor of the published weights that differs, or what is hashed with
+// them.
+func (r *Replayer) difference(ctx context.Context, c Checkpoint, made Made) (string, error) {
+	if bytes.Equal(made.Digest, c.Digest) {
+		return fmt.Sprintf("the weights match, the state hash does not: it is %x, published is %x", made.StateHash, c.StateHash), nil
+	}
+	mine, err := checkpoint.Load(made.Folder, made.Digest)
+	if err != nil {
+		return "", err
+	}
+	theirs, err := r.load(ctx, c)
+	if err != nil {
+		return "", err
+	}
+	for _, name := range mine.Model.TensorNames() {
+		a, shape := mine.Model.Tensor(name)
+		b, other := theirs.Model.Tensor(name)
+		if len(a) != len(b) {
+			return fmt.Sprintf("tensor %s: its shape is %v, published is %v", name, shape, other), nil
+		}
+		different, first := 0, 0
+		for i := range a {
+			if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+				if different == 0 {
+					first = i
+				}
+				different++
+			}
+		}
+		if different > 0 {
+			return fmt.Sprintf("tensor %s: %d of %d weights differ, the first at %d: it is %v, published is %v",
+				name, different, len(a), first, a[first], b[first]), nil
+		}
+	}
+	return "the weights match, the tokenizer or the way they are written does not", nil
+}

@@ -1,0 +1,228 @@
+package validator
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strings"
+	"time"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/chain/batches"
+	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/learner/lineage"
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/engine"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
+)
+
+// attestPause is the time between two attempts to judge a checkpoint that could not be
+// judged: its files or batches are not to be had, or the chain does not answer.
+const attestPause = 5 * time.Second
+
+// vote is what this grader says of a version. It is written before it is sent, and never
+// changes.
+type vote struct {
+	Attest    bool   `json:"attest"` // false: reject
+	Digest    []byte `json:"digest"` // of the replay
+	StateHash []byte `json:"state_hash"`
+	Reason    string `json:"reason,omitempty"` // of a rejection
+}
+
+// attester judges the checkpoints that wait to become active: it holds the rollout set
+// against the miners' batches, makes the step again, and votes.
+type attester struct {
+	v        *Validator
+	replayer *lineage.Replayer
+	refused  string // what was logged last and holds a version up
+}
+
+// attest judges every PENDING version, in order, until ctx ends.
+func (v *Validator) attest(ctx context.Context) error {
+	if v.lineage == nil || !v.config.Attest.Enabled {
+		return nil
+	}
+	a := &attester{v: v, replayer: &lineage.Replayer{
+		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
+		Options: engine.Options{Threads: v.config.Checkpoints.Threads},
+		Files:   lineage.Files{Client: v.client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
+	}}
+	for {
+		wait := v.config.Chain.PollInterval
+		if err := a.pending(ctx); err != nil {
+			if ctx.Err() != nil || errors.Is(err, daemon.ErrJournal) {
+				return err
+			}
+			if err.Error() != a.refused {
+				a.refused = err.Error()
+				v.log.Warn("checkpoint not judged yet; trying again", "error", err)
+			}
+			wait = attestPause
+		}
+		if err := daemon.Sleep(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// pending votes on every version that waits, once.
+func (a *attester) pending(ctx context.Context) error {
+	v := a.v
+	active, latest, err := v.chain.ActiveCheckpoint(ctx, v.config.Run)
+	if err != nil {
+		return err
+	}
+	for version := active.Version + 1; version <= latest.Version; version++ {
+		if sent, err := v.journal.voted(version); err != nil || sent {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		c, found, err := v.chain.Checkpoint(ctx, v.config.Run, version)
+		if err != nil {
+			return err
+		}
+		if !found || c.Status != policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING {
+			continue
+		}
+		said, decided, err := v.journal.vote(version)
+		if err != nil {
+			return err
+		}
+		if !decided {
+			if said, err = a.judge(ctx, version); err != nil {
+				return fmt.Errorf("version %d: %w", version, err)
+			}
+			if err := v.journal.decideVote(version, said); err != nil {
+				return err
+			}
+		}
+		if err := a.send(ctx, version, said); err != nil {
+			return fmt.Errorf("vote on version %d: %w", version, err)
+		}
+		if err := v.journal.sent(version); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// judge makes a version again. An error says that it could not.
+func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
+	v := a.v
+	began := time.Now()
+	c, found, err := v.lineage.Checkpoint(ctx, v.config.Run, version)
+	if err != nil || !found {
+		return vote{}, errors.Join(err, fmt.Errorf("the chain has it no more"))
+	}
+	if len(c.TrainedWindows) != 1 {
+		return vote{}, fmt.Errorf("it was trained on %d windows; this program replays steps of one", len(c.TrainedWindows))
+	}
+	w, err := v.lineage.Window(ctx, v.config.Run, c.TrainedWindows[0])
+	if err != nil {
+		return vote{}, err
+	}
+	leaves, err := a.replayer.Files.Rollouts(ctx, c)
+	if err != nil {
+		return vote{}, err
+	}
+	policy, err := v.policyOf(ctx, challengetypes.Window{
+		Run: v.config.Run, Id: w.Challenge.Window, CheckpointVersion: w.Version, CheckpointDigest: w.Challenge.Checkpoint,
+	})
+	if err != nil {
+		return vote{}, err
+	}
+	// Audits go first; the engine uses all its threads for one of them.
+	done, err := v.turns.wait(ctx, binary.BigEndian.AppendUint64(nil, math.MaxUint64))
+	if err != nil {
+		return vote{}, err
+	}
+	defer done()
+	collector := lineage.Collector{Fetcher: shelves{v, w.Challenge.Window}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Log: v.log}
+	left, err := collector.Chose(ctx, policy.Engine, w, leaves)
+	if errors.Is(err, lineage.ErrRollouts) {
+		return a.reject(version, "rollout set: "+err.Error()), nil
+	}
+	if err != nil {
+		return vote{}, err
+	}
+	report, err := a.replayer.Replay(ctx, c, w, leaves)
+	if err != nil {
+		return vote{}, err
+	}
+	if !report.Match {
+		return a.reject(version, "replay: "+report.Detail), nil
+	}
+	v.log.Info("checkpoint replayed: it matches", "version", version, "rollouts", len(leaves), "batches_left_out", left,
+		"seconds", time.Since(began).Round(10*time.Millisecond).Seconds())
+	return vote{Attest: true, Digest: report.Digest, StateHash: report.State}, nil
+}
+
+// reject is a vote against a version, with a reason that the chain takes.
+func (a *attester) reject(version uint64, reason string) vote {
+	a.v.log.Warn("checkpoint rejected", "version", version, "reason", reason)
+	printable := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return ' '
+		}
+		return r
+	}, reason)
+	return vote{Reason: printable[:min(len(printable), challengetypes.MaxReason)]}
+}
+
+// send puts a vote on chain. That the chain counts no vote of this grader, or none any
+// more, is no error.
+func (a *attester) send(ctx context.Context, version uint64, said vote) error {
+	v := a.v
+	var msg sdk.Msg = &policytypes.MsgRejectCheckpoint{Grader: v.account(), Run: v.config.Run, Version: version, Reason: said.Reason}
+	word := "reject"
+	if said.Attest {
+		msg = &policytypes.MsgAttestCheckpoint{Grader: v.account(), Run: v.config.Run, Version: version, Digest: said.Digest, StateHash: said.StateHash}
+		word = "attest"
+	}
+	err := v.send(ctx, msg)
+	switch {
+	case err == nil:
+		v.metrics.votes.WithLabelValues(word).Inc()
+		v.log.Info("voted on a checkpoint", "version", version, "vote", word)
+		return nil
+	case errors.Is(err, policytypes.ErrAlreadyVoted), errors.Is(err, policytypes.ErrNotPending), errors.Is(err, policytypes.ErrNotGrader),
+		errors.Is(err, policytypes.ErrNoGraders), errors.Is(err, policytypes.ErrCheckpointNotFound):
+		v.log.Info("the chain counts no further vote of this grader", "version", version, "reason", err)
+		return nil
+	}
+	return err
+}
+
+// shelves has the batches of a settled window: those that this grader fetched for its
+// audit, else the miner's own and the other graders'.
+type shelves struct {
+	v      *Validator
+	window uint64
+}
+
+// Fetch implements lineage.Fetcher.
+func (s shelves) Fetch(ctx context.Context, b lineage.Batch, groupSize uint64) (batch.Batch, error) {
+	limits := batches.Limits(b.Groups, groupSize, b.Bytes)
+	got, err := s.v.store.Get(ctx, b.Root, limits)
+	if err == nil {
+		return got, nil
+	}
+	var failed error
+	for _, source := range append([]string{b.Locator}, s.v.config.Audit.Peers...) {
+		one, cancel := context.WithTimeout(ctx, s.v.config.Fetch.Timeout)
+		got, err := s.v.batches.Fetch(one, source, b.Root, limits)
+		cancel()
+		if err == nil {
+			return got, nil
+		}
+		failed = errors.Join(failed, fmt.Errorf("%s: %w", source, err))
+	}
+	return batch.Batch{}, failed
+}

@@ -1,0 +1,280 @@
+package validator
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/chain/checkpoints"
+	"github.com/galahad-network/galahad/chain/client"
+	"github.com/galahad-network/galahad/learner/lineage"
+	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/testutil/daemonchain"
+	"github.com/galahad-network/galahad/testutil/shipped"
+	policytypes "github.com/galahad-network/galahad/x/policy/types"
+)
+
+// school is a run whose learner has published version 1: a chain as graders and replays
+// read it, a server with the files, and the votes that arrive.
+type school struct {
+	t      *testing.T
+	base   *checkpoint.Checkpoint
+	window lineage.Window
+	dir    string
+	server *httptest.Server
+
+	mu       sync.Mutex
+	versions []lineage.Checkpoint
+	votes    []sdk.Msg
+	lose     int // transactions whose answer is lost
+	settled  policytypes.CheckpointStatus
+}
+
+func (s *school) ChainID() string { return daemonchain.ID }
+
+func (s *school) Window(context.Context, uint64, uint64) (lineage.Window, error) {
+	return s.window, nil
+}
+
+// reader is the chain as a replay reads it.
+type reader struct{ *school }
+
+func (s reader) Checkpoint(_ context.Context, _, version uint64) (lineage.Checkpoint, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if version >= uint64(len(s.versions)) {
+		return lineage.Checkpoint{}, false, nil
+	}
+	return s.versions[version], true, nil
+}
+
+// node is the chain as a grader reads it.
+type node struct {
+	*daemonchain.Chain
+	s *school
+}
+
+func (n node) Checkpoint(_ context.Context, _, version uint64) (policytypes.Checkpoint, bool, error) {
+	n.s.mu.Lock()
+	defer n.s.mu.Unlock()
+	if version >= uint64(len(n.s.versions)) {
+		return policytypes.Checkpoint{}, false, nil
+	}
+	c := n.s.versions[version]
+	status := n.s.settled
+	if version == 0 {
+		status = policytypes.CheckpointStatus_CHECKPOINT_STATUS_ACTIVE
+	}
+	return policytypes.Checkpoint{Run: 1, Version: version, Digest: c.Digest, Locator: c.Locator, Status: status}, true, nil
+}
+
+func (n node) ActiveCheckpoint(ctx context.Context, _ uint64) (active, latest policytypes.Checkpoint, err error) {
+	active, _, _ = n.Checkpoint(ctx, 1, 0)
+	latest, _, _ = n.Checkpoint(ctx, 1, uint64(len(n.s.versions)-1))
+	return active, latest, nil
+}
+
+// Get implements Policies: whatever is asked for, the base runs.
+func (s *school) Get(context.Context, []byte, string) (*checkpoints.Policy, error) {
+	return &checkpoints.Policy{Digest: s.base.Digest, Engine: shipped.Engine(s.t), Tokenizer: s.base.Tokenizer}, nil
+}
+
+// mailbox takes the votes.
+type mailbox struct{ s *school }
+
+func (m mailbox) Address() sdk.AccAddress { return grader }
+
+func (m mailbox) Tx(_ context.Context, msgs ...sdk.Msg) (client.Result, error) {
+	m.s.mu.Lock()
+	defer m.s.mu.Unlock()
+	for _, v := range m.s.votes {
+		if fmt.Sprintf("%T", v) == fmt.Sprintf("%T", msgs[0]) {
+			return client.Result{}, policytypes.ErrAlreadyVoted
+		}
+	}
+	m.s.votes = append(m.s.votes, msgs...)
+	if m.s.lose > 0 {
+		m.s.lose--
+		return client.Result{}, errors.New("connection reset")
+	}
+	return client.Result{}, nil
+}
+
+// newSchool has two honest miners, each of 4 groups of the shipped model, whose batches
+// settled.
+func newSchool(t *testing.T) *school {
+	t.Helper()
+	s := &school{t: t, base: shipped.Base(t), dir: t.TempDir(), settled: policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING}
+	served := map[string][]byte{}
+	files := http.FileServer(http.Dir(s.dir))
+	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		if data, ok := served[req.URL.Path]; ok {
+			_, _ = w.Write(data)
+			return
+		}
+		files.ServeHTTP(w, req)
+	}))
+	t.Cleanup(s.server.Close)
+	s.versions = []lineage.Checkpoint{{Digest: s.base.Digest}}
+	c := shipped.Challenge(t)
+	c.Groups = 4
+	s.window = lineage.Window{Challenge: c, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2}, MaxStaleness: 4}
+	s.window.Challenge.Miner, s.window.Challenge.Groups = nil, 0
+	for i := byte(1); i <= 2; i++ {
+		c.Miner = bytes.Repeat([]byte{i}, 20)
+		b, err := batch.New(shipped.Rollouts(t, c))
+		require.NoError(t, err)
+		var file bytes.Buffer
+		require.NoError(t, b.WriteFile(&file))
+		served[fmt.Sprintf("/batches/%x", b.Root())] = file.Bytes()
+		s.window.Batches = append(s.window.Batches, lineage.Batch{
+			Miner: c.Miner, Name: fmt.Sprint("miner ", i), Root: b.Root(), Groups: 4, Bytes: b.PayloadBytes(), Locator: s.server.URL,
+		})
+	}
+	return s
+}
+
+// leaves are all rollouts of both miners.
+func (s *school) leaves() (all [][]byte) {
+	for _, b := range s.window.Batches {
+		c := shipped.Challenge(s.t)
+		c.Groups, c.Miner = b.Groups, b.Miner
+		made, err := batch.New(shipped.Rollouts(s.t, c))
+		require.NoError(s.t, err)
+		all = append(all, made.Leaves...)
+	}
+	return all
+}
+
+// publish makes version 1 on the leaves; it says that it was made on claimed.
+func (s *school) publish(leaves, claimed [][]byte) {
+	s.t.Helper()
+	trainer := engine.NewTrainer(s.base.Model, engine.Options{Threads: 2})
+	step := lineage.Step{Version: 1, Leaves: leaves, TemperatureBits: s.window.Challenge.Generation.TemperatureBits, Recipe: s.window.Recipe}
+	_, err := lineage.Train(s.t.Context(), trainer, step)
+	require.NoError(s.t, err)
+	made, err := lineage.Seal(s.dir, daemonchain.ID, s.versions[0], step, trainer, s.base.TokenizerFile)
+	require.NoError(s.t, err)
+	var file bytes.Buffer
+	require.NoError(s.t, batch.Batch{Leaves: claimed}.WriteFile(&file))
+	require.NoError(s.t, os.WriteFile(filepath.Join(made.Folder, lineage.RolloutsFile), file.Bytes(), 0o600))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.versions = append(s.versions, lineage.Checkpoint{
+		Version: 1, Parent: s.base.Digest, Digest: made.Digest, Locator: fmt.Sprintf("%s/%x/", s.server.URL, made.Digest), TrainedWindows: []uint64{1},
+		RolloutSet: batch.Batch{Leaves: claimed}.Root(), StateHash: made.StateHash,
+	})
+}
+
+// vote waits for the first vote.
+func (s *school) vote() (out sdk.Msg) {
+	s.t.Helper()
+	require.Eventually(s.t, func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if len(s.votes) > 0 {
+			out = s.votes[0]
+		}
+		return len(s.votes) > 0
+	}, time.Minute, 10*time.Millisecond)
+	return out
+}
+
+func (r *rig) attend(s *school) {
+	r.node, r.way, r.lineage, r.policies = node{r.chain, s}, mailbox{s}, reader{s}, s
+}
+
+func TestAReplayedCheckpointIsAttestedOnce(t *testing.T) {
+	r := newRig(t)
+	s := newSchool(t)
+	r.attend(s)
+	s.lose = 1 // the transaction is included, but the answer is lost
+	all := s.leaves()
+	s.publish(all, all)
+	l := r.start(nil)
+	vote, ok := s.vote().(*policytypes.MsgAttestCheckpoint)
+	require.True(t, ok)
+	require.Equal(t, s.versions[1].Digest, vote.Digest)
+	require.Equal(t, s.versions[1].StateHash, vote.StateHash)
+	require.Equal(t, grader.String(), vote.Grader)
+	require.Eventually(t, func() bool { sent, err := l.journal.voted(1); return err == nil && sent }, time.Minute, 10*time.Millisecond,
+		"the chain says that it has the vote already")
+	require.NoError(t, l.stop())
+	l = r.start(nil)
+	time.Sleep(300 * time.Millisecond)
+	require.NoError(t, l.stop())
+	require.Len(t, s.votes, 1)
+}
+
+// lessOne leaves the first rollout out that earned something.
+func lessOne(all [][]byte) [][]byte {
+	i := slices.IndexFunc(all, func(leaf []byte) bool {
+		r, err := batch.Decode(leaf)
+		return err == nil && r.Reward > 0
+	})
+	return slices.Delete(slices.Clone(all), i, i+1)
+}
+
+// Each is a checkpoint that a learner publishes on rollouts, or with a step, other than
+// the rule's.
+func TestACheckpointOfAnotherMakingIsRejectedWithItsReason(t *testing.T) {
+	for name, c := range map[string]struct {
+		train, claim func(all [][]byte) [][]byte
+		says         string
+	}{
+		"one rollout left out of the step": {lessOne, slices.Clone[[][]byte], "replay: tensor "},
+		"one rollout left out of the set":  {lessOne, lessOne, "rollout set: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			s := newSchool(t)
+			r.attend(s)
+			all := s.leaves()
+			s.publish(c.train(all), c.claim(all))
+			l := r.start(nil)
+			vote, ok := s.vote().(*policytypes.MsgRejectCheckpoint)
+			require.True(t, ok)
+			require.Contains(t, vote.Reason, c.says)
+			require.LessOrEqual(t, len(vote.Reason), 256)
+			require.NoError(t, l.stop())
+		})
+	}
+}
+
+// A grader that cannot have what it needs says nothing, and tries again.
+func TestACheckpointWhoseFilesAreNotThereGetsNoVote(t *testing.T) {
+	r := newRig(t)
+	s := newSchool(t)
+	r.attend(s)
+	all := s.leaves()
+	s.publish(all, all)
+	require.NoError(t, os.Remove(filepath.Join(checkpoint.Dir(s.dir, s.versions[1].Digest), lineage.RolloutsFile)))
+	l := r.start(nil)
+	time.Sleep(time.Second)
+	require.NoError(t, l.stop())
+	require.Empty(t, s.votes)
+	_, decided, err := func() (vote, bool, error) {
+		again, err := openJournal(r.home, 1)
+		require.NoError(t, err)
+		defer again.Close()
+		return again.vote(1)
+	}()
+	require.NoError(t, err)
+	require.False(t, decided)
+}
