@@ -20,7 +20,7 @@ OPS      ?= 40
 BINARIES := galahadd galahad-miner galahad-validator galahad-learner
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test sim lint fmt proto proto-check asm asm-check bits bench base-model clean
+.PHONY: help build run test sim lint fmt proto proto-check asm asm-check bits bench power base-model clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r t h; do printf '%-20s %s\n' "$$t" "$$h"; done
@@ -64,6 +64,9 @@ bits: ## compare the bits of every kernel, here and on an emulated arm64
 
 bench: ## run the benchmarks, print them and write build/bench.json
 	$(GO) run ./testutil/bench
+
+power: ## measure what the checks catch and whom they wrong: docs/power.md
+	$(GO) run ./testutil/power
 
 base-model: build ## make the base model anew from its seed (long) and compare its digest
 	build/galahad-learner pretrain

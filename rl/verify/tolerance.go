@@ -42,10 +42,11 @@ func (k ProofKind) Bytes(tokens int) int {
 // engine computes; checks 8 to 12 of package replay. Calibration finds the values.
 type Tolerance struct {
 	Proof ProofKind
-	// A token passes check 8 if the stream's number lies within SampleEps of the token's
-	// part of the grader's distribution. Of the positions at which the likeliest token
-	// has less than 0.99, at least SampleFloor must pass. No position may be further off
-	// than SampleHard, and no token less likely than MinProbability.
+	// A token passes check 8 if the odds of its part's bounds in the grader's
+	// distribution, times 1 + SampleEps, reach the odds of the stream's number. Of the
+	// positions at which the likeliest token has less than 0.99, at least SampleFloor
+	// must pass, or all but one where they are few. No position may be further off than
+	// SampleHard, and no token less likely than MinProbability.
 	SampleEps, SampleFloor, SampleHard uint32 // millionths
 	MinProbability                     uint32 // billionths
 	// LogProb bounds the median of exp(|difference|) - 1 over the drawn positions, and
@@ -60,7 +61,7 @@ type Tolerance struct {
 	Exponents      uint32
 	MantissaMean   uint32 // thousandths
 	MantissaMedian uint32 // thousandths
-	// SurpriseMax bounds, in standard deviations, how far the tokens' surprise in sum is
-	// from what the grader's distributions expect.
-	SurpriseMax uint32 // thousandths
+	// SurpriseMax bounds the evidence that the tokens' surprise in sum is not what the
+	// grader's distributions expect: honest work exceeds x nats with probability exp(-x).
+	SurpriseMax uint32 // thousandths of a nat
 }

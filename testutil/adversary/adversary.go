@@ -1,13 +1,11 @@
-// Package adversary holds dishonest miners, each "a real miner with one lie", for
-// tests and for the local network's --cheat flag. All of them pass every check
-// that needs no model, where their lie allows it: a cheat that a table look-up
-// finds would prove little.
+// Package adversary holds dishonest miners, each a real miner with one lie, for tests,
+// for the power table of docs/power.md, and for the local network's --cheat flag. What a
+// lie does not need to touch is as an honest miner has it: bindings, prompts and rewards
+// are right, log-probabilities are those that the current checkpoint gives the tokens, and
+// a tolerant run's proof is made from the states of the model that was run. A cheat that a
+// table look-up finds would prove little.
 //
-//	best-of-n     samples each rollout several times and submits the best
-//	forge-reward  claims the reward that it did not earn
-//	copy          submits another miner's completions as its own
-//	stale         samples from the checkpoint before the current one, as soon as there is one
-//	junk          writes tokens at random, without a model
+// Kinds lists them; each says in one line what its lie is.
 package adversary
 
 import (
@@ -17,14 +15,13 @@ import (
 	"slices"
 
 	"github.com/galahad-network/galahad/rl/batch"
-	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/verify"
 )
 
-// Kinds of dishonest miners.
+// Names of kinds that tests and tools ask for one by one.
 const (
 	BestOfN     = "best-of-n"
 	ForgeReward = "forge-reward"
@@ -41,161 +38,126 @@ var (
 	ErrNothingToCopy = errors.New("adversary: no batch of another miner to copy")
 )
 
-// candidates is the N of best-of-N.
-const candidates = 4
-
-// Kinds lists the kinds in the order of the package comment.
-func Kinds() []string { return []string{BestOfN, ForgeReward, Copy, Stale, Junk} }
-
-// New returns the strategy of a kind. Error: ErrKind.
-func New(kind string) (generate.Strategy, error) {
-	switch kind {
-	case BestOfN:
-		return strategy(bestOfN), nil
-	case ForgeReward:
-		return strategy(forgeReward), nil
-	case Copy:
-		return strategy(copyPeer), nil
-	case Stale:
-		return strategy(stale), nil
-	case Junk:
-		return strategy(junk), nil
-	}
-	return nil, fmt.Errorf("%w: %q; there are %v", ErrKind, kind, Kinds())
+// Kind is one lie.
+type Kind struct {
+	Name string
+	Lie  string // what the miner does, in the third person
+	// Exact and Tolerant are the codes with which an audit of a group with the lie can end
+	// in a run of that mode. Where a mode has none, the lie does not exist there, or can
+	// pass: then its power is reported, not promised.
+	Exact, Tolerant []verify.Code
+	make            strategy
 }
 
-// Expected lists the codes that a kind can end with when it is audited.
-func Expected(kind string) []verify.Code {
-	switch kind {
-	case ForgeReward:
-		return []verify.Code{verify.BadReward}
-	case Stale: // close weights may force the same tokens, never the same bits
-		return []verify.Code{verify.BadSample, verify.BadLogProb}
-	case BestOfN, Copy, Junk:
-		return []verify.Code{verify.BadSample}
+// Codes of the checks that need the model.
+var (
+	exactModel    = []verify.Code{verify.BadSample, verify.BadLogProb}
+	tolerantModel = []verify.Code{verify.BadSample, verify.BadLogProb, verify.BadTermination, verify.BadProof, verify.BadDistribution}
+)
+
+// both is a kind whose lie needs no model to be seen.
+func both(name, lie string, code verify.Code, make strategy) Kind {
+	return Kind{Name: name, Lie: lie, Exact: []verify.Code{code}, Tolerant: []verify.Code{code}, make: make}
+}
+
+// model is a kind that the checks of the model find in both modes.
+func model(name, lie string, make strategy) Kind {
+	return Kind{Name: name, Lie: lie, Exact: exactModel, Tolerant: tolerantModel, make: make}
+}
+
+// near is a kind that a tolerant run may let pass.
+func near(name, lie string, make strategy) Kind {
+	return Kind{Name: name, Lie: lie, Exact: exactModel, make: make}
+}
+
+// proofs is a kind that exists only where rollouts carry proofs.
+func proofs(name, lie string, make strategy) Kind {
+	return Kind{Name: name, Lie: lie, Tolerant: []verify.Code{verify.BadProof}, make: make}
+}
+
+// zoo is in the order of Kinds.
+var zoo = []Kind{
+	model(BestOfN, "samples each rollout 4 times and submits the best", bestOfN),
+	model("inject", "writes the worked right answer instead of sampling one", inject),
+	model("edit", "overwrites wrong answers from their first wrong token on", edit),
+	model(Copy, "submits another miner's completions as its own", copyPeer),
+	both("repeat", "answers the first group again and again", verify.BadPrompt, repeat),
+	near(Stale, "samples from the checkpoint before the current one, as soon as there is one", stale),
+	near("base", "samples from the run's base model", base),
+	near("one-weight", "runs the checkpoint with the last bit of one weight flipped", oneWeight),
+	near("int8", "runs the checkpoint's layers in 8 bits", quantized("int8")),
+	model("int4", "runs the checkpoint's layers in 4 bits", quantized("int4-32")),
+	model("small", "leaves out the checkpoint's last layer", small),
+	model("greedy", "takes the likeliest token", sampledWith(func(g *verify.Generation) { g.TemperatureBits = 0 })),
+	model("cold", "samples at 0.7 of the temperature", sampledWith(cold)),
+	model("top-k", "samples from the two likeliest tokens", sampledWith(func(g *verify.Generation) { g.TopK = 2 })),
+	model("early-stop", "ends each completion half way", earlyStop),
+	model("no-stop", "never ends a completion", noStop),
+	both("padding", "goes on after the end token", verify.BadFinish, padding),
+	both(ForgeReward, "claims the reward that it did not earn", verify.BadReward, forgeReward),
+	both("forge-finish", "says of the first completion of each group that it ended otherwise", verify.BadFinish, forgeFinish),
+	{
+		Name: "forge-logprobs", Lie: "says that it was sure of every token",
+		Exact: []verify.Code{verify.BadLogProb}, Tolerant: []verify.Code{verify.BadLogProb}, make: forgeLogProbs,
+	},
+	{
+		Name: "no-proof", Lie: "leaves the proof out", Tolerant: []verify.Code{verify.BadEncoding},
+		make: proofOf(func([]batch.Rollout, int) []byte { return nil }),
+	},
+	proofs("zero-proof", "gives a proof of zeros", proofOf(func(all []batch.Rollout, i int) []byte { return make([]byte, len(all[i].Proof)) })),
+	proofs("constant-proof", "gives a proof that says the same everywhere", proofOf(constantProof)),
+	proofs("other-proof", "gives the proof of another rollout", proofOf(otherProof)),
+	model(Junk, "writes tokens at random, without a model", junk),
+	model("junk-one", "writes tokens at random in its last group", junkOne),
+}
+
+// Zoo lists the kinds.
+func Zoo() []Kind { return slices.Clone(zoo) }
+
+// Kinds lists the names of the kinds.
+func Kinds() []string {
+	names := make([]string, len(zoo))
+	for i, k := range zoo {
+		names[i] = k.Name
 	}
-	return nil
+	return names
+}
+
+// Find returns the kind of a name. Error: ErrKind.
+func Find(name string) (Kind, error) {
+	for _, k := range zoo {
+		if k.Name == name {
+			return k, nil
+		}
+	}
+	return Kind{}, fmt.Errorf("%w: %q; there are %v", ErrKind, name, Kinds())
+}
+
+// New returns the strategy of a kind. Error: ErrKind.
+func New(name string) (generate.Strategy, error) {
+	k, err := Find(name)
+	if err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// Expected lists the codes with which the audit of a kind can end in an exact run; nil
+// for a kind that does not exist or does not lie there.
+func Expected(name string) []verify.Code {
+	k, err := Find(name)
+	if err != nil {
+		return nil
+	}
+	return k.Exact
+}
+
+// Rollouts implements generate.Strategy.
+func (k Kind) Rollouts(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
+	return k.make(ctx, in)
 }
 
 type strategy func(ctx context.Context, in generate.Input) ([]batch.Rollout, error)
-
-// Rollouts implements generate.Strategy.
-func (s strategy) Rollouts(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
-	return s(ctx, in)
-}
-
-// bestOfN draws each rollout from its own seed and from three more, and keeps the
-// one with the highest reward; among equals the likeliest. Only the seed is a lie.
-func bestOfN(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
-	c, sampling := in.Challenge, generate.Sampling(in.Challenge.Generation)
-	var out []batch.Rollout
-	for _, g := range in.Groups {
-		a, err := c.Assign(in.Tokenizer, g)
-		if err != nil {
-			return nil, err
-		}
-		var reqs []engine.Request
-		for i := range c.GroupSize * candidates { // candidate 0 has the seed that it should have
-			reqs = append(reqs, engine.Request{Prompt: a.Prompt, Seed: c.SampleSeed(g, i), Sampling: sampling})
-		}
-		done, err := in.Engine.Generate(ctx, reqs)
-		if err != nil {
-			return nil, err
-		}
-		for i := range c.GroupSize {
-			var best batch.Rollout
-			var bestScore float64
-			for n := range uint64(candidates) {
-				completion := done[i+n*c.GroupSize]
-				r := generate.Rollout(c, in.Tokenizer, a, g, i, completion)
-				score := float64(r.Reward) + meanLogProb(completion)
-				if n == 0 || score > bestScore {
-					best, bestScore = r, score
-				}
-			}
-			out = append(out, best)
-		}
-	}
-	return out, nil
-}
-
-func meanLogProb(c engine.Completion) float64 {
-	var sum float64
-	for _, x := range c.LogProbs {
-		sum += float64(x)
-	}
-	return sum / float64(len(c.LogProbs))
-}
-
-// forgeReward answers honestly and claims full reward for every wrong answer. If
-// all are right it claims that the first is wrong: a group without variance is
-// not trained on, so it would look useless.
-func forgeReward(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
-	out, err := generate.Honest{}.Rollouts(ctx, in)
-	if err != nil || len(out) == 0 {
-		return out, err
-	}
-	forged := false
-	for i := range out {
-		if out[i].Reward != env.FullReward {
-			out[i].Reward, forged = env.FullReward, true
-		}
-	}
-	if !forged {
-		out[0].Reward = 0
-	}
-	return out, nil
-}
-
-// copyPeer takes another miner's completions and log-probabilities, in order and
-// again from the start where they are too few, and binds them to its own address,
-// groups and prompts, with the reward that they then have.
-func copyPeer(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
-	if in.Peer == nil {
-		return nil, ErrNothingToCopy
-	}
-	peer, err := in.Peer(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrNothingToCopy, err)
-	}
-	if len(peer) == 0 {
-		return nil, ErrNothingToCopy
-	}
-	return fill(in, func(a verify.Assignment, leaf uint64, r *batch.Rollout) {
-		from := peer[leaf%uint64(len(peer))]
-		r.Completion, r.LogProbs, r.Finish = from.Completion, from.LogProbs, from.Finish
-	})
-}
-
-// stale samples from the previous checkpoint and says that it is the current one.
-// As long as there is no previous one it is honest: it has nothing to be late with.
-func stale(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
-	old := in.Previous
-	if old == nil {
-		old = in.Engine
-	}
-	return generate.Groups(ctx, old, in.Tokenizer, in.Challenge, in.Groups)
-}
-
-// junk writes completions of random text tokens, and log-probabilities of a
-// uniform distribution.
-func junk(_ context.Context, in generate.Input) ([]batch.Rollout, error) {
-	c := in.Challenge
-	return fill(in, func(a verify.Assignment, leaf uint64, r *batch.Rollout) {
-		s := derive.NewStream(derive.Derive(c.ChainID, "junk", c.Miner, derive.U64(c.Window), derive.U64(leaf)))
-		for range 1 + s.Below(uint64(c.Limit(len(a.Prompt)))-1) {
-			id := int32(s.Below(uint64(c.VocabSize)))
-			if !slices.Contains(c.Generation.EndTokens, id) {
-				r.Completion = append(r.Completion, id)
-			}
-		}
-		r.Completion, r.Finish = append(r.Completion, c.Generation.EndTokens[0]), batch.FinishEnd
-		const log32 = 0xc05dce9e // f32 bits of -ln 32
-		for range r.Completion {
-			r.LogProbs = append(r.LogProbs, batch.PackBits([]uint32{log32})...)
-		}
-	})
-}
 
 // fill makes rollouts that are bound as they should be, with what write says of
 // their completion, and the reward of that.
@@ -218,4 +180,72 @@ func fill(in generate.Input, write func(a verify.Assignment, leaf uint64, r *bat
 		}
 	}
 	return out, nil
+}
+
+// rewrite answers honestly and then changes completions: change returns the new tokens of
+// one, or nil to leave it. What is changed gets the finish, the reward, the
+// log-probabilities and the proof that it would have, had it been sampled.
+func rewrite(ctx context.Context, in generate.Input, change func(a verify.Assignment, r batch.Rollout) []int32) ([]batch.Rollout, error) {
+	out, err := generate.Honest{}.Rollouts(ctx, in)
+	if err != nil {
+		return nil, err
+	}
+	c := in.Challenge
+	var changed []int
+	for i := range out {
+		r := &out[i]
+		a, err := c.Assign(in.Tokenizer, r.Group)
+		if err != nil {
+			return nil, err
+		}
+		tokens := change(a, *r)
+		if tokens == nil || slices.Equal(tokens, r.Completion) {
+			continue
+		}
+		r.Completion, r.Finish = tokens, batch.FinishLength
+		if slices.Contains(c.Generation.EndTokens, tokens[len(tokens)-1]) {
+			r.Finish = batch.FinishEnd
+		}
+		r.Reward = env.Judge(a.Env, in.Tokenizer, a.Problem, tokens, c.Generation.EndTokens)
+		changed = append(changed, i)
+	}
+	return out, score(ctx, in, out, changed)
+}
+
+// score gives rollouts the log-probabilities and proofs of their completions under the
+// current checkpoint.
+func score(ctx context.Context, in generate.Input, all []batch.Rollout, which []int) error {
+	c := in.Challenge
+	some := make([]batch.Rollout, len(which))
+	reqs := make([]engine.ReplayRequest, len(which))
+	for n, i := range which {
+		r := all[i]
+		some[n] = r
+		reqs[n] = engine.ReplayRequest{
+			Prompt: r.Prompt, Completion: r.Completion, Seed: c.SampleSeed(r.Group, r.Index), Sampling: generate.Sampling(c.Generation),
+		}
+	}
+	replayed, err := in.Engine.Replay(ctx, reqs)
+	if err != nil {
+		return err
+	}
+	for n := range some {
+		some[n].LogProbs = batch.PackBits(generate.Bits(replayed[n].LogProbs))
+	}
+	if err := generate.Prove(ctx, in.Engine, c, some); err != nil {
+		return err
+	}
+	for n, i := range which {
+		all[i] = some[n]
+	}
+	return nil
+}
+
+// every is the indices of all.
+func every(all []batch.Rollout) []int {
+	out := make([]int, len(all))
+	for i := range out {
+		out[i] = i
+	}
+	return out
 }

@@ -41,11 +41,18 @@ type network struct {
 	miners []*testapp.Account
 	// verdict is what all graders say of a miner of a window.
 	verdict func(window uint64, miner int) verify.Result
-	done    map[string]bool
-	failed  []error
+	// batch is what a miner commits to in a window; nil: the same rubbish always.
+	batch  func(w challengetypes.Window, miner int) (root []byte, size uint64)
+	done   map[string]bool
+	failed []error
 }
 
 func newNetwork(t *testing.T, miners int, change func(*types.Params)) *network {
+	t.Helper()
+	return newNetworkOf(t, miners, change, func(*challengetypes.RunParams) {})
+}
+
+func newNetworkOf(t *testing.T, miners int, change func(*types.Params), edit func(*challengetypes.RunParams)) *network {
 	t.Helper()
 	key, err := beacon.NewSecretKey(bytes.Repeat([]byte{5}, 32))
 	require.NoError(t, err)
@@ -65,12 +72,16 @@ func newNetwork(t *testing.T, miners int, change func(*types.Params)) *network {
 			p := challengetypes.DefaultRunParams([]challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: d[:], Weight: 1}}, digest, conformance)
 			p.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 			p.CommitBlocks, p.AuditBlocks, p.RevealBlocks, p.MinGraderTokensPerSecond = 4, 4, 3, 100_000
+			edit(&p)
 			g.Runs = []challengetypes.Run{{
 				Id: run, Owner: learner, Learner: learner, Name: "test", Params: p, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE,
 			}}
 		}),
 		testapp.WithGenesis(policytypes.ModuleName, func(g *policytypes.GenesisState) {
 			g.Checkpoints = []policytypes.Checkpoint{{Run: run, Digest: digest}}
+		}),
+		testapp.WithGenesis(registrytypes.ModuleName, func(g *registrytypes.GenesisState) {
+			g.Params.PriceFactorPpm = registrytypes.MillionPPM // all at once, and at one price
 		}),
 		testapp.WithGenesis(types.ModuleName, func(g *types.GenesisState) {
 			g.Params.RewardLockWindows, g.Params.EvidenceWindows = 1, 1
@@ -140,15 +151,19 @@ func (n *network) step() {
 }
 
 func (n *network) commitRollouts(w challengetypes.Window, add func(*testapp.Account, sdk.Msg)) {
-	for _, m := range n.miners {
+	for i, m := range n.miners {
 		_, frozen, err := n.App.Challenge.FrozenMiner(n.Context(), run, w.Id, m.Address)
 		require.NoError(n.t, err)
 		reg, _, err := n.App.Registry.GetMiner(n.Context(), run, m.Address)
 		require.NoError(n.t, err)
 		if frozen && reg.JailedUntilWindow <= w.Id && n.once("rollouts %d %s", w.Id, m) {
+			root, size := root, uint64(100)
+			if n.batch != nil {
+				root, size = n.batch(w, i)
+			}
 			add(m, &rollouttypes.MsgCommitRollouts{
 				Miner: m.String(), Run: run, Window: w.Id, CheckpointDigest: digest, ConformanceDigest: conformance,
-				Root: root, Groups: 4, Bytes: 100, Locator: "http://127.0.0.1:1",
+				Root: root, Groups: 4, Bytes: size, Locator: "http://127.0.0.1:1",
 			})
 		}
 	}

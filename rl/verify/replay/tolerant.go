@@ -59,11 +59,11 @@ func drawn(c verify.Challenge, leaf uint64, n int) []int {
 
 // Figures are what checks 8 to 12 measure of a rollout, in the units of verify.Tolerance.
 type Figures struct {
-	// Passed is the share of the stochastic positions that pass, and Stochastic how many
-	// there are; 1 and 0 without any.
-	Passed, Stochastic int64
-	// Furthest is the largest distance of a stream's number from its token's part, Least
-	// the least probability of a token; FurthestAt and LeastAt say where.
+	// Passed is the share of the stochastic positions that pass, Missed how many do not
+	// and Stochastic how many there are; 1, 0 and 0 without any.
+	Passed, Missed, Stochastic int64
+	// Furthest is the largest distance, in odds, of a stream's number from its token's
+	// part, Least the least probability of a token; FurthestAt and LeastAt say where.
 	Furthest, Least     int64
 	FurthestAt, LeastAt int
 	// LogProb is the median error of the drawn log-probabilities, LogProbMost the largest
@@ -113,10 +113,10 @@ func (t tolerant) judge(leaf uint64, r batch.Rollout, own engine.Replayed) (veri
 	}
 	switch {
 	case f.Furthest > int64(t.SampleHard):
-		return bad(verify.BadSample, f.Furthest, int64(t.SampleHard), "token %d is %d millionths from the one that the seed forces", f.FurthestAt, f.Furthest)
+		return bad(verify.BadSample, f.Furthest, int64(t.SampleHard), "the odds of token %d are %d millionths from those that the seed asks for", f.FurthestAt, f.Furthest)
 	case f.Least < int64(t.MinProbability):
 		return bad(verify.BadSample, f.Least, int64(t.MinProbability), "token %d has a probability of %d billionths", f.LeastAt, f.Least)
-	case f.Passed < int64(t.SampleFloor):
+	case f.Missed > 1 && f.Passed < int64(t.SampleFloor):
 		return bad(verify.BadSample, f.Passed, int64(t.SampleFloor), "%d millionths of %d stochastic tokens are near those that the seed forces", f.Passed, f.Stochastic)
 	case f.LogProb > int64(t.LogProb):
 		return bad(verify.BadLogProb, f.LogProb, int64(t.LogProb), "the log-probabilities' median error is %d millionths", f.LogProb)
@@ -137,7 +137,7 @@ func (t tolerant) judge(leaf uint64, r batch.Rollout, own engine.Replayed) (veri
 	case t.Proof == verify.TOPLOC && f.Degeneracy > maxDegeneracy:
 		return bad(verify.BadProof, f.Degeneracy, maxDegeneracy, "a polynomial has one exponent at %d millionths of places where nothing was computed", f.Degeneracy)
 	case max(f.Surprise, -f.Surprise) > int64(t.SurpriseMax):
-		return bad(verify.BadDistribution, f.Surprise, int64(t.SurpriseMax), "the tokens' surprise is %d thousandths of a deviation from the model's", f.Surprise)
+		return bad(verify.BadDistribution, f.Surprise, int64(t.SurpriseMax), "the tokens' surprise is %d thousandths of a nat of evidence against the model", f.Surprise)
 	}
 	return verify.Result{Code: verify.OK}, nil
 }
@@ -167,9 +167,22 @@ func (t tolerant) measure(leaf uint64, r batch.Rollout, own engine.Replayed) (f 
 	return f, malformed, err
 }
 
-// off is how far a position's number lies from its token's part; the upper bound is not
-// in it, but what is next to it is no distance away.
-func off(v engine.View) float64 { return max(0, v.Low-v.U, v.U-v.High) }
+// off is by how much, less one, the odds of the nearer bound of a token's part would have
+// to be other ones for the position's number to be in the part; 0 where it is. An engine
+// whose logits are off by d moves odds by exp(2d) at most, wherever the bound lies, while
+// it moves probabilities by much in the middle and by little at the ends: a distance in
+// probability that honest work needs in the middle would let unlikely tokens be swapped
+// for likely ones at the ends. Four operations, so all graders have the same bits.
+func off(v engine.View) float64 {
+	odds := func(x float64) float64 { return x / (1 - x) }
+	switch {
+	case v.U < v.Low:
+		return odds(v.Low)/max(odds(v.U), math.SmallestNonzeroFloat64) - 1
+	case v.U > v.High: // what is next to the part is no distance away
+		return odds(v.U)/max(odds(v.High), math.SmallestNonzeroFloat64) - 1
+	}
+	return 0
+}
 
 // units rounds a number of these units, which fits for all that is measured here.
 func units(x float64, per float64) int64 {
@@ -198,13 +211,21 @@ func (t tolerant) sampling(f *Figures, views []engine.View) {
 		surprise += v.Surprise - v.Entropy
 		variance += v.Variance
 	}
-	f.Passed = million
+	f.Passed, f.Missed = million, f.Stochastic-passed
 	if f.Stochastic > 0 {
 		f.Passed = passed * million / f.Stochastic
 	}
-	if variance > 0 {
-		f.Surprise = units(surprise/math.Sqrt(variance), thousand)
-	}
+	f.Surprise = units(evidence(surprise, variance), thousand)
+}
+
+// evidence is how unlikely a sum of surprises is that exceeds its expectation by x, in
+// nats and with the sign of x: Bernstein's inequality gives exp(-t) for an excess of
+// sqrt(2*variance*t) + t, a surprise's tail being that of exp(-x). Where a model is sure
+// of nearly every token, the sum is far from normal: one unlikely token that the seed
+// forced is many standard deviations, and still no more than its surprise.
+func evidence(x, variance float64) float64 {
+	root := (math.Sqrt(float64(2*variance)+float64(4*math.Abs(x))) - math.Sqrt(float64(2*variance))) / 2
+	return math.Copysign(float64(root*root), x)
 }
 
 func (t tolerant) logProbs(f *Figures, leaf uint64, r batch.Rollout, own engine.Replayed) {

@@ -17,15 +17,11 @@ import (
 	"github.com/galahad-network/galahad/testutil/adversary"
 	"github.com/galahad-network/galahad/testutil/perturb"
 	"github.com/galahad-network/galahad/testutil/shipped"
+	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 )
 
-// tolerance is about what calibration finds for the shipped model.
-func tolerance() *verify.Tolerance {
-	return &verify.Tolerance{
-		Proof: verify.Sketch, SampleEps: 5_000, SampleFloor: 900_000, SampleHard: 20_000, MinProbability: 100,
-		LogProb: 100_000, LogProbHard: 500_000, EndFloor: 20_000, SketchMax: 20_000, SurpriseMax: 8_000,
-	}
-}
+// tolerance is the chain's default, which calibration found for the shipped model.
+func tolerance() *verify.Tolerance { return challengetypes.DefaultTolerance().Verify() }
 
 func shippedChallenge(t testing.TB, window uint64) verify.Challenge {
 	c := shipped.Challenge(t)

@@ -572,7 +572,7 @@ func (m *Generation) GetEndTokens() []uint32 {
 // Tolerance is how far a rollout may be from what the exact engine computes; package rl/verify says what each bounds.
 type Tolerance struct {
 	Proof ProofKind `protobuf:"varint,1,opt,name=proof,proto3,enum=galahad.challenge.v1.ProofKind" json:"proof,omitempty"`
-	// sample_eps_ppm, of the probability, is how far the stream's number may lie from a token's part of the distribution.
+	// sample_eps_ppm is how far, in odds, the stream's number may lie from a token's part of the distribution.
 	SampleEpsPpm uint32 `protobuf:"varint,2,opt,name=sample_eps_ppm,json=sampleEpsPpm,proto3" json:"sample_eps_ppm,omitempty"`
 	// sample_floor_ppm is the share of stochastic positions that must lie within it.
 	SampleFloorPpm uint32 `protobuf:"varint,3,opt,name=sample_floor_ppm,json=sampleFloorPpm,proto3" json:"sample_floor_ppm,omitempty"`
@@ -593,7 +593,7 @@ type Tolerance struct {
 	// toploc_mantissa_mean_milli and toploc_mantissa_median_milli bound the mantissas' differences, in thousandths.
 	ToplocMantissaMeanMilli   uint32 `protobuf:"varint,11,opt,name=toploc_mantissa_mean_milli,json=toplocMantissaMeanMilli,proto3" json:"toploc_mantissa_mean_milli,omitempty"`
 	ToplocMantissaMedianMilli uint32 `protobuf:"varint,12,opt,name=toploc_mantissa_median_milli,json=toplocMantissaMedianMilli,proto3" json:"toploc_mantissa_median_milli,omitempty"`
-	// surprise_max_milli bounds the tokens' surprise in sum, in thousandths of a standard deviation.
+	// surprise_max_milli bounds the evidence of the tokens' surprise in sum, in thousandths of a nat.
 	SurpriseMaxMilli uint32 `protobuf:"varint,13,opt,name=surprise_max_milli,json=surpriseMaxMilli,proto3" json:"surprise_max_milli,omitempty"`
 }
 

@@ -13,9 +13,9 @@ const MaxToleranceMilli = 1_000_000
 // the shipped model; a run measures its own.
 func DefaultTolerance() *Tolerance {
 	return &Tolerance{
-		Proof: ProofKind_PROOF_KIND_SKETCH, SampleEpsPpm: 5_000, SampleFloorPpm: 900_000, SampleHardPpm: 20_000, MinProbabilityPpb: 100,
-		LogprobPpm: 100_000, LogprobHardPpm: 500_000, EndFloorPpm: 20_000, SketchMaxMilli: 20_000,
-		ToplocExponents: 38, ToplocMantissaMeanMilli: 10_000, ToplocMantissaMedianMilli: 8_000, SurpriseMaxMilli: 8_000,
+		Proof: ProofKind_PROOF_KIND_SKETCH, SampleEpsPpm: 100_000, SampleFloorPpm: 900_000, SampleHardPpm: 600_000, MinProbabilityPpb: 100,
+		LogprobPpm: 100_000, LogprobHardPpm: 1_000_000, EndFloorPpm: 20_000, SketchMaxMilli: 20_000,
+		ToplocExponents: 38, ToplocMantissaMeanMilli: 10_000, ToplocMantissaMedianMilli: 8_000, SurpriseMaxMilli: 20_000,
 	}
 }
 
@@ -40,9 +40,9 @@ func (r RunParams) validateTolerance() error {
 		name                string
 		value, least, limit uint32
 	}{
-		{"sample_eps_ppm", t.SampleEpsPpm, 1, Million},
+		{"sample_eps_ppm", t.SampleEpsPpm, 1, 10 * Million},
 		{"sample_floor_ppm", t.SampleFloorPpm, 1, Million},
-		{"sample_hard_ppm", t.SampleHardPpm, t.SampleEpsPpm, Million},
+		{"sample_hard_ppm", t.SampleHardPpm, t.SampleEpsPpm, 100 * Million},
 		{"min_probability_ppb", t.MinProbabilityPpb, 1, billion},
 		{"logprob_ppm", t.LogprobPpm, 1, 10 * Million},
 		{"logprob_hard_ppm", t.LogprobHardPpm, t.LogprobPpm, 100 * Million},
@@ -62,10 +62,14 @@ func (r RunParams) validateTolerance() error {
 
 // verifyTolerance is the tolerance as graders and miners apply it; nil for an exact run.
 func (r RunParams) verifyTolerance() *verify.Tolerance {
-	t := r.Tolerance
-	if t == nil || r.EngineMode != EngineMode_ENGINE_MODE_TOLERANT {
+	if r.Tolerance == nil || r.EngineMode != EngineMode_ENGINE_MODE_TOLERANT {
 		return nil
 	}
+	return r.Tolerance.Verify()
+}
+
+// Verify is the tolerance as package rl/verify takes it.
+func (t *Tolerance) Verify() *verify.Tolerance {
 	return &verify.Tolerance{
 		Proof:     verify.ProofKind(uint32(t.Proof)),
 		SampleEps: t.SampleEpsPpm, SampleFloor: t.SampleFloorPpm, SampleHard: t.SampleHardPpm, MinProbability: t.MinProbabilityPpb,

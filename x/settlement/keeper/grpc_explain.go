@@ -165,7 +165,7 @@ func (k *Keeper) views(ctx context.Context, w challengetypes.Window, addr sdk.Ac
 			if err != nil || !bytes.Equal(a, addr) {
 				continue
 			}
-			view := types.GraderView{Grader: g.Address, Stake: g.Stake, Code: v.Code, Leaf: v.Leaf}
+			view := types.GraderView{Grader: g.Address, Stake: g.Stake, Code: v.Code, Leaf: v.Leaf, Value: v.Value, Threshold: v.Threshold}
 			if v.VerifyCode() == verify.OK && i < len(reveal.Verdicts.Weights) {
 				view.Weight = reveal.Verdicts.Weights[i]
 			}

@@ -171,7 +171,9 @@ func say(results map[int]verify.Result) opinion {
 	}
 }
 
-func fails(code verify.Code, leaf uint64) verify.Result { return verify.Result{Code: code, Leaf: leaf} }
+func fails(code verify.Code, leaf uint64) verify.Result {
+	return verify.Result{Code: code, Leaf: leaf, Value: 1_250_000, Threshold: 100_000}
+}
 
 // verdicts builds a grader's verdicts on the miners that committed; an opinion's
 // numbers are indices of s.miners.

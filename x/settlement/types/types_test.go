@@ -3,6 +3,7 @@ package types_test
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,7 +123,7 @@ func works(n int) (roots [][]byte) {
 func TestNewVerdictsPassTheChainsCheckInAnyOrder(t *testing.T) {
 	ms := miners(4)
 	results := []verify.Result{
-		{Code: verify.OK, Leaf: 3, Value: 9}, {Code: verify.BadSample, Leaf: 5}, {Code: verify.Unavailable, Leaf: 8}, {Code: verify.OK},
+		{Code: verify.OK, Leaf: 3, Value: 9}, {Code: verify.BadSample, Leaf: 5, Value: 70, Threshold: 60}, {Code: verify.Unavailable, Leaf: 8}, {Code: verify.OK},
 	}
 	v, err := types.NewVerdicts(ms, results, works(4), nil, digest)
 	require.NoError(t, err)
@@ -132,6 +133,14 @@ func TestNewVerdictsPassTheChainsCheckInAnyOrder(t *testing.T) {
 		require.Equal(t, x.Code == types.VerdictCode_VERDICT_CODE_OK, x.Work != nil, "only ok shows work")
 	}
 	require.Equal(t, uint64(5), v.Verdicts[1].Leaf)
+	require.Equal(t, int64(70), v.Verdicts[1].Value)
+	require.Equal(t, int64(60), v.Verdicts[1].Threshold)
+	for _, change := range []func(*types.Verdict){func(x *types.Verdict) { x.Value = 1 }, func(x *types.Verdict) { x.Threshold = 1 }} {
+		lie := v
+		lie.Verdicts = slices.Clone(v.Verdicts)
+		change(&lie.Verdicts[0])
+		require.ErrorIs(t, lie.Check(ms, nil, 8, digest), types.ErrInvalidVerdict, "ok measures nothing")
+	}
 	require.Equal(t, []uint32{65535, 0, 0, 65535 * 10 / 16}, v.Weights, "169/16 is 10")
 
 	back := []types.CommittedMiner{ms[3], ms[2], ms[1], ms[0]}

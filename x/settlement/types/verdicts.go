@@ -65,7 +65,7 @@ func NewVerdicts(
 		entry := Verdict{Miner: miners[i].text(), Code: VerdictCode(results[i].Code)}
 		switch {
 		case results[i].Code.Hard():
-			entry.Leaf = results[i].Leaf
+			entry.Leaf, entry.Value, entry.Threshold = results[i].Leaf, results[i].Value, results[i].Threshold
 		case results[i].Code == verify.OK:
 			entry.Work = works[i]
 		}
@@ -140,6 +140,8 @@ func (v Verdict) check(m CommittedMiner, groupSize uint32) error {
 	switch {
 	case !code.Hard() && v.Leaf != 0:
 		return ErrInvalidVerdict.Wrapf("%s: %s names leaf %d", v.Miner, code, v.Leaf)
+	case !code.Hard() && (v.Value != 0 || v.Threshold != 0):
+		return ErrInvalidVerdict.Wrapf("%s: %s measured %d against %d", v.Miner, code, v.Value, v.Threshold)
 	case code.Hard() && v.Leaf >= leaves:
 		return ErrInvalidVerdict.Wrapf("%s: leaf %d of %d", v.Miner, v.Leaf, leaves)
 	case code == verify.OK && len(v.Work) != HashSize:

@@ -199,12 +199,14 @@ func ppb(x uint64) table.PPM { return table.PPM(x / 1000) }
 
 // verdict is a code, with the leaf where it is about one.
 func verdict(code types.VerdictCode, leaf uint64) string {
-	v := types.Verdict{Code: code}
-	if v.VerifyCode().Hard() {
+	if hard(code) {
 		return fmt.Sprintf("%s at leaf %d", code.Name(), leaf)
 	}
 	return code.Name()
 }
+
+// hard reports whether a check failed.
+func hard(code types.VerdictCode) bool { return types.Verdict{Code: code}.VerifyCode().Hard() }
 
 func dash(v any) any {
 	if v == nil {

@@ -59,8 +59,16 @@ func ExplainTable(e *types.QueryExplainResponse) *table.Table {
 		t.Row("received", signed(e.Received), credit)
 	}
 	t.Note("%s.", e.Summary)
+	failed := false
 	for _, g := range e.Graders {
-		t.Note("%s of %s said %s, weight %d.", g.Grader, table.FormatGAL(g.Stake), verdict(g.Code, g.Leaf), g.Weight)
+		said := verdict(g.Code, g.Leaf)
+		if hard(g.Code) {
+			said, failed = fmt.Sprintf("%s (measured %d, bound %d)", said, g.Value, g.Threshold), true
+		}
+		t.Note("%s of %s said %s, weight %d.", g.Grader, table.FormatGAL(g.Stake), said, g.Weight)
+	}
+	if failed {
+		t.Note("Repeat it: galahad-validator verify LOCATOR/batches/ROOT; both are in `galahadd query rollout commitments %d %d`.", e.Run, e.Window)
 	}
 	return t
 }
