@@ -78,8 +78,8 @@ func parseCheats(list string) ([]string, error) {
 	}
 	kinds := strings.Split(list, ",")
 	for i, k := range kinds {
-		if !slices.Contains(adversary.Kinds(), k) {
-			return nil, fmt.Errorf("--cheat %q: want none, or some of %s separated by commas", k, strings.Join(adversary.Kinds(), ", "))
+		if !slices.Contains(adversary.InExact(), k) {
+			return nil, fmt.Errorf("--cheat %q: want none, or some of %s separated by commas", k, strings.Join(adversary.InExact(), ", "))
 		}
 		if slices.Contains(kinds[:i], k) {
 			return nil, fmt.Errorf("--cheat names %q twice", k)

@@ -123,6 +123,16 @@ func Kinds() []string {
 	return names
 }
 
+// InExact lists the names of the kinds that lie in exact runs.
+func InExact() (names []string) {
+	for _, k := range zoo {
+		if k.Exact != nil {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+}
+
 // Find returns the kind of a name. Error: ErrKind.
 func Find(name string) (Kind, error) {
 	for _, k := range zoo {

@@ -275,7 +275,7 @@ func (p *page) markdown() []byte {
 	line("than bfloat16 activations are. `stale` and `base` are as far from the checkpoint as training has moved it. Where a checkpoint is sure of nearly every")
 	line("token, many groups of a sampling cheat differ from the honest ones in one token, whose odds may be within the bound that other hardware needs: that")
 	line("is what `cold`, `top-k` and the others lose to 100 %%, and it is all that they gain. A claimed log-probability that is off by less than a factor of 2")
-	line("passes in `forge-logprobs`; the learner recomputes them.")
+	line("passes in `forge-logprobs`.")
 	line("")
 	line("## False alarms")
 	line("")
