@@ -11,6 +11,8 @@ import (
 	"os"
 	"path"
 	"strings"
+	"text/tabwriter"
+	"time"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -113,25 +115,76 @@ func FindClaim(ctx context.Context, c *client.Client, b batch.Batch) (Claim, err
 	return Claim{ChainID: c.ChainID(), Window: w.Window, Commitment: commitment}, nil
 }
 
+// Verification is what VerifyBatch found, and what it cost.
+type Verification struct {
+	Run       uint64  `json:"run"`
+	Window    uint64  `json:"window"`
+	Miner     string  `json:"miner"`
+	Groups    uint32  `json:"groups"`
+	Rollouts  int     `json:"rollouts"`
+	Tokens    int     `json:"tokens"` // of the completions; 0 where a check that needs no model failed
+	Code      string  `json:"code"`
+	Leaf      uint64  `json:"leaf"`
+	Value     int64   `json:"value"`     // that the failed check measured
+	Threshold int64   `json:"threshold"` // and its bound
+	Detail    string  `json:"detail,omitempty"`
+	ModelFree float64 `json:"seconds_without_model"`
+	Replay    float64 `json:"seconds_replay"`
+	groupSize uint64
+}
+
+// OK reports whether the batch passed everything.
+func (v Verification) OK() bool { return v.Code == verify.OK.String() }
+
+// Print writes the verification as a table.
+func (v Verification) Print(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	row := func(name, format string, args ...any) { _, _ = fmt.Fprintf(t, name+"\t"+format+"\n", args...) } // Flush tells
+	row("batch", "window %d of run %d, miner %s", v.Window, v.Run, v.Miner)
+	row("content", "%d groups, %d rollouts, %d tokens", v.Groups, v.Rollouts, v.Tokens)
+	row("verdict", "%s", v.Code)
+	if code, known := verify.ParseCode(v.Code); known && code.Hard() {
+		row("leaf", "%d: rollout %d of group %d", v.Leaf, v.Leaf%v.groupSize, v.Leaf/v.groupSize)
+		row("measured", "%d", v.Value)
+		row("bound", "%d", v.Threshold)
+	}
+	if v.Detail != "" {
+		row("because", "%s", v.Detail)
+	}
+	row("cost", "%.3f s without the model, %.3f s of replay", v.ModelFree, v.Replay)
+	return t.Flush()
+}
+
 // VerifyBatch runs all checks on a batch and replays every group of it, which is
 // more than graders do.
-func VerifyBatch(ctx context.Context, c Claim, policy *checkpoints.Policy, b batch.Batch) (verify.Result, error) {
+func VerifyBatch(ctx context.Context, c Claim, policy *checkpoints.Policy, b batch.Batch) (Verification, error) {
+	out := Verification{
+		Run: c.Window.Run, Window: c.Window.Id, Miner: c.Commitment.Miner, Groups: c.Commitment.Groups, Rollouts: len(b.Leaves),
+		groupSize: uint64(max(1, c.Window.Params.GroupSize)),
+	}
 	miner, err := sdk.AccAddressFromBech32(c.Commitment.Miner)
 	if err != nil {
-		return verify.Result{}, fmt.Errorf("miner %q: %w", c.Commitment.Miner, err)
+		return out, fmt.Errorf("miner %q: %w", c.Commitment.Miner, err)
 	}
 	challenge, err := c.Window.Challenge(c.ChainID, miner, uint64(c.Commitment.Groups))
 	if err != nil {
-		return verify.Result{}, err
+		return out, err
 	}
+	began := time.Now()
 	res, rollouts := verify.Batch(challenge, policy.Tokenizer, c.Commitment.Root, b.Leaves)
-	if res.Code != verify.OK {
-		return res, nil
+	out.ModelFree = time.Since(began).Seconds()
+	if res.Code == verify.OK {
+		all := make([]uint64, len(rollouts))
+		for i, r := range rollouts {
+			all[i] = uint64(i)
+			out.Tokens += len(r.Completion)
+		}
+		began = time.Now()
+		if res, _, err = replay.Check(ctx, policy.Engine, challenge, rollouts, all); err != nil {
+			return out, err
+		}
+		out.Replay = time.Since(began).Seconds()
 	}
-	all := make([]uint64, len(rollouts))
-	for i := range all {
-		all[i] = uint64(i)
-	}
-	res, _, err = replay.Check(ctx, policy.Engine, challenge, rollouts, all)
-	return res, err
+	out.Code, out.Leaf, out.Value, out.Threshold, out.Detail = res.Code.String(), res.Leaf, res.Value, res.Threshold, res.Detail
+	return out, nil
 }

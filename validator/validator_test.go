@@ -567,9 +567,36 @@ func TestAClaimSurvivesItsFileAndABatchIsVerifiedWithoutANode(t *testing.T) {
 	require.NoError(t, err)
 	res, err := VerifyBatch(t.Context(), got, r.chain.Policy, b)
 	require.NoError(t, err)
-	require.Equal(t, verify.OK, res.Code, res)
+	require.True(t, res.OK(), res)
+	require.Equal(t, 12, res.Rollouts)
+	require.Positive(t, res.Tokens)
 	got.Window.OpeningSeed[0] ^= 1 // another window's challenge
 	res, err = VerifyBatch(t.Context(), got, r.chain.Policy, b)
 	require.NoError(t, err)
-	require.Equal(t, verify.BadPrompt, res.Code, res)
+	require.Equal(t, verify.BadPrompt.String(), res.Code, res)
+	require.False(t, res.OK())
+	var out bytes.Buffer
+	require.NoError(t, res.Print(&out))
+	require.Contains(t, out.String(), "verdict   bad_prompt\n")
+	require.Contains(t, out.String(), "leaf      0: rollout 0 of group 0\n")
+}
+
+// What a grader says of a failure, anybody finds in the batch: the same leaf, value and
+// bound.
+func TestAFailureIsRepeatedFromTheBatchAlone(t *testing.T) {
+	r := newRig(t)
+	b := r.miner(1, func(all []batch.Rollout) { all[6].LogProbs[2] ^= 1 }, nil)
+	r.chain.StartAudit()
+	l := r.start(nil)
+	r.blocks()
+	require.NoError(t, l.stop())
+	said := r.verdict(1)
+	commitment, _, err := r.chain.Commitment(t.Context(), 1, 3, minerAddress(1))
+	require.NoError(t, err)
+	claim := Claim{ChainID: daemonchain.ID, Window: r.chain.CurrentWindow(), Commitment: commitment}
+	found, err := VerifyBatch(t.Context(), claim, r.chain.Policy, b)
+	require.NoError(t, err)
+	require.Equal(t, verify.BadLogProb.String(), found.Code)
+	require.Equal(t, said.VerifyCode().String(), found.Code)
+	require.Equal(t, []int64{int64(said.Leaf), said.Value, said.Threshold}, []int64{int64(found.Leaf), found.Value, found.Threshold})
 }

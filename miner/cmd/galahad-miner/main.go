@@ -47,7 +47,7 @@ galahadd keys add miner --keyring-backend test --keyring-dir <home>, send it coi
 	if err != nil {
 		return nil, err
 	}
-	root.AddCommand(startCommand(), statusCommand(), inspectCommand(), registerCommand(), unjailCommand(), claimCommand(),
+	root.AddCommand(startCommand(), statusCommand(), inspectCommand(), selfcheckCommand(), registerCommand(), unjailCommand(), claimCommand(),
 		amountCommand("bond", "add to the bond", func(from string, run uint64, amount sdkmath.Int) sdk.Msg {
 			return &registrytypes.MsgBond{Miner: from, Run: run, Amount: amount}
 		}),

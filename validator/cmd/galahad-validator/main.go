@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,7 +21,6 @@ import (
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
-	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/validator"
 )
 
@@ -47,7 +47,7 @@ into its keyring (or grant another key with authz and set grader.operator), gala
 	if err != nil {
 		return nil, err
 	}
-	root.AddCommand(startCommand(), statusCommand(), verifyCommand(), attestCommand(), rejectCommand())
+	root.AddCommand(startCommand(), statusCommand(), verifyCommand(), calibrateCommand(), attestCommand(), rejectCommand())
 	return root, nil
 }
 
@@ -141,11 +141,16 @@ and window, and replays all of its groups. It asks a node for both and saves the
 	cmd.Flags().String("claim", "", "file with window and commitment, instead of asking a node")
 	cmd.Flags().String("save-claim", "", "write window and commitment to this file")
 	cmd.Flags().String("checkpoint", "", "folder of the checkpoint, instead of fetching it")
+	cmd.Flags().String("output", "text", "text or json")
 	return cmd
 }
 
 func runVerify(cmd *cobra.Command, source string) error {
 	ctx := cmd.Context()
+	output := cmd.Flags().Lookup("output").Value.String()
+	if output != "text" && output != "json" {
+		return fmt.Errorf("--output must be text or json, not %q", output)
+	}
 	config, log, err := settings(cmd)
 	if err != nil {
 		return err
@@ -176,13 +181,18 @@ func runVerify(cmd *cobra.Command, source string) error {
 	if err != nil {
 		return err
 	}
-	res, err := validator.VerifyBatch(ctx, claim, policy, b)
+	v, err := validator.VerifyBatch(ctx, claim, policy, b)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "run %d, window %d, miner %s, %d groups, %d rollouts\nverdict: %s\n",
-		claim.Window.Run, claim.Window.Id, claim.Commitment.Miner, claim.Commitment.Groups, len(b.Leaves), res)
-	if err == nil && res.Code != verify.OK {
+	if output == "json" {
+		e := json.NewEncoder(cmd.OutOrStdout())
+		e.SetIndent("", "  ")
+		err = e.Encode(v)
+	} else {
+		err = v.Print(cmd.OutOrStdout())
+	}
+	if err == nil && !v.OK() {
 		err = errFailed
 	}
 	return err
