@@ -242,11 +242,7 @@ func (d *Daemon) accuse(ctx context.Context) error {
 	}
 	d.accused = time.Now()
 	for _, a := range owed {
-		if !d.config.Train.Accuse {
-			err = ErrRefused
-		} else {
-			err = d.chain.Accuse(ctx, d.config.Run, a.Window, a.Miner, a.Leaf)
-		}
+		err := d.chain.Accuse(ctx, d.config.Run, a.Window, a.Miner, a.Leaf)
 		log := d.log.With("window", a.Window, "miner", a.Name, "leaf", a.Leaf, "result", a.Reason)
 		switch {
 		case ctx.Err() != nil:
@@ -353,10 +349,12 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 	d.metrics.dropped.WithLabelValues("bad group").Add(float64(set.BadGroups))
 	d.log.Info("rollouts checked", "window", window, "miners", len(w.Batches), "groups", set.Groups, "missing_batches", set.Missing,
 		"bad_batches", set.BadBatch, "bad_groups", set.BadGroups, "seconds", round(time.Since(start)))
-	for _, f := range set.Failed {
-		a := Accusation{Window: window, Miner: f.Miner, Name: f.Name, Leaf: f.Result.Leaf, Reason: f.Result.String()}
-		if err := d.core.journal.Owe(a); err != nil {
-			return err
+	if d.config.Train.Accuse {
+		for _, f := range set.Failed {
+			a := Accusation{Window: window, Miner: f.Miner, Name: f.Name, Leaf: f.Result.Leaf, Reason: f.Result.String()}
+			if err := d.core.journal.Owe(a); err != nil {
+				return err
+			}
 		}
 	}
 	if set.Groups < w.Recipe.MinGroups {

@@ -192,3 +192,50 @@ func TestACancelledFetchEnds(t *testing.T) {
 	_, err := fetcher(t, local).ReadAll(ctx, url, 10)
 	require.ErrorIs(t, err, context.Canceled)
 }
+
+// Whatever a server sends, a fetch ends: with at most the bytes that it allowed, or an
+// error.
+func FuzzAnswers(f *testing.F) {
+	for _, s := range []string{
+		"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody", "HTTP/1.1 200 OK\r\nContent-Length: 999999999999\r\n\r\nbody",
+		"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\nbody", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nbody",
+		"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n\x1f\x8b", "SSH-2.0-x\r\n", "",
+	} {
+		f.Add([]byte(s))
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Cleanup(func() { _ = l.Close() })
+	answers := make(chan []byte, 1)
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = c.Read(make([]byte, 4096)) // the request
+			select {
+			case a := <-answers:
+				_, _ = c.Write(a)
+			default: // a redirect came back
+			}
+			_ = c.Close()
+		}
+	}()
+	const most = 64
+	get := daemon.NewFetcher(daemon.FetchLimits{Timeout: time.Second, Stall: 200 * time.Millisecond, AllowPrivate: true})
+	f.Cleanup(get.Close)
+	f.Fuzz(func(t *testing.T, answer []byte) {
+		select {
+		case <-answers: // one that nobody took
+		default:
+		}
+		answers <- answer
+		data, err := get.ReadAll(t.Context(), "http://"+l.Addr().String()+"/x", most)
+		if err == nil && len(data) > most {
+			t.Fatalf("%d bytes of at most %d", len(data), most)
+		}
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"math"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -239,19 +240,45 @@ func TestWhatIsNotTheMinersFaultIsUndecided(t *testing.T) {
 }
 
 // BenchmarkCheck is what a grader does to the rollouts that the lottery draws: the 128
-// that the shipped model made for a miner, replayed on one thread.
+// that the shipped model made for a miner, replayed on one thread. of_generating is the
+// time of that as a part of the time of making them, over_forward as a multiple of the
+// engine's replay alone, both in turns on the same thread.
 func BenchmarkCheck(b *testing.B) {
 	eng, c := shipped.Engine(b), shipped.Challenge(b)
-	rs, rollouts := shipped.Rollouts(b, c), 0
+	tok := shipped.Base(b).Tokenizer
+	groups := groupsOf(c)
+	rs, err := generate.Groups(b.Context(), eng, tok, c, groups)
+	require.NoError(b, err)
+	rollouts := 0
 	leaves := make([]uint64, len(rs))
-	for i := range leaves {
+	reqs := make([]engine.ReplayRequest, len(rs))
+	for i, r := range rs {
 		leaves[i] = uint64(i)
+		reqs[i] = engine.ReplayRequest{Prompt: r.Prompt, Completion: r.Completion, Seed: c.SampleSeed(r.Group, r.Index), Sampling: generate.Sampling(c.Generation)}
+	}
+	var generating, forward, checking time.Duration
+	timed := func(sum *time.Duration, f func()) {
+		began := time.Now()
+		f()
+		*sum += time.Since(began)
 	}
 	for b.Loop() {
-		res, _, err := replay.Check(b.Context(), eng, c, rs, leaves)
-		require.NoError(b, err)
-		require.Equal(b, verify.OK, res.Code, res.String())
+		timed(&generating, func() {
+			_, err := generate.Groups(b.Context(), eng, tok, c, groups)
+			require.NoError(b, err)
+		})
+		timed(&forward, func() {
+			_, err := eng.Replay(b.Context(), reqs)
+			require.NoError(b, err)
+		})
+		timed(&checking, func() {
+			res, _, err := replay.Check(b.Context(), eng, c, rs, leaves)
+			require.NoError(b, err)
+			require.Equal(b, verify.OK, res.Code, res.String())
+		})
 		rollouts += len(rs)
 	}
-	b.ReportMetric(float64(rollouts)/b.Elapsed().Seconds(), "rollouts/s")
+	b.ReportMetric(float64(rollouts)/checking.Seconds(), "rollouts/s")
+	b.ReportMetric(checking.Seconds()/generating.Seconds(), "of_generating")
+	b.ReportMetric(checking.Seconds()/forward.Seconds(), "over_forward")
 }

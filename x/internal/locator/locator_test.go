@@ -1,6 +1,8 @@
 package locator
 
 import (
+	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,4 +50,27 @@ func TestCheckTellsGoodFromBad(t *testing.T) {
 
 func TestCheckHoldsTheHardLimitWhateverTheParameter(t *testing.T) {
 	require.ErrorIs(t, Check("http://a/"+strings.Repeat("x", MaxLength), 1<<31, "http"), ErrInvalid)
+}
+
+// Any bytes are a URL by the rule, or ErrInvalid; what passes has nothing that a reader
+// could take for something else.
+func FuzzCheck(f *testing.F) {
+	for _, s := range []string{"http://127.0.0.1:8080/x", "s3://bucket", "file:///a", "file://", "http://a@b", "http://a?b", "http:///x", "://", "http://\x00", "HTTP://a"} {
+		f.Add(s, uint32(64))
+	}
+	schemes := []string{"http", "https", "s3", "gs", "file"}
+	f.Fuzz(func(t *testing.T, url string, limit uint32) {
+		err := Check(url, limit, schemes...)
+		if err != nil {
+			if !errors.Is(err, ErrInvalid) {
+				t.Fatal(err)
+			}
+			return
+		}
+		scheme, rest, _ := strings.Cut(url, "://")
+		authority, _, _ := strings.Cut(rest, "/")
+		if len(url) > int(min(limit, MaxLength)) || !slices.Contains(schemes, scheme) || strings.ContainsAny(url, "?# \\") || strings.Contains(authority, "@") {
+			t.Fatalf("accepted: %q", url)
+		}
+	})
 }
