@@ -473,6 +473,40 @@ func TestABombIsUnavailableAndCostsNoMemory(t *testing.T) {
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(1).Code)
 }
 
+// A miner that shows graders something else than it committed to, or shows it when the
+// time for fetching is over, has shown nothing.
+func TestOtherBytesAndLateOnesAreUnavailable(t *testing.T) {
+	r := newRig(t)
+	honest := r.miner(1, nil, nil)
+	var file bytes.Buffer
+	require.NoError(t, honest.WriteFile(&file))
+	var late atomic.Bool
+	var own bytes.Buffer
+	r.miner(2, nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(file.Bytes()) }))
+	b := r.miner(3, nil, http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if !late.Load() {
+			http.NotFound(w, q)
+			return
+		}
+		_, _ = w.Write(own.Bytes())
+	}))
+	require.NoError(t, b.WriteFile(&own))
+	r.chain.SetHeight(20)
+	r.chain.StartAudit()
+	v := r.start(nil)
+	w := r.chain.CurrentWindow()
+	for h := w.AuditStart; h < w.AuditEnd; h++ { // half of AUDIT is for fetching
+		late.Store(h > (w.AuditStart+w.AuditEnd)/2)
+		time.Sleep(daemonchain.BlockTime)
+		r.chain.SetHeight(h)
+	}
+	r.blocks()
+	require.NoError(t, v.stop())
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(1).Code)
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(2).Code)
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(3).Code)
+}
+
 func TestABatchThatTheMinerKeepsFromUsComesFromAnotherGrader(t *testing.T) {
 	r := newRig(t)
 	b := r.miner(1, nil, http.NotFoundHandler())

@@ -277,6 +277,25 @@ func (p *page) markdown() []byte {
 	line("is what `cold`, `top-k` and the others lose to 100 %%, and it is all that they gain. A claimed log-probability that is off by less than a factor of 2")
 	line("passes in `forge-logprobs`.")
 	line("")
+	line("## Adversaries that are no rollouts")
+	line("")
+	line("| adversary | ends as | test |")
+	line("|---|---|---|")
+	for _, x := range [][3]string{
+		{"withholds its batch", "`unavailable`: no pay, a slash, jail for the third", "`TestUnavailableCostsFivePercentAndTheThirdJails`"},
+		{"serves it after the time for fetching, or other bytes", "`unavailable`", "`TestOtherBytesAndLateOnesAreUnavailable`"},
+		{"serves only some graders", "the others have it from them", "`TestABatchThatTheMinerKeepsFromUsComesFromAnotherGrader`"},
+		{"stalls, never ends, redirects for ever", "`unavailable`; the others are graded in time", "`TestStallingAndBloatedServersDoNotKeepTheGraderFromTheHonest`"},
+		{"zip bomb", "`unavailable`; costs no memory", "`TestABombIsUnavailableAndCostsNoMemory`"},
+		{"commits for another checkpoint, or replays a commitment", "refused", "`TestAttackCommitForAnotherCheckpoint`, `TestAudit_F37_ReplayedCommitment`"},
+		{"junk in some groups, stopping early, many identities", "earns less", "`TestCheatingEarnsLessThanHonestWork`, `TestNoJunkPaysAtTheDefaults`"},
+		{"lazy grader", "not counted, no dividend", "`TestAudit_F41_ALazyGraderEarnsNothing`"},
+		{"graders with up to 2/3 call honest work a failure", "nobody is slashed", "`TestHardFailureAtExactlyTwoThirdsDoesNotSlash`"},
+		{"learner that trains otherwise than it says", "its checkpoint is rejected", "`TestACheckpointOfAnotherMakingIsRejectedWithItsReason`"},
+	} {
+		line("| %s | %s | %s |", x[0], x[1], x[2])
+	}
+	line("")
 	line("## False alarms")
 	line("")
 	line("Every group of an honest miner is audited. Where nothing was rejected the bound is 3/N for groups of which each is rejected or not (95 %%, the rule of three).")
