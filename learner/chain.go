@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/galahad-network/galahad/learner/lineage"
+	"github.com/galahad-network/galahad/rl/lineage"
 )
 
 var (

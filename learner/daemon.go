@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/lineage"
 )
 
 var (

@@ -18,7 +18,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
@@ -27,6 +26,7 @@ import (
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/testutil/tiny"
 )

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/lineage"
 )
 
 // HTTPFetcher gets batches from the miners' own servers, with retries and hard limits.

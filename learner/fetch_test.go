@@ -13,9 +13,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/generate"
+	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/testutil/tiny"
 )
 

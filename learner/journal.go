@@ -7,8 +7,8 @@ import (
 	"time"
 
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/lineage"
 )
 
 // Hex is bytes that read as hexadecimal in JSON.

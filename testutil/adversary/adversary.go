@@ -46,7 +46,11 @@ type Kind struct {
 	// in a run of that mode. Where a mode has none, the lie does not exist there, or can
 	// pass: then its power is reported, not promised.
 	Exact, Tolerant []verify.Code
-	make            strategy
+	// Floor is the least share of audited groups that a tolerant run must reject, of those
+	// with the lie; 0 where it promises nothing. Below 1 are lies of which some are within
+	// what honest work on other hardware needs.
+	Floor float64
+	make  strategy
 }
 
 // Codes of the checks that need the model.
@@ -57,12 +61,20 @@ var (
 
 // both is a kind whose lie needs no model to be seen.
 func both(name, lie string, code verify.Code, make strategy) Kind {
-	return Kind{Name: name, Lie: lie, Exact: []verify.Code{code}, Tolerant: []verify.Code{code}, make: make}
+	return Kind{Name: name, Lie: lie, Exact: []verify.Code{code}, Tolerant: []verify.Code{code}, Floor: 1, make: make}
 }
 
 // model is a kind that the checks of the model find in both modes.
 func model(name, lie string, make strategy) Kind {
-	return Kind{Name: name, Lie: lie, Exact: exactModel, Tolerant: tolerantModel, make: make}
+	return Kind{Name: name, Lie: lie, Exact: exactModel, Tolerant: tolerantModel, Floor: 1, make: make}
+}
+
+// sampling is a kind that a tolerant run finds by tokens that the seed does not ask for:
+// not where all of a group's are likely anyway.
+func sampling(name, lie string, floor float64, make strategy) Kind {
+	k := model(name, lie, make)
+	k.Floor = floor
+	return k
 }
 
 // near is a kind that a tolerant run may let pass.
@@ -72,14 +84,14 @@ func near(name, lie string, make strategy) Kind {
 
 // proofs is a kind that exists only where rollouts carry proofs.
 func proofs(name, lie string, make strategy) Kind {
-	return Kind{Name: name, Lie: lie, Tolerant: []verify.Code{verify.BadProof}, make: make}
+	return Kind{Name: name, Lie: lie, Tolerant: []verify.Code{verify.BadProof}, Floor: 1, make: make}
 }
 
 // zoo is in the order of Kinds.
 var zoo = []Kind{
-	model(BestOfN, "samples each rollout 4 times and submits the best", bestOfN),
-	model("inject", "writes the worked right answer instead of sampling one", inject),
-	model("edit", "overwrites wrong answers from their first wrong token on", edit),
+	sampling(BestOfN, "samples each rollout 4 times and submits the best", 0.9, bestOfN),
+	sampling("inject", "writes the worked right answer instead of sampling one", 0.9, inject),
+	sampling("edit", "overwrites wrong answers from their first wrong token on", 0.9, edit),
 	model(Copy, "submits another miner's completions as its own", copyPeer),
 	both("repeat", "answers the first group again and again", verify.BadPrompt, repeat),
 	near(Stale, "samples from the checkpoint before the current one, as soon as there is one", stale),
@@ -88,9 +100,9 @@ var zoo = []Kind{
 	near("int8", "runs the checkpoint's layers in 8 bits", quantized("int8")),
 	model("int4", "runs the checkpoint's layers in 4 bits", quantized("int4-32")),
 	model("small", "leaves out the checkpoint's last layer", small),
-	model("greedy", "takes the likeliest token", sampledWith(func(g *verify.Generation) { g.TemperatureBits = 0 })),
-	model("cold", "samples at 0.7 of the temperature", sampledWith(cold)),
-	model("top-k", "samples from the two likeliest tokens", sampledWith(func(g *verify.Generation) { g.TopK = 2 })),
+	sampling("greedy", "takes the likeliest token", 0.9, sampledWith(func(g *verify.Generation) { g.TemperatureBits = 0 })),
+	sampling("cold", "samples at 0.7 of the temperature", 0.75, sampledWith(cold)),
+	sampling("top-k", "samples from the two likeliest tokens", 0.75, sampledWith(func(g *verify.Generation) { g.TopK = 2 })),
 	model("early-stop", "ends each completion half way", earlyStop),
 	model("no-stop", "never ends a completion", noStop),
 	both("padding", "goes on after the end token", verify.BadFinish, padding),
@@ -98,10 +110,10 @@ var zoo = []Kind{
 	both("forge-finish", "says of the first completion of each group that it ended otherwise", verify.BadFinish, forgeFinish),
 	{
 		Name: "forge-logprobs", Lie: "says that it was sure of every token",
-		Exact: []verify.Code{verify.BadLogProb}, Tolerant: []verify.Code{verify.BadLogProb}, make: forgeLogProbs,
+		Exact: []verify.Code{verify.BadLogProb}, Tolerant: []verify.Code{verify.BadLogProb}, Floor: 0.9, make: forgeLogProbs,
 	},
 	{
-		Name: "no-proof", Lie: "leaves the proof out", Tolerant: []verify.Code{verify.BadEncoding},
+		Name: "no-proof", Lie: "leaves the proof out", Tolerant: []verify.Code{verify.BadEncoding}, Floor: 1,
 		make: proofOf(func([]batch.Rollout, int) []byte { return nil }),
 	},
 	proofs("zero-proof", "gives a proof of zeros", proofOf(func(all []batch.Rollout, i int) []byte { return make([]byte, len(all[i].Proof)) })),

@@ -100,9 +100,10 @@ var trained = func() func(t *testing.T) (current, previous *engine.Model) {
 	}
 }()
 
-// The floors of the power table: every lie of every kind is found where the kind promises
-// it, with a code that it promises, group by group; what a tolerant run may let pass is at
-// least measured there. docs/power.md has the same over more groups (make power).
+// The floors of the power table: the lies of every kind are found where the kind promises
+// it, in every group or in the share that it promises, with a code that it promises; what a
+// tolerant run may let pass is at least measured there. docs/power.md has the same over
+// more groups (make power).
 func TestEveryLieIsFoundWhereItsKindPromises(t *testing.T) {
 	tolerance := challengetypes.DefaultTolerance()
 	for _, mode := range []string{"exact", "tolerant"} {
@@ -113,12 +114,15 @@ func TestEveryLieIsFoundWhereItsKindPromises(t *testing.T) {
 		in := world(t, bound)
 		for _, k := range Zoo() {
 			t.Run(mode+"/"+k.Name, func(t *testing.T) {
-				codes := k.Exact
+				codes, floor, windows := k.Exact, 1.0, uint64(2)
 				if mode == "tolerant" {
-					codes = k.Tolerant
+					codes, floor = k.Tolerant, k.Floor
+				}
+				if floor < 1 {
+					windows = 12
 				}
 				var power Power
-				for window := range uint64(2) {
+				for window := range windows {
 					in.Challenge.Window = 2 + window
 					honest, err := generate.Honest{}.Rollouts(t.Context(), in)
 					require.NoError(t, err)
@@ -135,9 +139,11 @@ func TestEveryLieIsFoundWhereItsKindPromises(t *testing.T) {
 				if codes == nil {
 					return // reported, not promised
 				}
-				require.Equal(t, power.Groups, power.Caught)
+				require.GreaterOrEqual(t, float64(power.Caught), floor*float64(power.Groups))
 				for code := range power.Codes {
-					require.Contains(t, codes, code)
+					if code.Hard() {
+						require.Contains(t, codes, code)
+					}
 				}
 			})
 		}

@@ -254,8 +254,8 @@ func (p *page) markdown() []byte {
 	line("## Power, for each audited group")
 	line("")
 	line("A group counts if at least one of its rollouts is not the honest one, proof included. Given are rejected/counted groups with the 95 %% interval")
-	line("(Wilson). Bold is what the mode promises: `TestEveryLieIsFoundWhereItsKindPromises` holds all of it at every test run, over fewer groups and on a")
-	line("checkpoint of three windows, and `TestEveryAdversaryEndsOnChainAsItMust` settles each on a chain. An audit draws at least one group of every batch")
+	line("(Wilson). Bold is promised for every group, a floor for the share that it says: `TestEveryLieIsFoundWhereItsKindPromises` holds both at every test")
+	line("run, over fewer groups and on a checkpoint of three windows, and `TestEveryAdversaryEndsOnChainAsItMust` settles each on a chain. An audit draws at least one group of every batch")
 	line("after the batch is committed, so a lie in all groups has at least this power in each window, and (1 - (1 - power)^n) where n groups are drawn.")
 	line("")
 	line("| adversary | what it does | exact run | failed checks | tolerant run | failed checks |")
@@ -265,8 +265,11 @@ func (p *page) markdown() []byte {
 		if c.kind.Exact != nil {
 			exact = "**" + exact + "**"
 		}
-		if c.kind.Tolerant != nil {
+		switch {
+		case c.kind.Floor == 1:
 			tolerant = "**" + tolerant + "**"
+		case c.kind.Floor > 0:
+			tolerant = fmt.Sprintf("%s, floor %.0f %%", tolerant, 100*c.kind.Floor)
 		}
 		line("| %s | %s | %s | %s | %s | %s |", c.kind.Name, c.kind.Lie, exact, codes(c.power[0]), tolerant, codes(c.power[1]))
 	}

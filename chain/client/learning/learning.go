@@ -13,8 +13,8 @@ import (
 
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/learner"
-	"github.com/galahad-network/galahad/learner/lineage"
 	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/lineage"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
