@@ -46,12 +46,12 @@ type TrainConfig struct {
 
 // FetchConfig bounds what a miner's server can cost the learner.
 type FetchConfig struct {
-	Timeout      time.Duration `mapstructure:"timeout"`       // one batch, all of it
-	Stall        time.Duration `mapstructure:"stall"`         // without a byte
-	Attempts     int           `mapstructure:"attempts"`      // before a batch is left out
-	MaxBytes     int64         `mapstructure:"max_bytes"`     // of a batch, compressed or not
-	Parallel     int           `mapstructure:"parallel"`      // batches at once
-	AllowPrivate bool          `mapstructure:"allow_private"` // private and loopback addresses, too
+	Timeout      time.Duration  `mapstructure:"timeout"`       // one batch, all of it
+	Stall        time.Duration  `mapstructure:"stall"`         // without a byte
+	Attempts     int            `mapstructure:"attempts"`      // before a batch is left out
+	MaxBytes     int64          `mapstructure:"max_bytes"`     // of a batch, compressed or not
+	Parallel     int            `mapstructure:"parallel"`      // batches at once
+	AllowPrivate daemon.Private `mapstructure:"allow_private"` // private and loopback addresses, too
 }
 
 // EvaluationConfig is about the accuracy that /status reports.
@@ -95,6 +95,7 @@ func (c Config) Validate() error {
 		{Key: "fetch.stall", Want: "above 0", OK: c.Fetch.Stall > 0},
 		{Key: "fetch.attempts", Want: "1 to 100", OK: c.Fetch.Attempts >= 1 && c.Fetch.Attempts <= 100},
 		{Key: "fetch.max_bytes", Want: "1048576 or more", OK: c.Fetch.MaxBytes >= 1<<20},
+		c.Fetch.AllowPrivate.Check("fetch.allow_private"),
 		{Key: "fetch.parallel", Want: "1 to 64", OK: c.Fetch.Parallel >= 1 && c.Fetch.Parallel <= 64},
 		{Key: "evaluation.problems", Want: "0 to 100000", OK: c.Evaluation.Problems >= 0 && c.Evaluation.Problems <= 100_000},
 		{Key: "evaluation.env", Want: "a built-in environment", OK: unknown == nil},

@@ -53,7 +53,7 @@ type Daemon struct {
 // NewDaemon wires a learner. The core's journal must be open; fetcher may be nil for HTTP.
 func NewDaemon(config Config, chain Chain, core *Core, fetcher lineage.Fetcher, log *slog.Logger) *Daemon {
 	if fetcher == nil {
-		fetcher = NewHTTPFetcher(config.Fetch)
+		fetcher = NewHTTPFetcher(config.Fetch, config.Chain.ID)
 	}
 	return &Daemon{
 		config: config, chain: chain, core: core, log: log, metrics: newMetrics(), measure: make(chan struct{}, 1),

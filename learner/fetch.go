@@ -21,10 +21,10 @@ type HTTPFetcher struct {
 
 var _ lineage.Fetcher = (*HTTPFetcher)(nil)
 
-// NewHTTPFetcher returns a fetcher with the given limits.
-func NewHTTPFetcher(c FetchConfig) *HTTPFetcher {
+// NewHTTPFetcher returns a fetcher with the given limits, for a chain.
+func NewHTTPFetcher(c FetchConfig, chainID string) *HTTPFetcher {
 	// No redirects: a locator must name the batch itself.
-	limits := daemon.FetchLimits{Timeout: c.Timeout, Stall: c.Stall, AllowPrivate: c.AllowPrivate}
+	limits := daemon.FetchLimits{Timeout: c.Timeout, Stall: c.Stall, AllowPrivate: c.AllowPrivate.On(chainID)}
 	return &HTTPFetcher{config: c, get: daemon.NewFetcher(limits)}
 }
 

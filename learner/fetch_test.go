@@ -19,7 +19,7 @@ import (
 	"github.com/galahad-network/galahad/testutil/tiny"
 )
 
-var quick = FetchConfig{Timeout: 2 * time.Second, Stall: 200 * time.Millisecond, Attempts: 3, MaxBytes: 1 << 20, Parallel: 2, AllowPrivate: true}
+var quick = FetchConfig{Timeout: 2 * time.Second, Stall: 200 * time.Millisecond, Attempts: 3, MaxBytes: 1 << 20, Parallel: 2, AllowPrivate: "yes"}
 
 func committed(t *testing.T) (batch.Batch, []byte) {
 	t.Helper()
@@ -59,7 +59,7 @@ func TestFetchBringsTheCommittedBatch(t *testing.T) {
 		}
 		_, _ = w.Write(file)
 	})
-	got, err := NewHTTPFetcher(quick).Fetch(context.Background(), at, 4)
+	got, err := NewHTTPFetcher(quick, testChain).Fetch(context.Background(), at, 4)
 	require.NoError(t, err)
 	require.Equal(t, b.Leaves, got.Leaves)
 	require.EqualValues(t, 3, asked.Load())
@@ -103,7 +103,7 @@ func TestFetchSurvivesServersThatLie(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			at, asked := serveBatch(t, b, tt.answer)
-			_, err := NewHTTPFetcher(quick).Fetch(context.Background(), at, 4)
+			_, err := NewHTTPFetcher(quick, testChain).Fetch(context.Background(), at, 4)
 			require.Error(t, err)
 			if tt.want != nil {
 				require.ErrorIs(t, err, tt.want)
@@ -112,7 +112,7 @@ func TestFetchSurvivesServersThatLie(t *testing.T) {
 		})
 	}
 	for _, locator := range []string{"", "file:///etc", "http://", "::"} {
-		_, err := NewHTTPFetcher(quick).Fetch(context.Background(), lineage.Batch{Locator: locator, Root: b.Root(), Groups: 3, Bytes: 1000}, 4)
+		_, err := NewHTTPFetcher(quick, testChain).Fetch(context.Background(), lineage.Batch{Locator: locator, Root: b.Root(), Groups: 3, Bytes: 1000}, 4)
 		require.ErrorIs(t, err, daemon.ErrFetchURL, locator)
 	}
 }
@@ -122,6 +122,6 @@ func TestFetchHoldsTheServerToTheCommittedSize(t *testing.T) {
 	b, file := committed(t)
 	at, _ := serveBatch(t, b, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(file) })
 	at.Bytes = 100
-	_, err := NewHTTPFetcher(quick).Fetch(context.Background(), at, 4)
+	_, err := NewHTTPFetcher(quick, testChain).Fetch(context.Background(), at, 4)
 	require.ErrorIs(t, err, batch.ErrTooLarge)
 }

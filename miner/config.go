@@ -74,7 +74,7 @@ type StorageConfig struct {
 
 // FetchConfig is about downloads.
 type FetchConfig struct {
-	AllowPrivate bool `mapstructure:"allow_private"`
+	AllowPrivate daemon.Private `mapstructure:"allow_private"`
 }
 
 // LoadConfig reads and checks the settings of a home folder; flags may be nil.
@@ -110,6 +110,7 @@ func (c Config) Validate() error {
 		daemon.Check{Key: "generate.commit_margin_blocks", Want: "1 to 1000", OK: c.Generate.CommitMarginBlocks >= 1 && c.Generate.CommitMarginBlocks <= 1000},
 		daemon.Check{Key: "generate.speed_margin", Want: "above 0, at most 1", OK: c.Generate.SpeedMargin > 0 && c.Generate.SpeedMargin <= 1},
 		daemon.Check{Key: "generate.self_check_groups", Want: "0 or more", OK: c.Generate.SelfCheckGroups >= 0},
+		c.Fetch.AllowPrivate.Check("fetch.allow_private"),
 		daemon.Check{Key: "claim.interval", Want: "0 or more", OK: c.Claim.Interval >= 0},
 		daemon.Check{Key: "claim.minimum", Want: "an amount such as 1000000000000000agal", OK: isCoin(c.Claim.Minimum)},
 		daemon.Check{Key: "storage.retention_windows", Want: "at least 1", OK: c.Storage.RetentionWindows >= 1},

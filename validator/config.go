@@ -72,16 +72,16 @@ type AttestConfig struct {
 
 // FetchConfig bounds what a miner's server can cost.
 type FetchConfig struct {
-	Timeout      time.Duration `mapstructure:"timeout"`
-	Stall        time.Duration `mapstructure:"stall"`
-	Redirects    int           `mapstructure:"redirects"`
-	AllowPrivate bool          `mapstructure:"allow_private"`
-	AllowFiles   bool          `mapstructure:"allow_files"`
+	Timeout      time.Duration  `mapstructure:"timeout"`
+	Stall        time.Duration  `mapstructure:"stall"`
+	Redirects    int            `mapstructure:"redirects"`
+	AllowPrivate daemon.Private `mapstructure:"allow_private"`
+	AllowFiles   bool           `mapstructure:"allow_files"`
 }
 
-// Limits are the fetcher's.
-func (c FetchConfig) Limits() daemon.FetchLimits {
-	return daemon.FetchLimits{Timeout: c.Timeout, Stall: c.Stall, Redirects: c.Redirects, AllowPrivate: c.AllowPrivate}
+// Limits are the fetcher's, on a chain.
+func (c FetchConfig) Limits(chainID string) daemon.FetchLimits {
+	return daemon.FetchLimits{Timeout: c.Timeout, Stall: c.Stall, Redirects: c.Redirects, AllowPrivate: c.AllowPrivate.On(chainID)}
 }
 
 // StorageConfig is about batches on disk.
@@ -124,6 +124,7 @@ func (c Config) Validate() error {
 		{Key: "audit.parallel", Want: "1 to 1024", OK: c.Audit.Parallel >= 1 && c.Audit.Parallel <= 1024},
 		{Key: "audit.commit_margin_blocks", Want: "1 to 1000", OK: c.Audit.CommitMarginBlocks >= 1 && c.Audit.CommitMarginBlocks <= 1000},
 		{Key: "audit.fetch_share", Want: "above 0, below 1", OK: c.Audit.FetchShare > 0 && c.Audit.FetchShare < 1},
+		c.Fetch.AllowPrivate.Check("fetch.allow_private"),
 		{Key: "attest.max_bytes", Want: "1 MiB or more", OK: c.Attest.MaxBytes >= 1<<20},
 		{Key: "audit.peers", Want: "http URLs", OK: allHTTP(c.Audit.Peers)},
 		{Key: "fetch.timeout", Want: "above 0", OK: c.Fetch.Timeout > 0},

@@ -135,7 +135,7 @@ func (r *rig) start(beacons Beacons) *life {
 	if r.policies != nil {
 		policies = r.policies
 	}
-	f := daemon.NewFetcher(config.Fetch.Limits())
+	f := daemon.NewFetcher(config.Fetch.Limits(config.Chain.ID))
 	r.t.Cleanup(f.Close)
 	v, err := New(r.t.Context(), Options{
 		Home: r.home, Config: config, Chain: node, Sender: way, Policies: policies,

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -17,12 +18,30 @@ import (
 // network's error.
 var (
 	ErrFetchURL      = errors.New("not an absolute http or https URL")
-	ErrFetchAddress  = errors.New("address is private; fetch.allow_private allows it")
+	ErrFetchAddress  = errors.New("address is private; fetch.allow_private = \"yes\" allows it")
 	ErrFetchRedirect = errors.New("too many redirects")
 	ErrFetchStatus   = errors.New("server answered")
 	ErrFetchSize     = errors.New("answer longer than its limit")
 	ErrFetchSlow     = errors.New("server stalls")
 )
+
+// LocalChains begin the ids of networks of one machine.
+const LocalChains = "galahad-local-"
+
+// Private says whether a daemon fetches from loopback, private and link-local addresses:
+// "yes", "no", or "auto", which is yes on a network of one machine and no elsewhere, where a
+// locator could make a daemon knock at what only its own network should reach.
+type Private string
+
+// Check is the rule of a setting of this kind.
+func (p Private) Check(key string) Check {
+	return Check{Key: key, Want: `"auto", "yes" or "no"`, OK: p == "auto" || p == "yes" || p == "no"}
+}
+
+// On reports whether private addresses are allowed on a chain.
+func (p Private) On(chainID string) bool {
+	return p == "yes" || p == "auto" && strings.HasPrefix(chainID, LocalChains)
+}
 
 // FetchLimits bounds what a server can cost.
 type FetchLimits struct {

@@ -155,6 +155,23 @@ func TestPrivateAddressesAreRefusedAfterTheNameWasLookedUp(t *testing.T) {
 	}
 }
 
+// Nobody has to think of it: on a network of one machine private addresses are needed, on
+// any other they are off.
+func TestPrivateAddressesAreForLocalNetworks(t *testing.T) {
+	for _, c := range []struct {
+		setting daemon.Private
+		chain   string
+		on      bool
+	}{
+		{"auto", "galahad-local-1", true}, {"auto", "galahad-1", false}, {"auto", "", false}, {"auto", "my-galahad-local-1", false},
+		{"yes", "galahad-1", true}, {"no", "galahad-local-1", false}, {"", "galahad-local-1", false},
+	} {
+		require.Equal(t, c.on, c.setting.On(c.chain), "%q on %q", c.setting, c.chain)
+	}
+	require.True(t, daemon.Private("auto").Check("x").OK)
+	require.False(t, daemon.Private("true").Check("x").OK)
+}
+
 func trim(host string) string {
 	if host[0] == '[' {
 		return host[1 : len(host)-1]

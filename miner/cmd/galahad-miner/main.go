@@ -108,7 +108,7 @@ func start(cmd *cobra.Command) error {
 	}
 	defer listener.Close()
 	limits := daemon.DefaultFetchLimits
-	limits.AllowPrivate = s.config.Fetch.AllowPrivate
+	limits.AllowPrivate = s.config.Fetch.AllowPrivate.On(s.config.Chain.ID)
 	fetcher := daemon.NewFetcher(limits)
 	defer fetcher.Close()
 	options := miner.Options{

@@ -97,7 +97,7 @@ func rehearse(ctx context.Context, home string, config miner.Config, groups int)
 	}
 	defer c.Close()
 	limits := daemon.DefaultFetchLimits
-	limits.AllowPrivate = config.Fetch.AllowPrivate
+	limits.AllowPrivate = config.Fetch.AllowPrivate.On(config.Chain.ID)
 	fetcher := daemon.NewFetcher(limits)
 	defer fetcher.Close()
 	policies := checkpoints.New(filepath.Join(home, "checkpoints"), config.Checkpoints, fetcher, log)

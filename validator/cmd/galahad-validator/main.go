@@ -78,7 +78,7 @@ func start(cmd *cobra.Command) error {
 		return err
 	}
 	defer listener.Close()
-	fetcher := daemon.NewFetcher(config.Fetch.Limits())
+	fetcher := daemon.NewFetcher(config.Fetch.Limits(config.Chain.ID))
 	defer fetcher.Close()
 	v, err := validator.New(ctx, validator.Options{
 		Home: home, Config: config, Chain: c, Sender: w, Log: log,
@@ -155,7 +155,7 @@ func runVerify(cmd *cobra.Command, source string) error {
 	if err != nil {
 		return err
 	}
-	fetcher := daemon.NewFetcher(config.Fetch.Limits())
+	fetcher := daemon.NewFetcher(config.Fetch.Limits(config.Chain.ID))
 	defer fetcher.Close()
 	b, err := validator.ReadBatch(ctx, fetcher, source)
 	if err != nil {
