@@ -49,8 +49,8 @@ func (v *Validator) attest(ctx context.Context) error {
 	}
 	a := &attester{v: v, replayer: &lineage.Replayer{
 		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
-		Options: engine.Options{Threads: v.config.Checkpoints.Threads},
-		Files:   lineage.Files{Client: v.client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
+		Options: engine.Options{Threads: v.config.Checkpoints.Threads}, Turn: v.lastTurn,
+		Files: lineage.Files{Client: v.client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
 	}}
 	for {
 		wait := v.config.Chain.PollInterval
@@ -138,13 +138,9 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	if err != nil {
 		return vote{}, err
 	}
-	// Audits go first; the engine uses all its threads for one of them.
-	done, err := v.turns.wait(ctx, binary.BigEndian.AppendUint64(nil, math.MaxUint64))
-	if err != nil {
-		return vote{}, err
+	collector := lineage.Collector{
+		Fetcher: shelves{v}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Turn: v.lastTurn, Log: v.log,
 	}
-	defer done()
-	collector := lineage.Collector{Fetcher: shelves{v, w.Challenge.Window}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Log: v.log}
 	left, err := collector.Chose(ctx, policy.Engine, w, leaves)
 	if errors.Is(err, lineage.ErrRollouts) {
 		return a.reject(version, "rollout set: "+err.Error()), nil
@@ -162,6 +158,12 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	v.log.Info("checkpoint replayed: it matches", "version", version, "rollouts", len(leaves), "batches_left_out", left,
 		"seconds", time.Since(began).Round(10*time.Millisecond).Seconds())
 	return vote{Attest: true, Digest: report.Digest, StateHash: report.State}, nil
+}
+
+// lastTurn is a turn at the engine when no audit wants one. It is never held while
+// somebody's server is waited for.
+func (v *Validator) lastTurn(ctx context.Context) (done func(), err error) {
+	return v.turns.wait(ctx, binary.BigEndian.AppendUint64(nil, math.MaxUint64))
 }
 
 // reject is a vote against a version, with a reason that the chain takes.
@@ -202,10 +204,7 @@ func (a *attester) send(ctx context.Context, version uint64, said vote) error {
 
 // shelves has the batches of a settled window: those that this grader fetched for its
 // audit, else the miner's own and the other graders'.
-type shelves struct {
-	v      *Validator
-	window uint64
-}
+type shelves struct{ v *Validator }
 
 // Fetch implements lineage.Fetcher.
 func (s shelves) Fetch(ctx context.Context, b lineage.Batch, groupSize uint64) (batch.Batch, error) {

@@ -60,6 +60,17 @@ func (c Checkpoint) Chained(chainID string) []byte {
 	return hash[:]
 }
 
+// Turn waits until the caller may use the engine; done ends that. Error: the context's.
+type Turn func(ctx context.Context) (done func(), err error)
+
+// take is the turn of whoever may be without one.
+func (t Turn) take(ctx context.Context) (done func(), err error) {
+	if t == nil {
+		return func() {}, nil
+	}
+	return t(ctx)
+}
+
 // Fetcher brings the batch that a miner committed, whole and with the committed root.
 type Fetcher interface {
 	// Fetch returns the batch of b.Groups*groupSize leaves. Its leaves hash to b.Root; any other answer, a slow one or one

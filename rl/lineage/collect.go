@@ -43,7 +43,8 @@ type Failure struct {
 type Collector struct {
 	Fetcher   Fetcher
 	Tokenizer tokenizer.Tokenizer
-	Parallel  int // batches fetched at once
+	Parallel  int  // batches fetched at once
+	Turn      Turn // for the checks, not for the fetching; nil: none is needed
 	Log       *slog.Logger
 }
 
@@ -71,6 +72,11 @@ func (c Collector) Collect(ctx context.Context, eng *engine.Engine, w Window) (C
 	if err := fetching.Wait(); err != nil {
 		return Collected{}, err
 	}
+	done, err := c.Turn.take(ctx)
+	if err != nil {
+		return Collected{}, err
+	}
+	defer done()
 	var out Collected
 	for i, b := range w.Batches {
 		if i > 0 && bytes.Compare(w.Batches[i-1].Miner, b.Miner) >= 0 {

@@ -33,6 +33,7 @@ type Replayer struct {
 	Files   Files
 	Options engine.Options
 	Dir     string // for checkpoints while they are compared
+	Turn    Turn   // for the step, not for what is downloaded; nil: none is needed
 
 	zero    *checkpoint.Checkpoint // version 0, once it was needed
 	trainer *engine.Trainer        // in the state after the version of digest at; nil: none
@@ -80,7 +81,12 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 		return report, err
 	}
 	s := Step{Version: c.Version, Leaves: leaves, TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe}
+	done, err := r.Turn.take(ctx)
+	if err != nil {
+		return report, err
+	}
 	report.Metrics, err = Train(ctx, trainer, s)
+	done()
 	var made Made
 	if err == nil {
 		made, err = Seal(r.Dir, r.Chain.ChainID(), parent, s, trainer, tokenizerFile)
