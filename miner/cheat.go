@@ -56,7 +56,7 @@ func (m *Miner) neighbour(ctx context.Context) ([]batch.Rollout, error) {
 				m.log.Debug("another miner's batch cannot be had", "miner", c.Miner, "error", err)
 				continue
 			}
-			return decode(b)
+			return b.Rollouts()
 		}
 	}
 	return nil, fmt.Errorf("run %d: %w", m.config.Run, errNoNeighbour)

@@ -152,7 +152,7 @@ func (m *Miner) resume(ctx context.Context, k *work) error {
 		}
 		return nil
 	}
-	rollouts, err := decode(b)
+	rollouts, err := b.Rollouts()
 	if err != nil {
 		return err
 	}
@@ -160,17 +160,6 @@ func (m *Miner) resume(ctx context.Context, k *work) error {
 	k.done = uint64(r.Groups)
 	m.log.Debug("resuming a window from the journal", "window", k.window.Id, "groups", k.done)
 	return nil
-}
-
-func decode(b batch.Batch) ([]batch.Rollout, error) {
-	rollouts := make([]batch.Rollout, len(b.Leaves))
-	for i, leaf := range b.Leaves {
-		var err error
-		if rollouts[i], err = batch.Decode(leaf); err != nil {
-			return nil, fmt.Errorf("leaf %d: %w", i, err)
-		}
-	}
-	return rollouts, nil
 }
 
 // generate makes groups until all declared ones are committed or COMMIT is about

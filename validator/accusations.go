@@ -46,10 +46,6 @@ func (j *job) try(fetching, checking context.Context, a rollouttypes.Accusation)
 	if err != nil {
 		return none, err
 	}
-	b, _, err := j.fetch(fetching, w, commitment)
-	if err != nil {
-		return none, err
-	}
 	miner, err := sdk.AccAddressFromBech32(a.Miner)
 	if err != nil {
 		return none, err
@@ -58,16 +54,20 @@ func (j *job) try(fetching, checking context.Context, a rollouttypes.Accusation)
 	if err != nil {
 		return none, err
 	}
-	if uint64(len(b.Leaves)) != challenge.Leaves() { // the leaf may not even be there
-		res, _ := verify.Batch(challenge, policy.Tokenizer, commitment.Root, b.Leaves)
-		return res, nil
-	}
 	if a.Leaf >= challenge.Leaves() {
 		return none, fmt.Errorf("leaf %d of %d", a.Leaf, challenge.Leaves())
 	}
-	res, rollout := verify.Leaf(challenge, policy.Tokenizer, a.Leaf, b.Leaves[a.Leaf])
-	if res.Code != verify.OK {
-		return res, nil
+	var res verify.Result
+	var rollout batch.Rollout
+	_, err = j.fetch(fetching, w, commitment, func(b batch.Batch) {
+		if uint64(len(b.Leaves)) != challenge.Leaves() { // the leaf may not even be there
+			res, _ = verify.Batch(challenge, policy.Tokenizer, commitment.Root, b.Leaves)
+		} else {
+			res, rollout = verify.Leaf(challenge, policy.Tokenizer, a.Leaf, b.Leaves[a.Leaf])
+		}
+	})
+	if err != nil || res.Code != verify.OK {
+		return res, err
 	}
 	done, err := j.v.turns.wait(checking, j.rankOfCharge(a))
 	if err != nil {

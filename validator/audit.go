@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/checkpoints"
+	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/derive"
@@ -85,7 +87,7 @@ func (v *Validator) assess(ctx context.Context, w challengetypes.Window) (*job, 
 	case <-j.seeded:
 	}
 	stopWatching()
-	if err := <-watched; errors.Is(err, errGone) {
+	if err := <-watched; !errors.Is(err, context.Canceled) {
 		return nil, err
 	}
 	return j, ctx.Err()
@@ -97,30 +99,18 @@ func (j *job) prepare(ctx context.Context) error {
 	if !bytes.Equal(w.Params.ConformanceDigest, v.conformance) {
 		return fmt.Errorf("%w: it computes %x, window %d wants %x; install the run's version", ErrConformance, v.conformance, w.Id, w.Params.ConformanceDigest)
 	}
-	commitments, total, err := v.chain.Commitments(ctx, w.Run, w.Id)
+	// What is missing here would be missing from the verdicts, and the chain would refuse
+	// them all at the reveal.
+	committed, err := v.chain.Committed(ctx, w.Run, w.Id, w.CommitEnd)
 	if err != nil {
-		return err
-	}
-	// Another node than the one that told of the end of COMMIT may have answered. What
-	// it does not know yet would be missing from the verdicts, and the chain would
-	// refuse them all at the reveal.
-	height, err := v.chain.Height(ctx)
-	if err != nil {
-		return err
-	}
-	if height < w.CommitEnd-1 {
-		return fmt.Errorf("the node is behind, at block %d: the commitments of window %d are complete with block %d", height, w.Id, w.CommitEnd-1)
-	}
-	miners, err := v.chain.WindowMiners(ctx, w.Run, w.Id)
-	if err != nil {
-		return err
+		return fmt.Errorf("what window %d committed to: %w", w.Id, err)
 	}
 	declared := map[string]uint32{}
-	for _, m := range miners {
+	for _, m := range committed.Miners {
 		declared[m.Address] = m.DeclaredGroups
 	}
-	j.groups = total
-	for _, c := range commitments {
+	j.groups = committed.Groups
+	for _, c := range committed.Commitments {
 		address, err := sdk.AccAddressFromBech32(c.Miner)
 		if err != nil {
 			return fmt.Errorf("commitment of %q: %w", c.Miner, err)
@@ -129,11 +119,7 @@ func (j *job) prepare(ctx context.Context) error {
 			commitment: c, address: address, declared: declared[c.Miner],
 		})
 	}
-	accusations, err := v.chain.Accusations(ctx, w.Run, w.Id)
-	if err != nil {
-		return err
-	}
-	for _, a := range accusations {
+	for _, a := range committed.Accusations {
 		j.charges = append(j.charges, &charge{accusation: a})
 	}
 	params, err := v.chain.ChallengeParams(ctx)
@@ -167,7 +153,12 @@ func (j *job) deadlines(ctx context.Context, stopFetching, stopChecking func()) 
 		}
 		if open && s.Stage == challengetypes.StageAudit {
 			if !told {
-				j.audit, told = s.Window, true
+				if err := j.draw(ctx, s.Window); err != nil {
+					stopFetching()
+					stopChecking()
+					return err
+				}
+				told = true
 				j.release(ctx)
 			}
 			length := s.Window.AuditEnd - s.Window.AuditStart
@@ -185,6 +176,25 @@ func (j *job) deadlines(ctx context.Context, stopFetching, stopChecking func()) 
 		case <-view.changed:
 		}
 	}
+}
+
+// draw takes the audit seed, and makes sure that the window under audit is the one that
+// it belongs to: one node alone could have told of another.
+func (j *job) draw(ctx context.Context, w challengetypes.Window) (err error) {
+	if j.audit, err = j.v.chain.Audited(ctx, w.Run, w.Id, w.AuditStart); err != nil {
+		return fmt.Errorf("audit seed of window %d: %w", w.Id, err)
+	}
+	if !reflect.DeepEqual(sealed(j.audit), sealed(j.window)) {
+		return fmt.Errorf("window %d: %w: it was told otherwise before its audit", w.Id, client.ErrDisagree)
+	}
+	return nil
+}
+
+// sealed is a window without what comes to it after COMMIT.
+func sealed(w challengetypes.Window) challengetypes.Window {
+	w.AuditRound, w.AuditStart, w.AuditEnd, w.RevealEnd, w.AuditSeed = 0, 0, 0, 0, nil
+	w.ClosedHeight, w.VoidHeight, w.VoidReason = 0, 0, ""
+	return w
 }
 
 // lineUp is how long the replays of a window are held back when its audit is drawn,
@@ -212,21 +222,20 @@ func (j *job) examine(fetching, checking context.Context, s *subject) (verify.Re
 	undecided := func(why string) (verify.Result, replay.Work) {
 		return verify.Result{Code: verify.Undecided, Detail: why}, replay.Work{}
 	}
-	b, tried, err := j.fetch(fetching, j.window, s.commitment)
+	challenge, err := j.window.Challenge(j.v.chain.ChainID(), s.address, uint64(s.commitment.Groups))
+	if err != nil {
+		return undecided(err.Error())
+	}
+	var res verify.Result
+	tried, err := j.fetch(fetching, j.window, s.commitment, func(b batch.Batch) {
+		res, _ = verify.Batch(challenge, j.policy.Tokenizer, s.commitment.Root, b.Leaves)
+	})
 	switch {
 	case err != nil && !tried:
 		return undecided("no time to fetch it: " + err.Error())
 	case err != nil:
 		return verify.Result{Code: verify.Unavailable, Detail: err.Error()}, replay.Work{}
-	case checking.Err() != nil:
-		return undecided("no time left for the checks")
-	}
-	challenge, err := j.window.Challenge(j.v.chain.ChainID(), s.address, uint64(s.commitment.Groups))
-	if err != nil {
-		return undecided(err.Error())
-	}
-	res, rollouts := verify.Batch(challenge, j.policy.Tokenizer, s.commitment.Root, b.Leaves)
-	if res.Code != verify.OK {
+	case res.Code != verify.OK:
 		s.guilty = true
 		return res, replay.Work{}
 	}
@@ -240,39 +249,38 @@ func (j *job) examine(fetching, checking context.Context, s *subject) (verify.Re
 		return undecided("no time left for the replay")
 	}
 	defer done()
-	res, work, err := j.replay(checking, s, rollouts)
+	res, work, err := j.replay(checking, s)
 	if err != nil {
 		return undecided(err.Error())
 	}
 	return res, work
 }
 
+// limits of the batch file of a commitment.
+func limits(w challengetypes.Window, c rollouttypes.Commitment) batch.Limits {
+	return batches.Limits(uint64(c.Groups), uint64(w.Params.GroupSize), min(c.Bytes, w.Params.MaxBatchBytes))
+}
+
 // fetch tries the miner and the other graders in turn until one has the batch or
-// the time is up. What arrives has the committed root. Each try takes a slot for
-// at most j.attempt, and slots are given in the order of asking, so that servers
-// that stall cannot keep this grader from the others. tried says whether anyone
+// the time is up. What arrives has the committed root; it is put on disk and shown
+// to look. Each try takes a slot for at most j.attempt, and slots are given in the
+// order of asking, so that servers that stall cannot keep this grader from the
+// others. A slot is also the right to have a batch in memory, which look must not
+// keep: so memory does not grow with the number of miners. tried says whether anyone
 // was asked.
-func (j *job) fetch(ctx context.Context, w challengetypes.Window, c rollouttypes.Commitment) (b batch.Batch, tried bool, err error) {
+func (j *job) fetch(ctx context.Context, w challengetypes.Window, c rollouttypes.Commitment, look func(batch.Batch)) (tried bool, err error) {
 	v := j.v
-	limits := batches.Limits(uint64(c.Groups), uint64(w.Params.GroupSize), min(c.Bytes, w.Params.MaxBatchBytes))
-	if b, err := v.store.Get(ctx, c.Root, limits); err == nil {
-		return b, true, nil // fetched by an earlier life
-	}
 	sources := append([]string{c.Locator}, v.config.Audit.Peers...)
 	var last error
 	for attempt := 0; ; attempt++ {
 		source := sources[attempt%len(sources)]
 		if err := j.slots.Acquire(ctx, 1); err != nil {
-			return batch.Batch{}, last != nil, fmt.Errorf("not to be had in %d attempts, the last: %w", attempt, errors.Join(last, err))
+			return last != nil, fmt.Errorf("not to be had in %d attempts, the last: %w", attempt, errors.Join(last, err))
 		}
-		one, cancel := context.WithTimeout(ctx, j.attempt)
-		b, err := v.batches.Fetch(one, source, c.Root, limits)
-		cancel()
+		err := j.ask(ctx, source, w, c, look)
 		j.slots.Release(1)
 		if err == nil {
-			v.metrics.fetched.Inc()
-			v.keep(w, c, b)
-			return b, true, nil
+			return true, nil
 		}
 		last = fmt.Errorf("%s: %w", source, err)
 		v.log.Debug("batch not fetched", "window", w.Id, "miner", c.Miner, "from", source, "error", err)
@@ -282,20 +290,37 @@ func (j *job) fetch(ctx context.Context, w challengetypes.Window, c rollouttypes
 			pause = daemon.Backoff{Min: 200 * time.Millisecond, Max: 2 * time.Second}.Pause(attempt/len(sources) + 1)
 		}
 		if daemon.Sleep(ctx, pause) != nil {
-			return batch.Batch{}, true, fmt.Errorf("not to be had in %d attempts, the last: %w", attempt+1, last)
+			return true, fmt.Errorf("not to be had in %d attempts, the last: %w", attempt+1, last)
 		}
 	}
 }
 
-// keep stores a batch for those who could not get it from its miner. A full disk
-// must not become a verdict on the miner.
+// ask asks one source for a batch, unless an earlier life of this process got it.
+func (j *job) ask(ctx context.Context, source string, w challengetypes.Window, c rollouttypes.Commitment, look func(batch.Batch)) error {
+	v, most := j.v, limits(w, c)
+	b, err := v.store.Get(ctx, c.Root, most)
+	if err != nil {
+		one, cancel := context.WithTimeout(ctx, j.attempt)
+		defer cancel()
+		if b, err = v.batches.Fetch(one, source, c.Root, most); err != nil {
+			return err
+		}
+		v.metrics.fetched.Inc()
+		v.keep(w, c, b)
+	}
+	look(b)
+	return nil
+}
+
+// keep stores a batch for its replay, and for those who could not get it from its
+// miner. A full disk is no verdict on the miner: the replay is undecided then.
 func (v *Validator) keep(w challengetypes.Window, c rollouttypes.Commitment, b batch.Batch) {
 	err := v.journal.keep(stored{Window: w.Id, Root: c.Root, Groups: uint64(c.Groups), GroupSize: uint64(w.Params.GroupSize), Bytes: c.Bytes})
 	if err == nil {
 		_, err = v.store.Put(context.Background(), b)
 	}
 	if err != nil {
-		v.log.Error("batch is checked but cannot be kept", "window", w.Id, "miner", c.Miner, "error", err)
+		v.log.Error("batch cannot be kept, so it cannot be replayed", "window", w.Id, "miner", c.Miner, "error", err)
 	}
 }
 
@@ -307,8 +332,9 @@ func (j *job) rank(s *subject) []byte {
 	return append(binary.BigEndian.AppendUint64(nil, j.window.Id), h[:]...)
 }
 
-// replay runs checks 8 and 9 on the mandatory leaves.
-func (j *job) replay(ctx context.Context, s *subject, rollouts []batch.Rollout) (verify.Result, replay.Work, error) {
+// replay runs the checks that need the model on the mandatory leaves of a batch that
+// passed the others. Only one batch is replayed at a time, so it is read again.
+func (j *job) replay(ctx context.Context, s *subject) (verify.Result, replay.Work, error) {
 	c, err := j.audit.Challenge(j.v.chain.ChainID(), s.address, uint64(s.commitment.Groups))
 	if err != nil {
 		return verify.Result{}, replay.Work{}, err
@@ -319,6 +345,14 @@ func (j *job) replay(ctx context.Context, s *subject, rollouts []batch.Rollout) 
 	p := j.window.Params
 	ppm := derive.AuditPPM(j.groups, uint64(p.AuditBudgetGroups), uint64(p.AuditMinPpm))
 	leaves := c.Mandatory(ppm)
+	b, err := j.v.store.Get(ctx, s.commitment.Root, limits(j.window, s.commitment))
+	if err != nil {
+		return verify.Result{}, replay.Work{}, fmt.Errorf("the batch was there and is no more: %w", err)
+	}
+	rollouts, err := b.Rollouts()
+	if err != nil {
+		return verify.Result{}, replay.Work{}, err
+	}
 	began := time.Now()
 	res, work, err := replay.Check(ctx, j.policy.Engine, c, rollouts, leaves)
 	j.v.metrics.replayed.Add(float64(len(leaves)))

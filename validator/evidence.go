@@ -12,7 +12,6 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
-	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
@@ -153,10 +152,9 @@ func (v *Validator) evidence(ctx context.Context, o owed, miner sdk.AccAddress) 
 	if !ok {
 		return nil, fmt.Errorf("%w: the commitment is gone", errNoProof)
 	}
-	limits := batches.Limits(uint64(c.Groups), uint64(w.Params.GroupSize), min(c.Bytes, w.Params.MaxBatchBytes))
-	b, err := v.store.Get(ctx, c.Root, limits)
+	b, err := v.store.Get(ctx, c.Root, limits(w, c))
 	if err != nil { // the disk was full
-		if b, err = v.batches.Fetch(ctx, c.Locator, c.Root, limits); err != nil {
+		if b, err = v.batches.Fetch(ctx, c.Locator, c.Root, limits(w, c)); err != nil {
 			return nil, later(err)
 		}
 	}

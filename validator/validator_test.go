@@ -9,7 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,6 +21,7 @@ import (
 
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/beacon"
+	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
@@ -265,54 +266,65 @@ func TestATolerantRunTakesHonestWorkOfAnotherEngine(t *testing.T) {
 	}
 }
 
-// laggard is a node that falls three blocks behind when it is first asked for the
-// commitments, and catches up after 300 ms.
-type laggard struct {
+// laggards are nodes of which none has the end of COMMIT when the grader first asks.
+type laggards struct {
 	*daemonchain.Chain
-	once  sync.Once
-	until atomic.Pointer[time.Time]
+	asked atomic.Int32
 }
 
-func (l *laggard) behind() bool {
-	until := l.until.Load()
-	return until != nil && time.Now().Before(*until)
-}
-
-func (l *laggard) Commitments(ctx context.Context, run, window uint64) ([]rollouttypes.Commitment, uint64, error) {
-	l.once.Do(func() {
-		until := time.Now().Add(300 * time.Millisecond)
-		l.until.Store(&until)
-	})
-	all, groups, err := l.Chain.Commitments(ctx, run, window)
-	if l.behind() {
-		last := all[len(all)-1]
-		return all[:len(all)-1], groups - uint64(last.Groups), err
+func (l *laggards) Committed(ctx context.Context, run, window uint64, commitEnd int64) (client.Committed, error) {
+	if l.asked.Add(1) == 1 {
+		return client.Committed{}, client.ErrBehind
 	}
-	return all, groups, err
+	return l.Chain.Committed(ctx, run, window, commitEnd)
 }
 
-func (l *laggard) Height(ctx context.Context) (int64, error) {
-	height, err := l.Chain.Height(ctx)
-	if l.behind() {
-		height -= 3
-	}
-	return height, err
-}
-
-// TestANodeThatIsBehindDoesNotHideCommitments: a second node that takes over may not
-// know the last commitments yet. Verdicts without them are refused at the reveal.
-func TestANodeThatIsBehindDoesNotHideCommitments(t *testing.T) {
+// TestAGraderWaitsForANodeThatKnowsAllCommitments: verdicts that lack one are refused at
+// the reveal.
+func TestAGraderWaitsForANodeThatKnowsAllCommitments(t *testing.T) {
 	r := newRig(t)
 	r.miner(1, nil, nil)
 	r.miner(2, nil, nil)
-	r.node = &laggard{Chain: r.chain}
+	nodes := &laggards{Chain: r.chain}
+	r.node = nodes
 	r.chain.SetHeight(20)
 	v := r.start(nil)
 	r.chain.StartAudit()
 	r.blocks()
 	require.NoError(t, v.stop())
+	require.EqualValues(t, 2, nodes.asked.Load())
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(1).Code)
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(2).Code)
+}
+
+// liar is a node that tells of a window with another opening seed, under which all honest
+// work is wrong.
+type liar struct{ *daemonchain.Chain }
+
+func (l liar) OpenWindows(ctx context.Context, run uint64) ([]challengetypes.WindowStatus, error) {
+	all, err := l.Chain.OpenWindows(ctx, run)
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Window.OpeningSeed = bytes.Repeat([]byte{7}, len(all[i].Window.OpeningSeed))
+	}
+	return all, err
+}
+
+// TestANodeThatLiesAboutTheWindowMakesNoVerdict: the graders' other nodes contradict it.
+func TestANodeThatLiesAboutTheWindowMakesNoVerdict(t *testing.T) {
+	r := newRig(t)
+	r.miner(1, nil, nil)
+	r.node = liar{r.chain}
+	r.chain.SetHeight(20)
+	v := r.start(nil)
+	r.chain.StartAudit()
+	r.blocks()
+	require.NoError(t, v.stop())
+	_, revealed := r.chain.Revealed(sdk.ValAddress(grader))
+	require.False(t, revealed)
+	_, decided, err := decided(r)
+	require.NoError(t, err)
+	require.False(t, decided)
 }
 
 // TestTheReplayAnswersToTheWindowsAuditSeed: the lottery and the work root come from

@@ -39,6 +39,18 @@ func New(rollouts []Rollout) (Batch, error) {
 // Root is the Merkle root of the leaves, 32 bytes.
 func (b Batch) Root() []byte { return merkle.HashFromByteSlices(b.Leaves) }
 
+// Rollouts decodes all leaves. Error: that of Decode, naming the leaf.
+func (b Batch) Rollouts() ([]Rollout, error) {
+	rollouts := make([]Rollout, len(b.Leaves))
+	for i, leaf := range b.Leaves {
+		var err error
+		if rollouts[i], err = Decode(leaf); err != nil {
+			return nil, fmt.Errorf("leaf %d: %w", i, err)
+		}
+	}
+	return rollouts, nil
+}
+
 // PayloadBytes is the uncompressed size of the batch file's payload: 4 bytes
 // and the leaf, for each leaf. It is the size that a commitment declares.
 func (b Batch) PayloadBytes() uint64 {

@@ -9,6 +9,7 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/galahad-network/galahad/chain/client"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
 	registrytypes "github.com/galahad-network/galahad/x/registry/types"
@@ -114,6 +115,27 @@ func (c *Chain) Commitments(context.Context, uint64, uint64) (all []rollouttypes
 	}
 	slices.SortFunc(all, func(a, b rollouttypes.Commitment) int { return bytes.Compare([]byte(a.Miner), []byte(b.Miner)) })
 	return all, groups, nil
+}
+
+// Committed is the client's.
+func (c *Chain) Committed(ctx context.Context, run, window uint64, commitEnd int64) (out client.Committed, err error) {
+	if height, _ := c.Height(ctx); height < commitEnd-1 {
+		return out, client.ErrBehind
+	}
+	if out.Commitments, out.Groups, err = c.Commitments(ctx, run, window); err != nil {
+		return out, err
+	}
+	if out.Miners, err = c.WindowMiners(ctx, run, window); err != nil {
+		return out, err
+	}
+	out.Accusations, err = c.Accusations(ctx, run, window)
+	return out, err
+}
+
+// Audited is the client's.
+func (c *Chain) Audited(ctx context.Context, run, window uint64, _ int64) (challengetypes.Window, error) {
+	s, err := c.Window(ctx, run, window)
+	return s.Window, err
 }
 
 // Evidence is the client's.
