@@ -130,11 +130,15 @@ func openSource(ctx context.Context, locator string, client *http.Client) (sourc
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrLocator, err)
 	}
-	if u.Scheme == "http" || u.Scheme == "https" {
+	switch u.Scheme {
+	case "http", "https":
 		if client == nil {
 			client = plainClient()
 		}
 		return httpSource{client: client, base: u}, nil
+	case "file", "mem":
+	default: // whoever wrote the locator would choose where our credentials go
+		return nil, fmt.Errorf("%w: scheme %q; checkpoints are fetched by http, https or from a folder", ErrLocator, u.Scheme)
 	}
 	b, err := store.OpenBucket(ctx, locator, false)
 	if err != nil {

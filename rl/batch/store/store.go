@@ -1,6 +1,12 @@
 // Package store keeps batch files in a blob bucket, by Merkle root. A bucket is
-// named by URL: file:///folder on the local disk, mem:// in memory (tests).
-// Others, such as s3:// and gs://, need their driver linked in.
+// named by URL: file:///folder on the local disk, mem:// in memory (tests), or
+// s3://bucket at Amazon or at any server that speaks S3, for instance
+//
+//	s3://batches?prefix=miner-0/&endpoint=https://s3.example.com&use_path_style=true&region=eu-1
+//
+// with the credentials that the AWS tools take, such as AWS_ACCESS_KEY_ID and
+// AWS_SECRET_ACCESS_KEY in the environment. Others, such as gs://, need their driver
+// linked in.
 //
 // It is a package of its own so that the chain, which decodes leaves with package
 // batch, does not link storage drivers.
@@ -17,6 +23,7 @@ import (
 	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // file://
 	_ "gocloud.dev/blob/memblob"  // mem://
+	_ "gocloud.dev/blob/s3blob"   // s3://
 	"gocloud.dev/gcerrors"
 
 	"github.com/galahad-network/galahad/rl/batch"
@@ -37,7 +44,7 @@ func OpenBucket(ctx context.Context, rawURL string, create bool) (*blob.Bucket, 
 		return nil, fmt.Errorf("%w: %w", ErrScheme, err)
 	}
 	if !blob.DefaultURLMux().ValidBucketScheme(u.Scheme) {
-		return nil, fmt.Errorf("%w: %q; this version has file:// and mem://", ErrScheme, u.Scheme)
+		return nil, fmt.Errorf("%w: %q; this version has file://, s3:// and mem://", ErrScheme, u.Scheme)
 	}
 	if u.Scheme == "file" {
 		q := u.Query()

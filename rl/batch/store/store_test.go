@@ -5,11 +5,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/testutil/s3server"
 )
 
 var limits = batch.Limits{FileBytes: 1 << 20, PayloadBytes: 1 << 20, Leaves: 100}
@@ -17,7 +19,8 @@ var limits = batch.Limits{FileBytes: 1 << 20, PayloadBytes: 1 << 20, Leaves: 100
 func some(n byte) batch.Batch { return batch.Batch{Leaves: [][]byte{{n}, {n, n}, {n, n, n}}} }
 
 func TestStoreKeepsBatchesByRoot(t *testing.T) {
-	for _, url := range []string{"mem://", "file://" + filepath.Join(t.TempDir(), "new", "folder")} {
+	s3 := s3server.Start(t)
+	for _, url := range []string{"mem://", "file://" + filepath.Join(t.TempDir(), "new", "folder"), s3.URL, s3.URL + "&prefix=miner-0/"} {
 		ctx := context.Background()
 		s, err := Open(ctx, url)
 		require.NoError(t, err)
@@ -48,6 +51,35 @@ func TestStoreKeepsBatchesByRoot(t *testing.T) {
 		require.ErrorIs(t, err, ErrNotFound)
 		require.NoError(t, s.Close())
 	}
+}
+
+func TestAnS3ServerThatRefusesOrIsGoneIsAnError(t *testing.T) {
+	s3 := s3server.Start(t)
+	ctx := context.Background()
+	s, err := Open(ctx, s3.URL)
+	require.NoError(t, err)
+	root, err := s.Put(ctx, some(1))
+	require.NoError(t, err)
+	require.FileExists(t, filepath.Join(s3.Folder, key(root)), "where a public bucket would serve it")
+
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "another")
+	other, err := Open(ctx, s3.URL)
+	require.NoError(t, err)
+	_, err = other.Put(ctx, some(2))
+	require.ErrorContains(t, err, "SignatureDoesNotMatch")
+	require.NoError(t, other.Close())
+
+	missing, err := Open(ctx, strings.Replace(s3.URL, "s3://batches", "s3://nosuch", 1))
+	require.NoError(t, err)
+	_, err = missing.Put(ctx, some(2))
+	require.Error(t, err)
+	require.NoError(t, missing.Close())
+
+	s3.Stop()
+	_, err = s.Get(ctx, root, limits)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrNotFound, "a batch that cannot be reached is not a batch that is not there")
+	require.NoError(t, s.Close())
 }
 
 // Nothing but the batch's own file is left in the folder, so it can be served as
@@ -84,12 +116,12 @@ func TestCorruptFileIsNotReturned(t *testing.T) {
 }
 
 func TestSchemesThatAreNotLinkedAreNamed(t *testing.T) {
-	for _, url := range []string{"s3://bucket", "gs://bucket", "ftp://x", "plain", "%"} {
+	for _, url := range []string{"gs://bucket", "ftp://x", "plain", "%"} {
 		_, err := Open(context.Background(), url)
 		require.ErrorIs(t, err, ErrScheme, url)
 	}
-	_, err := Open(context.Background(), "s3://bucket")
-	require.ErrorContains(t, err, `"s3"`)
+	_, err := Open(context.Background(), "gs://bucket")
+	require.ErrorContains(t, err, `"gs"`)
 	_, err = OpenBucket(context.Background(), "file:///no/such/folder", false)
 	require.Error(t, err)
 }
