@@ -18,10 +18,10 @@ import (
 
 // prepare makes sure that this build fits the run and that the miner is
 // registered, before any work.
-func (m *Miner) prepare(ctx context.Context) error {
+func (m *worker) prepare(ctx context.Context) error {
 	m.phase("waiting for the chain")
 	var retry daemon.Backoff = daemon.DefaultBackoff
-	err := daemon.Retry(ctx, m.log, retry, fmt.Sprintf("prepare for run %d", m.config.Run), func(ctx context.Context) error {
+	err := daemon.Retry(ctx, m.log, retry, fmt.Sprintf("prepare for run %d", m.run), func(ctx context.Context) error {
 		return m.conform(ctx)
 	})
 	if err != nil {
@@ -32,58 +32,58 @@ func (m *Miner) prepare(ctx context.Context) error {
 	}
 	m.phase("registering")
 	err = daemon.Retry(ctx, m.log, retry, "register", func(ctx context.Context) error {
-		return Register(ctx, m.chain, m.sender, m.config, func(what string, args ...any) { m.log.Info(what, args...) })
+		return Register(ctx, m.chain, m.sender, m.config, m.run, func(what string, args ...any) { m.log.Info(what, args...) })
 	})
 	return daemon.Unmark(err)
 }
 
 // conform computes the conformance digest of this build for the run's tokenizer
 // and environments.
-func (m *Miner) conform(ctx context.Context) (err error) {
-	m.conformance, err = checkpoints.Conform(ctx, m.chain, m.policies, m.config.Run)
+func (m *worker) conform(ctx context.Context) (err error) {
+	m.conformance, err = checkpoints.Conform(ctx, m.chain, m.policies, m.run)
 	return err
 }
 
-// Register makes the registration what the settings say: it registers the key, or
+// Register makes the registration for a run what the settings say: it registers the key, or
 // changes endpoint and declared groups, or bonds what slashing took. say hears
 // about each transaction.
-func Register(ctx context.Context, chain Chain, sender Sender, c Config, say func(string, ...any)) error {
+func Register(ctx context.Context, chain Chain, sender Sender, c Config, run uint64, say func(string, ...any)) error {
 	bond, err := sdk.ParseCoinNormalized(c.Register.Bond)
 	if err != nil {
 		return daemon.Permanent(fmt.Errorf("register.bond: %w", err))
 	}
 	address := sender.Address().String()
-	have, found, err := chain.Miner(ctx, c.Run, sender.Address())
+	have, found, err := chain.Miner(ctx, run, sender.Address())
 	if err != nil {
 		return err
 	}
 	if !found {
-		limit, err := limitPrice(ctx, chain, c)
+		limit, err := limitPrice(ctx, chain, c, run)
 		if err != nil {
 			return err
 		}
 		_, err = sender.Tx(ctx, &registrytypes.MsgRegister{
-			Miner: address, Run: c.Run, Bond: bond.Amount, Endpoint: c.Server.Public, DeclaredGroups: c.Register.Groups,
+			Miner: address, Run: run, Bond: bond.Amount, Endpoint: c.Server.Public, DeclaredGroups: c.Register.Groups,
 			LimitPrice: limit, Metadata: c.Register.Metadata,
 		})
 		if err != nil {
-			return fmt.Errorf("register %s for run %d: %w", address, c.Run, err)
+			return fmt.Errorf("register %s for run %d: %w", address, run, err)
 		}
-		say("registered", "run", c.Run, "address", address, "bond", bond.String(), "groups", c.Register.Groups, "limit_price", limit.String()+bond.Denom)
+		say("registered", "run", run, "address", address, "bond", bond.String(), "groups", c.Register.Groups, "limit_price", limit.String()+bond.Denom)
 		return nil
 	}
 	var msgs []sdk.Msg
 	if have.Miner.Endpoint != c.Server.Public {
-		msgs = append(msgs, &registrytypes.MsgUpdateEndpoint{Miner: address, Run: c.Run, Endpoint: c.Server.Public})
+		msgs = append(msgs, &registrytypes.MsgUpdateEndpoint{Miner: address, Run: run, Endpoint: c.Server.Public})
 	}
 	if have.Miner.DeclaredGroups != c.Register.Groups {
-		msgs = append(msgs, &registrytypes.MsgDeclareGroups{Miner: address, Run: c.Run, DeclaredGroups: c.Register.Groups})
+		msgs = append(msgs, &registrytypes.MsgDeclareGroups{Miner: address, Run: run, DeclaredGroups: c.Register.Groups})
 	}
 	if said := c.Register.Metadata; said != "" && said != have.Miner.Metadata {
-		msgs = append(msgs, &registrytypes.MsgUpdateMetadata{Miner: address, Run: c.Run, Metadata: c.Register.Metadata})
+		msgs = append(msgs, &registrytypes.MsgUpdateMetadata{Miner: address, Run: run, Metadata: c.Register.Metadata})
 	}
 	if missing := bond.Amount.Sub(have.Miner.Bond); c.Register.TopUp && missing.IsPositive() {
-		msgs = append(msgs, &registrytypes.MsgBond{Miner: address, Run: c.Run, Amount: missing})
+		msgs = append(msgs, &registrytypes.MsgBond{Miner: address, Run: run, Amount: missing})
 	}
 	if len(msgs) == 0 {
 		return nil
@@ -91,13 +91,13 @@ func Register(ctx context.Context, chain Chain, sender Sender, c Config, say fun
 	if _, err := sender.Tx(ctx, msgs...); err != nil {
 		return fmt.Errorf("update the registration of %s: %w", address, err)
 	}
-	say("registration updated", "run", c.Run, "address", address, "changes", len(msgs))
+	say("registration updated", "run", run, "address", address, "changes", len(msgs))
 	return nil
 }
 
 // limitPrice is the most that the place may cost: what the settings say, or half
 // above its price now, since somebody else may register first.
-func limitPrice(ctx context.Context, chain Chain, c Config) (sdkmath.Int, error) {
+func limitPrice(ctx context.Context, chain Chain, c Config, run uint64) (sdkmath.Int, error) {
 	if c.Register.LimitPrice != "" {
 		limit, err := sdk.ParseCoinNormalized(c.Register.LimitPrice)
 		if err != nil {
@@ -105,9 +105,9 @@ func limitPrice(ctx context.Context, chain Chain, c Config) (sdkmath.Int, error)
 		}
 		return limit.Amount, nil
 	}
-	now, err := chain.RegistrationPrice(ctx, c.Run)
+	now, err := chain.RegistrationPrice(ctx, run)
 	if err != nil {
-		return sdkmath.Int{}, fmt.Errorf("price of a place in run %d: %w", c.Run, err)
+		return sdkmath.Int{}, fmt.Errorf("price of a place in run %d: %w", run, err)
 	}
 	return now.Price.MulRaw(3).QuoRaw(2), nil
 }
@@ -135,17 +135,17 @@ func Unjail(ctx context.Context, chain Chain, sender Sender, run uint64) (string
 const unjailInterval = 30 * time.Second
 
 // free ends a jail term that is over, or says how to, once for each term.
-func (m *Miner) free(ctx context.Context) error {
+func (m *worker) free(ctx context.Context) error {
 	var said uint64 // until_window of the term that was spoken of
 	for {
-		have, found, err := m.chain.Miner(ctx, m.config.Run, m.sender.Address())
+		have, found, err := m.chain.Miner(ctx, m.run, m.sender.Address())
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case err != nil:
 			m.log.Debug("jail term not looked up", "error", err)
 		case found && have.Jail.Jailed && have.Jail.CanUnjail && m.config.Register.Unjail:
-			if what, err := Unjail(ctx, m.chain, m.sender, m.config.Run); err != nil {
+			if what, err := Unjail(ctx, m.chain, m.sender, m.run); err != nil {
 				m.log.Warn("still jailed", "error", err)
 			} else {
 				m.log.Info(what)
@@ -161,7 +161,7 @@ func (m *Miner) free(ctx context.Context) error {
 }
 
 // claim takes unlocked pay now and then.
-func (m *Miner) claim(ctx context.Context) error {
+func (m *worker) claim(ctx context.Context) error {
 	if m.config.Claim.Interval == 0 {
 		return nil
 	}
@@ -169,9 +169,9 @@ func (m *Miner) claim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("claim.minimum: %w", err)
 	}
-	total := sdkmath.ZeroInt()
+	total := sdkmath.ZeroInt() // of this run
 	for {
-		amount, err := Claim(ctx, m.chain, m.sender, m.config.Run, minimum.Amount)
+		amount, err := Claim(ctx, m.chain, m.sender, m.run, minimum.Amount)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
@@ -180,7 +180,7 @@ func (m *Miner) claim(ctx context.Context) error {
 		case amount.IsPositive():
 			total = total.Add(amount)
 			m.metrics.claims.Inc()
-			m.note(func(s *Status) { s.Claimed = total.String() })
+			m.note(func(s *RunStatus) { s.Claimed = total.String() })
 			m.log.Info("claimed", "amount", amount.String()+minimum.Denom)
 		}
 		if err := daemon.Sleep(ctx, m.config.Claim.Interval); err != nil {

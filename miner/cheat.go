@@ -22,7 +22,7 @@ func (m *Miner) honest() bool {
 
 // arm gives a cheat what an honest miner has no use for: the previous checkpoint
 // and another miner's batch.
-func (m *Miner) arm(ctx context.Context, k *work) error {
+func (m *worker) arm(ctx context.Context, k *work) error {
 	if v := k.window.CheckpointVersion; v > 0 {
 		previous, err := m.policy(ctx, v-1)
 		if err != nil {
@@ -36,7 +36,7 @@ func (m *Miner) arm(ctx context.Context, k *work) error {
 
 // neighbour fetches the newest batch of another miner that is served by now: one
 // of an earlier window, since nobody serves a batch before COMMIT has ended.
-func (m *Miner) neighbour(ctx context.Context) ([]batch.Rollout, error) {
+func (m *worker) neighbour(ctx context.Context) ([]batch.Rollout, error) {
 	windows := m.current().windows
 	for i := len(windows) - 1; i >= 0; i-- {
 		w := windows[i]
@@ -59,5 +59,5 @@ func (m *Miner) neighbour(ctx context.Context) ([]batch.Rollout, error) {
 			return b.Rollouts()
 		}
 	}
-	return nil, fmt.Errorf("run %d: %w", m.config.Run, errNoNeighbour)
+	return nil, fmt.Errorf("run %d: %w", m.run, errNoNeighbour)
 }

@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -23,7 +24,7 @@ var Settings = daemon.Settings{EnvPrefix: "GALAHAD_MINER", Template: template}
 
 // Config is the miner's settings; config.toml says what each is.
 type Config struct {
-	Run         uint64             `mapstructure:"run"`
+	Runs        []uint64           `mapstructure:"runs"`
 	Chain       client.Config      `mapstructure:"chain"`
 	Register    RegisterConfig     `mapstructure:"register"`
 	Server      ServerConfig       `mapstructure:"server"`
@@ -35,7 +36,7 @@ type Config struct {
 	Log         daemon.LogConfig   `mapstructure:"log"`
 }
 
-// RegisterConfig is about the miner's registration.
+// RegisterConfig is about the miner's registration, for each run.
 type RegisterConfig struct {
 	Auto   bool   `mapstructure:"auto"`
 	Bond   string `mapstructure:"bond"`
@@ -99,7 +100,12 @@ func LoadConfig(home string, flags *pflag.FlagSet) (Config, error) {
 
 // Validate names the first setting that is out of range.
 func (c Config) Validate() error {
-	checks := []daemon.Check{{Key: "run", Want: "a run's id, from 1", OK: c.Run > 0}}
+	runs := slices.Clone(c.Runs)
+	slices.Sort(runs)
+	checks := []daemon.Check{{
+		Key: "runs", Want: "ids of runs, from 1, each once",
+		OK: len(runs) > 0 && runs[0] > 0 && len(slices.Compact(runs)) == len(c.Runs),
+	}}
 	checks = append(checks, c.Chain.Checks()...)
 	checks = append(checks,
 		daemon.Check{Key: "register.bond", Want: "an amount such as 100000000000000000000agal", OK: isCoin(c.Register.Bond)},

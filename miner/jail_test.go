@@ -56,8 +56,8 @@ func TestAJailTermEndsByItselfIfConfigured(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var log bytes.Buffer
 			j := &jail{state: registrytypes.JailState{Jailed: true, UntilWindow: 9, CanUnjail: c.over, Advice: "wait"}}
-			m := &Miner{chain: j, sender: j, log: slog.New(slog.NewTextHandler(&log, nil)), jailInterval: time.Millisecond}
-			m.config.Run, m.config.Register.Unjail = 1, c.unjail
+			m := newWorker(&Miner{chain: j, sender: j, log: slog.New(slog.NewTextHandler(&log, nil))}, 1)
+			m.jailInterval, m.config.Register.Unjail = time.Millisecond, c.unjail
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan error, 1)
 			go func() { done <- m.free(ctx) }()

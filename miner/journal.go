@@ -20,18 +20,14 @@ type record struct {
 	GroupSize  uint64 `json:"group_size"`
 }
 
-// journal remembers commitments by (run, window, groups).
+// journal remembers the commitments of one run, by (run, window, groups).
 type journal struct {
 	*daemon.Journal
 	run uint64
 }
 
-func openJournal(home string, run uint64) (*journal, error) {
-	j, err := daemon.OpenJournal(filepath.Join(home, "journal.db"), commitmentsBucket)
-	if err != nil {
-		return nil, err
-	}
-	return &journal{Journal: j, run: run}, nil
+func openJournal(home string) (*daemon.Journal, error) {
+	return daemon.OpenJournal(filepath.Join(home, "journal.db"), commitmentsBucket)
 }
 
 // decide writes a commitment. Deciding the same again is fine; another root for

@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -65,35 +66,22 @@ type Policies interface {
 // expects: another version of the engine, the tokenizer or an environment.
 var ErrConformance = checkpoints.ErrConformance
 
-// Miner is the running daemon.
+// Miner is the running daemon. It has one worker for each of its runs; journal, storage,
+// server, key and engine are common to all.
 type Miner struct {
 	config   Config
 	chain    Chain
 	sender   Sender
 	policies Policies
 	strategy generate.Strategy
+	kind     string
 	batches  batches.Fetcher
-	journal  *journal
+	db       *daemon.Journal
 	store    *store.Store
 	metrics  *metrics
 	log      *slog.Logger
-
-	conformance  []byte // this build's digest for the run
-	speed        *speed
-	jailInterval time.Duration
-
-	mu     sync.Mutex
-	view   view
-	status Status
-}
-
-// view is what the observer saw last.
-type view struct {
-	height    int64
-	windows   []challengetypes.WindowStatus
-	changed   chan struct{} // closed and replaced when height grows
-	blockTime time.Duration // trailing mean
-	at        time.Time     // when height was first seen
+	workers  []*worker
+	engine   *semaphore.Weighted // the right to generate: sharing the processor would spoil what speed measures
 }
 
 // Options of a Miner.
@@ -118,7 +106,7 @@ func New(ctx context.Context, o Options) (*Miner, error) {
 	if o.Strategy == nil {
 		o.Strategy, o.Kind = generate.Honest{}, "honest"
 	}
-	j, err := openJournal(o.Home, o.Config.Run)
+	j, err := openJournal(o.Home)
 	if err != nil {
 		return nil, err
 	}
@@ -128,196 +116,38 @@ func New(ctx context.Context, o Options) (*Miner, error) {
 		return nil, fmt.Errorf("storage.url: %w", err)
 	}
 	m := &Miner{
-		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, strategy: o.Strategy, batches: o.Batches,
-		journal: j, store: st, metrics: newMetrics(), log: o.Log, speed: &speed{}, jailInterval: unjailInterval,
-		view: view{changed: make(chan struct{}), blockTime: time.Second},
+		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, strategy: o.Strategy, kind: o.Kind, batches: o.Batches,
+		db: j, store: st, metrics: newMetrics(), log: o.Log, engine: semaphore.NewWeighted(1),
 	}
-	m.status = Status{Address: o.Sender.Address().String(), Run: o.Config.Run, Kind: o.Kind, Phase: "starting"}
+	for _, run := range o.Config.Runs {
+		m.workers = append(m.workers, newWorker(m, run))
+	}
 	return m, nil
 }
 
 // Close releases journal and storage.
-func (m *Miner) Close() error { return errors.Join(m.journal.Close(), m.store.Close()) }
+func (m *Miner) Close() error { return errors.Join(m.db.Close(), m.store.Close()) }
 
 // Run works until ctx ends, and returns nil then. Errors that no retry can mend
-// end it: a key without coins, ErrConformance, a damaged journal.
+// end it: a damaged journal, or, once they have ended all runs, a key without coins
+// or ErrConformance.
 func (m *Miner) Run(ctx context.Context, listener net.Listener) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return daemon.Serve(ctx, listener, m.handler(), 2*time.Minute, m.log) })
-	group.Go(func() error { return m.observe(ctx) })
-	group.Go(func() error {
-		if err := m.prepare(ctx); err != nil {
-			return err
-		}
-		inner, ctx := errgroup.WithContext(ctx)
-		inner.Go(func() error { return m.mine(ctx) })
-		inner.Go(func() error { return m.claim(ctx) })
-		inner.Go(func() error { return m.free(ctx) })
-		return inner.Wait()
-	})
+	var left atomic.Int64
+	left.Store(int64(len(m.workers)))
+	for _, w := range m.workers {
+		group.Go(func() error {
+			err := w.work(ctx)
+			if ctx.Err() != nil || errors.Is(err, daemon.ErrJournal) || left.Add(-1) == 0 {
+				return err
+			}
+			w.log.Error("this run is given up; the others go on", "error", err)
+			return nil
+		})
+	}
 	if err := group.Wait(); !errors.Is(err, context.Canceled) {
 		return err
 	}
 	return nil
-}
-
-// observe keeps the view fresh. A node that does not answer is waited for by the
-// client, which says so.
-func (m *Miner) observe(ctx context.Context) error {
-	if p, err := m.chain.ChallengeParams(ctx); err == nil && p.BlockTime > 0 {
-		m.mu.Lock()
-		m.view.blockTime = p.BlockTime
-		m.mu.Unlock()
-	}
-	for {
-		if err := m.look(ctx); err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			m.log.Warn("cannot read the chain; trying again", "error", err)
-		}
-		if err := daemon.Sleep(ctx, m.config.Chain.PollInterval); err != nil {
-			return err
-		}
-	}
-}
-
-// look takes one look at the chain.
-func (m *Miner) look(ctx context.Context) error {
-	height, err := m.chain.Height(ctx)
-	if err != nil {
-		return err
-	}
-	m.mu.Lock()
-	known := m.view.height
-	m.mu.Unlock()
-	if height <= known {
-		return nil // the same block, or a node that is behind
-	}
-	windows, err := m.chain.OpenWindows(ctx, m.config.Run)
-	if err != nil {
-		return err
-	}
-	windows = client.NextBlock(windows, height)
-	now := time.Now()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if v := &m.view; v.height > 0 {
-		// A trailing mean over about 8 blocks. A chain that stalled must not make the
-		// miner believe that it has more time from now on.
-		per := min(now.Sub(v.at)/time.Duration(height-v.height), 2*v.blockTime)
-		v.blockTime += (per - v.blockTime) / 8
-	}
-	m.view.height, m.view.windows, m.view.at = height, windows, now
-	close(m.view.changed)
-	m.view.changed = make(chan struct{})
-	m.status.Height = height
-	m.metrics.height.Set(float64(height))
-	return nil
-}
-
-// current returns the view.
-func (m *Miner) current() view {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.view
-}
-
-// phase says what the miner does, for /status.
-func (m *Miner) phase(format string, args ...any) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.status.Phase = fmt.Sprintf(format, args...)
-}
-
-// note edits the status.
-func (m *Miner) note(edit func(*Status)) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	edit(&m.status)
-}
-
-// mine is the main loop: whenever the height grows, it works on the window that
-// is in COMMIT and serves the rest of the time.
-func (m *Miner) mine(ctx context.Context) error {
-	done := map[uint64]bool{} // windows with nothing left to do
-	for {
-		v := m.current()
-		for _, w := range v.windows {
-			if w.Stage != challengetypes.StageCommit || done[w.Window.Id] {
-				continue
-			}
-			finished, err := m.whileCommit(ctx, w.Window)
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if errors.Is(err, ErrConformance) || errors.Is(err, daemon.ErrJournal) {
-				return err
-			}
-			if err != nil {
-				m.log.Error("window not finished; trying again while COMMIT lasts", "window", w.Window.Id, "error", err)
-			}
-			done[w.Window.Id] = finished
-		}
-		for id := range done {
-			if len(v.windows) > 0 && id < v.windows[0].Window.Id {
-				delete(done, id)
-			}
-		}
-		m.phase("waiting for the next window")
-		if err := m.prune(ctx); err != nil && ctx.Err() == nil {
-			m.log.Warn("old batches stay for now", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-v.changed:
-		}
-	}
-}
-
-// whileCommit works on a window until COMMIT is over, so that a checkpoint or a node
-// that cannot be reached does not hold up the next window.
-func (m *Miner) whileCommit(ctx context.Context, w challengetypes.Window) (finished bool, err error) {
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		for v := m.current(); ctx.Err() == nil; v = m.current() {
-			if v.height > w.CommitEnd { // one block more, to hear of a transaction in the last one
-				stop()
-			}
-			select {
-			case <-ctx.Done():
-			case <-v.changed:
-			}
-		}
-	}()
-	return m.window(ctx, w)
-}
-
-// prune deletes batches that need not be served any more.
-func (m *Miner) prune(ctx context.Context) error {
-	records, err := m.journal.all()
-	if err != nil || len(records) == 0 {
-		return err
-	}
-	totals, err := m.chain.RunTotals(ctx, m.config.Run)
-	if err != nil {
-		return err
-	}
-	var old []record
-	for _, r := range records {
-		if r.Window+m.config.Storage.RetentionWindows < totals.SettledWindows {
-			old = append(old, r)
-		}
-	}
-	for _, r := range old {
-		if err := m.store.Delete(ctx, r.Root); err != nil {
-			return err
-		}
-	}
-	if len(old) == 0 {
-		return nil
-	}
-	return m.journal.forget(old)
 }

@@ -19,12 +19,14 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/chain/batches"
+	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/testutil/daemonchain"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	registrytypes "github.com/galahad-network/galahad/x/registry/types"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
 )
 
@@ -61,9 +63,9 @@ func (r *rig) config() Config {
 
 // life is one run of the daemon.
 type life struct {
-	*Miner
-	url  string
-	stop func() error
+	*worker // of the first run
+	url     string
+	stop    func() error
 }
 
 // start runs a miner until stop, or until it ends by itself.
@@ -92,7 +94,7 @@ func (r *rig) start(edit func(*Options)) *life {
 		return err
 	}
 	r.t.Cleanup(func() { _ = stop() })
-	return &life{Miner: m, url: "http://" + l.Addr().String(), stop: stop}
+	return &life{worker: m.workers[0], url: "http://" + l.Addr().String(), stop: stop}
 }
 
 // committed waits for a commitment to this many groups.
@@ -272,6 +274,122 @@ func TestASlowMinerCommitsWhatIsReadyInTime(t *testing.T) {
 	}
 }
 
+// several are chains of one run each behind one node and one key.
+type several struct {
+	*daemonchain.Chain // run 1
+	second             *daemonchain.Chain
+}
+
+func (s several) of(run uint64) *daemonchain.Chain {
+	if run == 2 {
+		return s.second
+	}
+	return s.Chain
+}
+
+func (s several) Run(ctx context.Context, run uint64) (challengetypes.Run, error) {
+	return s.of(run).Run(ctx, run)
+}
+
+func (s several) OpenWindows(ctx context.Context, run uint64) ([]challengetypes.WindowStatus, error) {
+	return s.of(run).OpenWindows(ctx, run)
+}
+
+func (s several) WindowMiners(ctx context.Context, run, window uint64) ([]challengetypes.FrozenMiner, error) {
+	return s.of(run).WindowMiners(ctx, run, window)
+}
+
+func (s several) Commitment(ctx context.Context, run, window uint64, miner sdk.AccAddress) (rollouttypes.Commitment, bool, error) {
+	return s.of(run).Commitment(ctx, run, window, miner)
+}
+
+func (s several) Miner(ctx context.Context, run uint64, miner sdk.AccAddress) (registrytypes.QueryMinerResponse, bool, error) {
+	return s.of(run).Miner(ctx, run, miner)
+}
+
+func (s several) Address() sdk.AccAddress { return address }
+
+func (s several) Tx(ctx context.Context, msgs ...sdk.Msg) (client.Result, error) {
+	run := uint64(1)
+	switch m := msgs[0].(type) {
+	case *rollouttypes.MsgCommitRollouts:
+		run = m.Run
+	case *registrytypes.MsgRegister:
+		run = m.Run
+	}
+	return (&daemonchain.Sender{Chain: s.of(run), Account: address}).Tx(ctx, msgs...)
+}
+
+func TestOneMinerAnswersSeveralRunsAndOneThatDoesNotFitStopsNoOther(t *testing.T) {
+	r := newRig(t)
+	second := daemonchain.NewRun(t, 2)
+	second.FreezeMiner(address, declared)
+	s := several{r.chain, second}
+	m := r.start(func(o *Options) { o.Config.Runs, o.Chain, o.Sender = []uint64{1, 2}, s, s })
+	first := r.committed(declared)
+	require.Eventually(t, func() bool { return len(second.History()) == 1 }, 20*time.Second, 5*time.Millisecond)
+	other := second.History()[0]
+	require.EqualValues(t, declared, other.Groups)
+	require.NotEqual(t, first.Root, other.Root, "the run is part of every seed")
+	now := m.Status()
+	require.Len(t, now.Runs, 2)
+	require.EqualValues(t, 2, now.Runs[1].Run)
+	r.chain.SetHeight(20)
+	for _, root := range [][]byte{first.Root, other.Root} {
+		require.Eventually(t, func() bool { return status(t, batches.URL(m.url, root)) == http.StatusOK }, 5*time.Second, time.Millisecond)
+	}
+	require.NoError(t, m.stop())
+
+	r = newRig(t)
+	s = several{r.chain, daemonchain.NewRun(t, 2)}
+	m = r.start(func(o *Options) { o.Config.Runs, o.Chain, o.Sender = []uint64{2, 1}, unfit{s}, s })
+	r.committed(declared)
+	require.NoError(t, m.stop())
+}
+
+// unfit is several, of which run 2 expects another build.
+type unfit struct{ several }
+
+func (u unfit) Run(ctx context.Context, run uint64) (challengetypes.Run, error) {
+	r, err := u.several.Run(ctx, run)
+	if run == 2 {
+		r.Params.ConformanceDigest = make([]byte, 32)
+	}
+	return r, err
+}
+
+// late is a sender whose transactions take a while to be in a block.
+type late struct {
+	*daemonchain.Sender
+	pause time.Duration
+}
+
+func (l late) Tx(ctx context.Context, msgs ...sdk.Msg) (client.Result, error) {
+	r, err := l.Sender.Tx(ctx, msgs...)
+	if _, ok := msgs[0].(*rollouttypes.MsgCommitRollouts); ok {
+		_ = daemon.Sleep(ctx, l.pause)
+	}
+	return r, err
+}
+
+// TestTheCommitmentAtHalfTimeDoesNotHoldUpGenerating: it waits a second for its block, in
+// which time the other groups are made.
+func TestTheCommitmentAtHalfTimeDoesNotHoldUpGenerating(t *testing.T) {
+	r := newRig(t)
+	r.chain.SetHeight(16) // past half of COMMIT
+	m := r.start(func(o *Options) {
+		o.Sender = late{r.sender, time.Second}
+		o.Strategy, o.Kind = slow{20 * time.Millisecond}, "slow"
+	})
+	r.committed(1)
+	began := time.Now()
+	require.Eventually(t, func() bool { return m.Status().Runs[0].Groups == declared }, 10*time.Second, time.Millisecond)
+	require.Less(t, time.Since(began), 900*time.Millisecond, "all groups are there before the first commitment is in its block")
+	r.committed(declared)
+	require.NoError(t, m.stop())
+	require.Len(t, r.chain.History(), 2)
+}
+
 // TestAMinerCommitsWhatItsBondCovers: the bond that a group locks follows the pay. A
 // miner whose bond is short must not end up with no commitment at all, which counts as
 // a missed duty and soon means jail.
@@ -315,7 +433,7 @@ func TestABatchOfACheatIsNotCheckedAndAnHonestOneIs(t *testing.T) {
 	b, err := batch.New(rollouts)
 	require.NoError(t, err)
 	k := &work{window: r.chain.CurrentWindow(), input: generate.Input{Challenge: c, Engine: r.chain.Policy.Engine, Tokenizer: r.chain.Policy.Tokenizer}}
-	require.ErrorContains(t, w.selfCheck(t.Context(), k, c, b), "bad_reward")
+	require.ErrorContains(t, w.workers[0].selfCheck(t.Context(), k, c, b), "bad_reward")
 }
 
 type forger struct{}
@@ -336,19 +454,25 @@ func TestDefaultSettingsAreValidAndStoreBelowHome(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "file", u.Scheme)
 	require.Equal(t, home, u.Path)
-	c.Run = 0
-	require.ErrorIs(t, c.Validate(), daemon.ErrConfig)
+	for _, runs := range [][]uint64{nil, {0}, {1, 2, 1}} {
+		c.Runs = runs
+		require.ErrorIs(t, c.Validate(), daemon.ErrConfig, "%v", runs)
+	}
 }
 
 func TestPlanKeepsToTheTimeLeft(t *testing.T) {
 	s := &speed{}
-	require.Equal(t, uint64(1), s.plan(time.Second, 16, 16, 0.8), "nothing measured yet")
-	require.Equal(t, uint64(0), s.plan(-time.Second, 16, 16, 0.8))
+	require.Equal(t, uint64(1), s.plan(time.Second, 16, 16, 0.8, 0), "nothing measured yet")
+	require.Equal(t, uint64(0), s.plan(-time.Second, 16, 16, 0.8, 0))
 	s.add(1, 100*time.Millisecond)
-	require.Equal(t, uint64(4), s.plan(time.Hour, 16, 16, 0.8), "a quarter at most")
-	require.Equal(t, uint64(2), s.plan(time.Hour, 2, 16, 0.8), "no more than remain")
-	require.Equal(t, uint64(1), s.plan(240*time.Millisecond, 16, 16, 0.8), "1.92 groups fit")
-	require.Equal(t, uint64(0), s.plan(120*time.Millisecond, 16, 16, 0.8), "0.96 groups fit")
+	require.Equal(t, uint64(4), s.plan(time.Hour, 16, 16, 0.8, 0), "a quarter at most")
+	require.Equal(t, uint64(2), s.plan(time.Hour, 2, 16, 0.8, 0), "no more than remain")
+	require.Equal(t, uint64(1), s.plan(240*time.Millisecond, 16, 16, 0.8, 0), "1.92 groups fit")
+	require.Equal(t, uint64(0), s.plan(120*time.Millisecond, 16, 16, 0.8, 0), "0.96 groups fit")
+	require.Equal(t, uint64(1), s.plan(440*time.Millisecond, 16, 16, 0.8, 2), "two checked groups are expected to take 200 ms")
+	s.closed(8, 16, 150*time.Millisecond)
+	require.Equal(t, uint64(1), s.plan(440*time.Millisecond, 16, 16, 0.8, 2), "closing all takes 300 ms")
+	require.Equal(t, uint64(0), s.plan(420*time.Millisecond, 16, 16, 0.8, 2), "0.96 groups fit beside closing")
 }
 
 // wrongDigest is a run that expects another build.

@@ -12,9 +12,14 @@ import (
 
 // Status is what /status says.
 type Status struct {
-	Address         string  `json:"address"`
+	Address string      `json:"address"`
+	Kind    string      `json:"kind"` // honest, or the cheat's kind
+	Runs    []RunStatus `json:"runs"`
+}
+
+// RunStatus is what is done for one run.
+type RunStatus struct {
 	Run             uint64  `json:"run"`
-	Kind            string  `json:"kind"` // honest, or the cheat's kind
 	Height          int64   `json:"height"`
 	Phase           string  `json:"phase"`            // in words
 	Window          uint64  `json:"window"`           // that was generated last
@@ -26,9 +31,20 @@ type Status struct {
 	Claimed         string  `json:"claimed"` // agal, by this process
 }
 
+// Status returns what the miner is doing now.
+func (m *Miner) Status() Status {
+	s := Status{Address: m.sender.Address().String(), Kind: m.kind}
+	for _, w := range m.workers {
+		w.mu.Lock()
+		s.Runs = append(s.Runs, w.status)
+		w.mu.Unlock()
+	}
+	return s
+}
+
 type metrics struct {
 	registry            *prometheus.Registry
-	height              prometheus.Gauge
+	height              *prometheus.GaugeVec // by run
 	groups, tokens      prometheus.Counter
 	commitments, claims prometheus.Counter
 }
@@ -39,7 +55,7 @@ func newMetrics() *metrics {
 	}
 	m := &metrics{
 		registry:    daemon.NewRegistry(),
-		height:      prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "galahad", Subsystem: "miner", Name: "height", Help: "Newest block seen."}),
+		height:      prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "galahad", Subsystem: "miner", Name: "height", Help: "Newest block seen."}, []string{"run"}),
 		groups:      counter("groups_total", "Groups generated."),
 		tokens:      counter("tokens_total", "Completion tokens generated."),
 		commitments: counter("commitments_total", "Commitments included in a block."),
@@ -52,17 +68,23 @@ func newMetrics() *metrics {
 func (m *Miner) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/batches/", batches.Handler(m.store, m.offer, m.log))
-	daemon.Monitor(mux, m.metrics.registry, func() any {
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		return m.status
-	})
+	daemon.Monitor(mux, m.metrics.registry, func() any { return m.Status() })
 	return mux
+}
+
+// offer shows a batch if one of the runs does.
+func (m *Miner) offer(root []byte) (batches.Offer, bool) {
+	for _, w := range m.workers {
+		if o, ok := w.offer(root); ok {
+			return o, true
+		}
+	}
+	return batches.Offer{}, false
 }
 
 // offer shows a batch only once no block can take another commitment to its
 // window: until then, whoever had it could copy it.
-func (m *Miner) offer(root []byte) (batches.Offer, bool) {
+func (m *worker) offer(root []byte) (batches.Offer, bool) {
 	records, err := m.journal.all()
 	if err != nil {
 		m.log.Error("cannot serve a batch", "error", err)

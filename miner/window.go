@@ -10,6 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/daemon"
@@ -35,7 +37,7 @@ type work struct {
 
 // window answers the challenge of a window in COMMIT. finished means that nothing
 // is left to do for it.
-func (m *Miner) window(ctx context.Context, w challengetypes.Window) (finished bool, err error) {
+func (m *worker) window(ctx context.Context, w challengetypes.Window) (finished bool, err error) {
 	declared, frozen, err := m.declared(ctx, w)
 	if err != nil || !frozen {
 		return !frozen && err == nil, err
@@ -90,7 +92,7 @@ func affordable(m registrytypes.QueryMinerResponse, w challengetypes.Window) uin
 }
 
 // declared is the number of groups that the window froze for this miner.
-func (m *Miner) declared(ctx context.Context, w challengetypes.Window) (uint64, bool, error) {
+func (m *worker) declared(ctx context.Context, w challengetypes.Window) (uint64, bool, error) {
 	miners, err := m.chain.WindowMiners(ctx, w.Run, w.Id)
 	if err != nil {
 		return 0, false, err
@@ -106,7 +108,7 @@ func (m *Miner) declared(ctx context.Context, w challengetypes.Window) (uint64, 
 
 // begin gets the policy, and what an earlier life of this process left: its
 // journalled batch, and its commitment on chain.
-func (m *Miner) begin(ctx context.Context, w challengetypes.Window, declared uint64) (*work, error) {
+func (m *worker) begin(ctx context.Context, w challengetypes.Window, declared uint64) (*work, error) {
 	m.phase("window %d: getting checkpoint %d", w.Id, w.CheckpointVersion)
 	policy, err := m.policy(ctx, w.CheckpointVersion)
 	if err != nil {
@@ -140,7 +142,7 @@ func (m *Miner) begin(ctx context.Context, w challengetypes.Window, declared uin
 
 // resume takes over the batch that the journal names, if it is still whole. If it
 // is not, it is generated again: the bytes are the same.
-func (m *Miner) resume(ctx context.Context, k *work) error {
+func (m *worker) resume(ctx context.Context, k *work) error {
 	r, found, err := m.journal.largest(k.window.Id)
 	if err != nil || !found || uint64(r.Groups) > k.declared {
 		return err
@@ -163,35 +165,37 @@ func (m *Miner) resume(ctx context.Context, k *work) error {
 }
 
 // generate makes groups until all declared ones are committed or COMMIT is about
-// to end, and commits on the way: at half of the stage, so that a crash or a slow
-// machine does not lose everything, and at the end.
-func (m *Miner) generate(ctx context.Context, k *work) (bool, error) {
+// to end. It commits at the end, and, so that a crash or a slow machine does not lose
+// everything, what is done at half of the stage; that goes on beside the generating,
+// since a transaction takes a block or two.
+func (m *worker) generate(ctx context.Context, k *work) (bool, error) {
 	if k.done > k.committed { // an earlier life stopped between journal and chain
 		if err := m.commit(ctx, k); err != nil {
 			return false, err
 		}
 	}
+	ctx, stop := context.WithCancel(ctx)
+	insurance, beside := errgroup.WithContext(ctx)
+	defer func() { stop(); _ = insurance.Wait() }() // its error is looked at below, unless another came first
 	insured := k.committed > 0
+	half := (k.window.CommitStart + k.window.CommitEnd) / 2
 	for k.done < k.declared {
-		left := m.timeLeft(k.window)
-		n := m.speed.plan(left, k.declared-k.done, k.declared, m.config.Generate.SpeedMargin)
-		if n == 0 {
+		more, err := m.step(ctx, k)
+		if err != nil {
+			return false, err
+		}
+		if !more {
 			break
 		}
-		m.phase("window %d: generating, %d of %d groups", k.window.Id, k.done, k.declared)
-		if err := m.step(ctx, k, n, left); err != nil {
-			if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-				return false, err
-			}
-			break // too slow for this chunk; what is done is committed
-		}
-		half := (k.window.CommitStart + k.window.CommitEnd) / 2
 		if !insured && k.done < k.declared && m.current().height >= half {
-			if err := m.commit(ctx, k); err != nil {
-				return false, err
-			}
 			insured = true
+			part := *k
+			part.rollouts = slices.Clip(part.rollouts)
+			insurance.Go(func() error { return m.commit(beside, &part) })
 		}
+	}
+	if err := insurance.Wait(); err != nil {
+		m.log.Warn("the commitment at half time is not in", "window", k.window.Id, "error", err)
 	}
 	switch {
 	case k.done > k.committed:
@@ -210,9 +214,29 @@ func (m *Miner) generate(ctx context.Context, k *work) (bool, error) {
 	return true, nil
 }
 
+// step generates as many groups as plan says, once it is this run's turn; more is false
+// when there is no time for any, or when there was not enough.
+func (m *worker) step(ctx context.Context, k *work) (more bool, err error) {
+	if err := m.engine.Acquire(ctx, 1); err != nil {
+		return false, err
+	}
+	defer m.engine.Release(1)
+	left := m.timeLeft(k.window)
+	n := m.speed.plan(left, k.declared-k.done, k.declared, m.config.Generate.SpeedMargin, m.config.Generate.SelfCheckGroups)
+	if n == 0 {
+		return false, nil
+	}
+	m.phase("window %d: generating, %d of %d groups", k.window.Id, k.done, k.declared)
+	err = m.sample(ctx, k, n, left)
+	if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
+		return false, nil // what is done is committed
+	}
+	return err == nil, err
+}
+
 // restore makes the batch of the commitment on chain again if the file is gone:
 // it must be served, however late it is for another commitment.
-func (m *Miner) restore(ctx context.Context, k *work) error {
+func (m *worker) restore(ctx context.Context, k *work) error {
 	c, ok, err := m.chain.Commitment(ctx, k.window.Run, k.window.Id, m.sender.Address())
 	if err != nil || !ok {
 		return err
@@ -222,7 +246,7 @@ func (m *Miner) restore(ctx context.Context, k *work) error {
 		return err
 	}
 	for k.done < uint64(c.Groups) {
-		if err := m.step(ctx, k, 1, time.Hour); err != nil {
+		if err := m.sample(ctx, k, 1, time.Hour); err != nil {
 			return err
 		}
 	}
@@ -241,15 +265,15 @@ func (m *Miner) restore(ctx context.Context, k *work) error {
 }
 
 // record is a commitment to the first groups of a window.
-func (m *Miner) record(k *work, groups uint32, root []byte, size uint64) record {
+func (m *worker) record(k *work, groups uint32, root []byte, size uint64) record {
 	return record{
 		Window: k.window.Id, Groups: groups, Root: root, Bytes: size,
 		Checkpoint: k.window.CheckpointDigest, CommitEnd: k.window.CommitEnd, GroupSize: k.input.Challenge.GroupSize,
 	}
 }
 
-// step generates the next n groups within the time that is left.
-func (m *Miner) step(ctx context.Context, k *work, n uint64, left time.Duration) error {
+// sample generates the next n groups within the time that is left.
+func (m *worker) sample(ctx context.Context, k *work, n uint64, left time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, left)
 	defer cancel()
 	k.input.Groups = make([]uint64, n)
@@ -271,7 +295,7 @@ func (m *Miner) step(ctx context.Context, k *work, n uint64, left time.Duration)
 	m.metrics.groups.Add(float64(n))
 	m.metrics.tokens.Add(float64(tokens))
 	rate := float64(tokens) / max(took.Seconds(), 1e-9)
-	m.note(func(s *Status) {
+	m.note(func(s *RunStatus) {
 		s.Window, s.Groups, s.Declared, s.TokensPerSecond = k.window.Id, k.done, k.declared, rate
 	})
 	m.log.Info("generated", "window", k.window.Id, "groups", fmt.Sprintf("%d/%d", k.done, k.declared),
@@ -281,8 +305,9 @@ func (m *Miner) step(ctx context.Context, k *work, n uint64, left time.Duration)
 
 // commit checks the groups that are done, puts them on disk and into the journal,
 // and then on chain.
-func (m *Miner) commit(ctx context.Context, k *work) error {
+func (m *worker) commit(ctx context.Context, k *work) error {
 	m.phase("window %d: committing %d groups", k.window.Id, k.done)
+	began := time.Now()
 	b, err := batch.New(k.rollouts)
 	if err != nil {
 		return fmt.Errorf("encode batch: %w", err)
@@ -302,23 +327,24 @@ func (m *Miner) commit(ctx context.Context, k *work) error {
 	if err := m.journal.decide(r); err != nil {
 		return err
 	}
+	m.speed.closed(k.done, k.declared, time.Since(began))
 	if err := m.broadcast(ctx, r); err != nil {
 		return err
 	}
 	k.committed = k.done
 	m.metrics.commitments.Inc()
-	m.note(func(s *Status) { s.Committed, s.CommittedGroups = k.window.Id, k.committed })
+	m.note(func(s *RunStatus) { s.Committed, s.CommittedGroups = k.window.Id, k.committed })
 	m.log.Info("committed", "window", r.Window, "groups", fmt.Sprintf("%d/%d", r.Groups, k.declared), "root", fmt.Sprintf("%x", root[:6]), "bytes", r.Bytes)
 	return nil
 }
 
 // broadcast sends a journalled commitment, unless the chain has it.
-func (m *Miner) broadcast(ctx context.Context, r record) error {
+func (m *worker) broadcast(ctx context.Context, r record) error {
 	if there, err := m.onChain(ctx, r); there || err != nil {
 		return err
 	}
 	_, err := m.sender.Tx(ctx, &rollouttypes.MsgCommitRollouts{
-		Miner: m.sender.Address().String(), Run: m.config.Run, Window: r.Window, CheckpointDigest: r.Checkpoint,
+		Miner: m.sender.Address().String(), Run: m.run, Window: r.Window, CheckpointDigest: r.Checkpoint,
 		ConformanceDigest: m.conformance, Root: r.Root, Groups: r.Groups, Bytes: r.Bytes, Locator: m.config.Server.Public,
 	})
 	if err == nil {
@@ -331,15 +357,15 @@ func (m *Miner) broadcast(ctx context.Context, r record) error {
 	return fmt.Errorf("commit %d groups: %w", r.Groups, err)
 }
 
-func (m *Miner) onChain(ctx context.Context, r record) (bool, error) {
-	c, ok, err := m.chain.Commitment(ctx, m.config.Run, r.Window, m.sender.Address())
+func (m *worker) onChain(ctx context.Context, r record) (bool, error) {
+	c, ok, err := m.chain.Commitment(ctx, m.run, r.Window, m.sender.Address())
 	return ok && bytes.Equal(c.Root, r.Root) && c.Groups == r.Groups, err
 }
 
 // selfCheck runs the graders' checks: those without the model on everything, the
 // replay on a few groups. A batch that fails is never committed: a bug here would
 // cost the bond.
-func (m *Miner) selfCheck(ctx context.Context, k *work, c verify.Challenge, b batch.Batch) error {
+func (m *worker) selfCheck(ctx context.Context, k *work, c verify.Challenge, b batch.Batch) error {
 	res, rollouts := verify.Batch(c, k.input.Tokenizer, b.Root(), b.Leaves)
 	if res.Code != verify.OK {
 		return fmt.Errorf("own batch fails the checks, nothing is committed: %s", res)
@@ -363,7 +389,7 @@ func (m *Miner) selfCheck(ctx context.Context, k *work, c verify.Challenge, b ba
 }
 
 // timeLeft is how long the miner may generate: until the commitment must be sent.
-func (m *Miner) timeLeft(w challengetypes.Window) time.Duration {
+func (m *worker) timeLeft(w challengetypes.Window) time.Duration {
 	v := m.current()
 	// The last block that takes a commitment is CommitEnd-1; the next one to come
 	// is height+1.
@@ -372,13 +398,13 @@ func (m *Miner) timeLeft(w challengetypes.Window) time.Duration {
 }
 
 // policy loads a version of the run's policy.
-func (m *Miner) policy(ctx context.Context, version uint64) (*checkpoints.Policy, error) {
-	c, ok, err := m.chain.Checkpoint(ctx, m.config.Run, version)
+func (m *worker) policy(ctx context.Context, version uint64) (*checkpoints.Policy, error) {
+	c, ok, err := m.chain.Checkpoint(ctx, m.run, version)
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
-		return nil, fmt.Errorf("run %d has no checkpoint %d", m.config.Run, version)
+		return nil, fmt.Errorf("run %d has no checkpoint %d", m.run, version)
 	}
 	return m.policies.Get(ctx, c.Digest, c.Locator)
 }

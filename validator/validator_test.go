@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -48,7 +49,7 @@ func minerAddress(i byte) sdk.AccAddress { return bytes.Repeat([]byte{i}, 20) }
 
 // rig is a grader's home and the chain around it.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	home   string
 	chain  *daemonchain.Chain
 	sender *daemonchain.Sender
@@ -467,6 +468,49 @@ func TestStallingAndBloatedServersDoNotKeepTheGraderFromTheHonest(t *testing.T) 
 		require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(i).Code, "miner %d", i)
 	}
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(5).Code)
+}
+
+// Whatever a miner's server does, it is unavailable, and the grader goes on.
+func TestEveryBrokenServerIsUnavailable(t *testing.T) {
+	r := newRig(t)
+	answers := []http.HandlerFunc{
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
+		func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+		func(http.ResponseWriter, *http.Request) {}, // 200, and no byte
+		func(w http.ResponseWriter, _ *http.Request) { // less than announced
+			w.Header().Set("Content-Length", "100")
+			_, _ = w.Write([]byte("short"))
+		},
+		func(w http.ResponseWriter, _ *http.Request) { // a header that does not end
+			c, out, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			_, _ = out.WriteString("HTTP/1.1 200 OK\r\nX: " + strings.Repeat("x", 1<<20))
+			_ = out.Flush()
+		},
+		func(w http.ResponseWriter, q *http.Request) { // from http to TLS that is none
+			http.Redirect(w, q, "https://"+q.Host, http.StatusFound)
+		},
+		func(w http.ResponseWriter, q *http.Request) {
+			http.Redirect(w, q, "file:///etc/passwd", http.StatusFound)
+		},
+		func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, // hangs up
+	}
+	for i, a := range answers {
+		r.miner(byte(i+1), nil, a)
+	}
+	r.miner(100, nil, nil)
+	r.chain.SetHeight(20)
+	v := r.start(nil)
+	r.chain.StartAudit()
+	r.blocks()
+	require.NoError(t, v.stop())
+	for i := range answers {
+		require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(byte(i+1)).Code, "miner %d", i+1)
+	}
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(100).Code)
 }
 
 func TestABombIsUnavailableAndCostsNoMemory(t *testing.T) {

@@ -4,12 +4,16 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,6 +204,67 @@ func TestOtherURLsAndStatusesAreErrors(t *testing.T) {
 	url := serve(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
 	_, err := f.ReadAll(t.Context(), url, 10)
 	require.ErrorIs(t, err, daemon.ErrFetchStatus)
+}
+
+// raw is a server that answers each connection with some bytes and hangs up, or never does.
+func raw(t *testing.T, answer string, hangUp bool) string {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var open sync.WaitGroup
+	stop := make(chan struct{})
+	open.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			open.Go(func() {
+				defer c.Close()
+				_, _ = io.WriteString(c, answer)
+				if !hangUp {
+					<-stop
+				}
+			})
+		}
+	})
+	t.Cleanup(func() { close(stop); _ = l.Close(); open.Wait() })
+	return l.Addr().String()
+}
+
+func TestAWrongContentLengthIsAnError(t *testing.T) {
+	f := fetcher(t, local)
+	_, err := f.ReadAll(t.Context(), "http://"+raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nrollout", true), 100)
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF, "less came than was announced")
+	got, err := f.ReadAll(t.Context(), "http://"+raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nrollout", true), 100)
+	require.NoError(t, err)
+	require.Equal(t, "roll", string(got), "what comes after the answer is none of it")
+	_, err = f.ReadAll(t.Context(), "http://"+raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nrollout", true), 100)
+	require.Error(t, err)
+	_, err = f.ReadAll(t.Context(), "http://"+raw(t, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nrollout", false), 100)
+	require.ErrorIs(t, err, daemon.ErrFetchSlow, "the rest never comes")
+}
+
+func TestAnEndlessHeaderIsCutOff(t *testing.T) {
+	_, err := fetcher(t, local).ReadAll(t.Context(), "http://"+raw(t, "HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20), false), 100)
+	require.ErrorContains(t, err, "header")
+}
+
+func TestTLSThatFailsIsAnErrorInTime(t *testing.T) {
+	l := local
+	l.Timeout = 500 * time.Millisecond
+	f := fetcher(t, l)
+	stranger := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("rollouts")) }))
+	stranger.Config.ErrorLog = log.New(io.Discard, "", 0)
+	t.Cleanup(stranger.Close)
+	_, err := f.ReadAll(t.Context(), stranger.URL, 100)
+	var unknown x509.UnknownAuthorityError
+	require.ErrorAs(t, err, &unknown, "a certificate that nobody vouches for")
+	_, err = f.ReadAll(t.Context(), "https"+strings.TrimPrefix(serve(t, func(http.ResponseWriter, *http.Request) {}), "http"), 100)
+	require.ErrorContains(t, err, "HTTP response to HTTPS client")
+	began := time.Now()
+	_, err = f.ReadAll(t.Context(), "https://"+raw(t, "", false), 100)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "a handshake that never ends")
+	require.Less(t, time.Since(began), 5*time.Second)
 }
 
 func TestACancelledFetchEnds(t *testing.T) {

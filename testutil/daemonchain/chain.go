@@ -40,7 +40,7 @@ import (
 const (
 	// ID of the chain.
 	ID = "daemonchain-1"
-	// Run is the one run.
+	// Run is the run of New.
 	Run = 1
 )
 
@@ -80,7 +80,10 @@ type Older struct {
 
 // New returns a chain with an untrained policy, groups of 4, blocks of 200 ms, and
 // window 3 waiting for its opening at height 10. COMMIT is [11, 21).
-func New(t testing.TB) *Chain {
+func New(t testing.TB) *Chain { return NewRun(t, Run) }
+
+// NewRun is New with another run's id.
+func NewRun(t testing.TB, id uint64) *Chain {
 	t.Helper()
 	e, err := env.Lookup("arithmetic-2")
 	if err != nil {
@@ -98,15 +101,15 @@ func New(t testing.TB) *Chain {
 		height: 10, registered: map[string]registrytypes.Miner{}, commitments: map[string]rollouttypes.Commitment{},
 		commits: map[string]settlementtypes.VerdictCommit{}, reveals: map[string]settlementtypes.VerdictReveal{},
 	}
-	c.run = challengetypes.Run{Id: Run, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE, Params: challengetypes.RunParams{
+	c.run = challengetypes.Run{Id: id, Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE, Params: challengetypes.RunParams{
 		Mix: []challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}}, GroupSize: 4, MaxGroups: 16,
 		Generation:   challengetypes.Generation{TemperatureBits: math.Float32bits(1), TopPPpm: 1_000_000, MaxNew: 16, EndTokens: []uint32{2}},
 		CommitBlocks: 10, AuditBlocks: 10, RevealBlocks: 5, AuditBudgetGroups: 32, AuditMinPpm: 250_000,
 		VocabSize: 32, ContextLength: tiny.ContextLength, MaxBatchBytes: 1 << 20, ConformanceDigest: conform[:],
 	}}
-	opening := derive.OpeningSeed(ID, []byte("opening"), Run, 3)
+	opening := derive.OpeningSeed(ID, []byte("opening"), id, 3)
 	c.window = challengetypes.Window{
-		Run: Run, Id: 3, FreezeHeight: 5, CommitStart: 11, CommitEnd: 21, OpeningSeed: opening[:], Params: c.run.Params, CheckpointDigest: checkpoint[:],
+		Run: id, Id: 3, FreezeHeight: 5, CommitStart: 11, CommitEnd: 21, OpeningSeed: opening[:], Params: c.run.Params, CheckpointDigest: checkpoint[:],
 	}
 	return c
 }
@@ -122,7 +125,7 @@ func (c *Chain) SetHeight(height int64) {
 func (c *Chain) StartAudit() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	seed := derive.AuditSeed(ID, []byte("audit"), Run, c.window.Id)
+	seed := derive.AuditSeed(ID, []byte("audit"), c.run.Id, c.window.Id)
 	c.height = max(c.height, c.window.CommitEnd)
 	c.window.AuditSeed, c.window.AuditStart = seed[:], c.height+1
 	c.window.AuditEnd = c.window.AuditStart + int64(c.window.Params.AuditBlocks)
@@ -154,12 +157,12 @@ func (c *Chain) CurrentWindow() challengetypes.Window {
 
 // FreezeMiner puts a miner into the window.
 func (c *Chain) FreezeMiner(a sdk.AccAddress, declared uint32) {
-	c.miners = append(c.miners, challengetypes.FrozenMiner{Run: Run, Window: c.window.Id, Address: a.String(), DeclaredGroups: declared})
+	c.miners = append(c.miners, challengetypes.FrozenMiner{Run: c.run.Id, Window: c.window.Id, Address: a.String(), DeclaredGroups: declared})
 }
 
 // FreezeGrader puts a grader into the window.
 func (c *Chain) FreezeGrader(a sdk.ValAddress) {
-	c.graders = append(c.graders, challengetypes.FrozenGrader{Run: Run, Window: c.window.Id, Address: a.String(), Stake: sdkmath.OneInt()})
+	c.graders = append(c.graders, challengetypes.FrozenGrader{Run: c.run.Id, Window: c.window.Id, Address: a.String(), Stake: sdkmath.OneInt()})
 }
 
 // AwaitRound makes a window wait for a beacon round.
@@ -202,7 +205,7 @@ func (c *Chain) Commit(m *rollouttypes.MsgCommitRollouts) error {
 func (c *Chain) Post(g sdk.ValAddress, hash []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.commits[g.String()] = settlementtypes.VerdictCommit{Run: Run, Window: c.window.Id, Grader: g.String(), Hash: hash}
+	c.commits[g.String()] = settlementtypes.VerdictCommit{Run: c.run.Id, Window: c.window.Id, Grader: g.String(), Hash: hash}
 }
 
 // Get implements the daemons' Policies.
@@ -261,7 +264,7 @@ func (c *Chain) deliver(m sdk.Msg) error {
 		if Price.GT(m.LimitPrice) {
 			return registrytypes.ErrPriceAboveLimit
 		}
-		c.registered[m.Miner] = registrytypes.Miner{Run: Run, Address: m.Miner, Bond: m.Bond, Endpoint: m.Endpoint, DeclaredGroups: m.DeclaredGroups, Metadata: m.Metadata}
+		c.registered[m.Miner] = registrytypes.Miner{Run: c.run.Id, Address: m.Miner, Bond: m.Bond, Endpoint: m.Endpoint, DeclaredGroups: m.DeclaredGroups, Metadata: m.Metadata}
 		return nil
 	case *rollouttypes.MsgCommitRollouts:
 		return c.commitRollouts(m)
@@ -283,7 +286,7 @@ func (c *Chain) deliver(m sdk.Msg) error {
 		if stage != challengetypes.StageAudit {
 			return settlementtypes.ErrWrongStage
 		}
-		c.commits[operator] = settlementtypes.VerdictCommit{Run: Run, Window: m.Window, Grader: operator, Hash: m.Hash}
+		c.commits[operator] = settlementtypes.VerdictCommit{Run: c.run.Id, Window: m.Window, Grader: operator, Hash: m.Hash}
 		return nil
 	case *settlementtypes.MsgRevealVerdicts:
 		return c.reveal(m, stage)
@@ -303,7 +306,7 @@ func (c *Chain) commitRollouts(m *rollouttypes.MsgCommitRollouts) error {
 	case !c.window.BondPerGroup.IsNil() && c.window.BondPerGroup.MulRaw(int64(m.Groups)).GT(c.registered[m.Miner].Bond):
 		return registrytypes.ErrInsufficientFreeBond
 	}
-	n := rollouttypes.Commitment{Run: Run, Window: m.Window, Miner: m.Miner, Root: m.Root, Groups: m.Groups, Bytes: m.Bytes, Locator: m.Locator}
+	n := rollouttypes.Commitment{Run: c.run.Id, Window: m.Window, Miner: m.Miner, Root: m.Root, Groups: m.Groups, Bytes: m.Bytes, Locator: m.Locator}
 	c.commitments[m.Miner] = n
 	c.history = append(c.history, n)
 	return nil
@@ -418,14 +421,14 @@ func (c *Chain) reveal(m *settlementtypes.MsgRevealVerdicts, stage challengetype
 	if err != nil {
 		return err
 	}
-	hash, err := m.Verdicts.Hash(ID, Run, m.Window, sdk.ValAddress(grader), m.Salt)
+	hash, err := m.Verdicts.Hash(ID, c.run.Id, m.Window, sdk.ValAddress(grader), m.Salt)
 	if err != nil {
 		return err
 	}
 	if !bytes.Equal(hash, c.commits[operator].Hash) {
 		return settlementtypes.ErrHashMismatch
 	}
-	c.reveals[operator] = settlementtypes.VerdictReveal{Run: Run, Window: m.Window, Grader: operator, Verdicts: m.Verdicts}
+	c.reveals[operator] = settlementtypes.VerdictReveal{Run: c.run.Id, Window: m.Window, Grader: operator, Verdicts: m.Verdicts}
 	return nil
 }
 

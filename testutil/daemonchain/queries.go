@@ -144,7 +144,7 @@ func (c *Chain) Evidence(_ context.Context, _, window uint64, a sdk.AccAddress) 
 	defer c.mu.Unlock()
 	for _, e := range c.evidence {
 		if e.Window == window && e.Miner == a.String() {
-			return rollouttypes.Evidence{Run: Run, Window: window, Miner: e.Miner, Leaf: e.LeafIndex, Submitter: e.Submitter}, true, nil
+			return rollouttypes.Evidence{Run: c.run.Id, Window: window, Miner: e.Miner, Leaf: e.LeafIndex, Submitter: e.Submitter}, true, nil
 		}
 	}
 	return rollouttypes.Evidence{}, false, nil
@@ -166,12 +166,12 @@ func (c *Chain) Tokenizer(context.Context, uint64) ([]byte, bool, error) {
 
 // Checkpoint is the client's.
 func (c *Chain) Checkpoint(context.Context, uint64, uint64) (policytypes.Checkpoint, bool, error) {
-	return policytypes.Checkpoint{Run: Run, Digest: c.Policy.Digest, Locator: "mem://"}, true, nil
+	return policytypes.Checkpoint{Run: c.run.Id, Digest: c.Policy.Digest, Locator: "mem://"}, true, nil
 }
 
 // ActiveCheckpoint is the client's.
 func (c *Chain) ActiveCheckpoint(context.Context, uint64) (active, latest policytypes.Checkpoint, err error) {
-	active = policytypes.Checkpoint{Run: Run, Digest: c.Policy.Digest, Locator: "mem://"}
+	active = policytypes.Checkpoint{Run: c.run.Id, Digest: c.Policy.Digest, Locator: "mem://"}
 	return active, active, nil
 }
 
@@ -204,7 +204,7 @@ func (c *Chain) VerdictReveals(context.Context, uint64, uint64) (all []settlemen
 func (c *Chain) RunTotals(context.Context, uint64) (settlementtypes.RunTotals, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return settlementtypes.RunTotals{Run: Run, SettledWindows: c.settled}, nil
+	return settlementtypes.RunTotals{Run: c.run.Id, SettledWindows: c.settled}, nil
 }
 
 // Settle makes the window CLOSED and counts as settled all windows below count.

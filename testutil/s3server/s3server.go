@@ -85,8 +85,10 @@ func build(t *testing.T) string {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/galahad-network/galahad").Output()
 	require.NoError(t, err)
 	program := filepath.Join(t.TempDir(), "versitygw")
-	out, err := exec.Command("go", "-C", filepath.Join(strings.TrimSpace(string(dir)), "tools", "s3"),
-		"build", "-o", program, "github.com/versity/versitygw/cmd/versitygw").CombinedOutput()
+	cmd := exec.Command("go", "-C", filepath.Join(strings.TrimSpace(string(dir)), "tools", "s3"),
+		"build", "-o", program, "github.com/versity/versitygw/cmd/versitygw")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // also where the tests run under the race detector
+	out, err := cmd.CombinedOutput()
 	if err != nil && os.Getenv("CI") == "" {
 		t.Skipf("no S3 server to test with, tools/s3 cannot be built: %v\n%s", err, out)
 	}

@@ -124,7 +124,7 @@ func start(cmd *cobra.Command) error {
 		return err
 	}
 	defer m.Close()
-	s.log.Info("mining", "run", s.config.Run, "address", s.writer.Address().String(), "chain", s.config.Chain.ID, "serving", s.config.Server.Public)
+	s.log.Info("mining", "runs", s.config.Runs, "address", s.writer.Address().String(), "chain", s.config.Chain.ID, "serving", s.config.Server.Public)
 	if err := s.checkChain(ctx); err != nil {
 		return err
 	}
@@ -173,19 +173,44 @@ func once(run func(ctx context.Context, cmd *cobra.Command, s *session, args []s
 	}
 }
 
+// eachRun does something for each run of the settings, and prints what it says.
+func eachRun(do func(ctx context.Context, s *session, run uint64, args []string) (string, error)) func(context.Context, *cobra.Command, *session, []string) error {
+	return func(ctx context.Context, cmd *cobra.Command, s *session, args []string) error {
+		for _, run := range s.config.Runs {
+			said, err := do(ctx, s, run, args)
+			if len(s.config.Runs) > 1 {
+				said = fmt.Sprintf("run %d: %s", run, said)
+			}
+			if err != nil {
+				return fmt.Errorf("run %d: %w", run, err)
+			}
+			if _, err := fmt.Fprintln(cmd.OutOrStdout(), said); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 func registerCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "register", Short: "register the key, or bring the registration in line with the settings", Args: cobra.NoArgs,
 		RunE: once(func(ctx context.Context, cmd *cobra.Command, s *session, _ []string) error {
 			changed := false
-			err := miner.Register(ctx, s.client, s.writer, s.config, func(what string, args ...any) {
-				changed = true
-				s.log.Info(what, args...)
-			})
-			if err == nil && !changed {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), "already registered; nothing to change")
+			for _, run := range s.config.Runs {
+				err := miner.Register(ctx, s.client, s.writer, s.config, run, func(what string, args ...any) {
+					changed = true
+					s.log.Info(what, args...)
+				})
+				if err != nil {
+					return daemon.Unmark(err)
+				}
 			}
-			return daemon.Unmark(err)
+			if changed {
+				return nil
+			}
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), "already registered; nothing to change")
+			return err
 		}),
 	}
 }
@@ -193,49 +218,35 @@ func registerCommand() *cobra.Command {
 func unjailCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "unjail", Short: "take part again after a jail term that is over", Args: cobra.NoArgs,
-		RunE: once(func(ctx context.Context, cmd *cobra.Command, s *session, _ []string) error {
-			said, err := miner.Unjail(ctx, s.client, s.writer, s.config.Run)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), said)
-			return err
-		}),
+		RunE: once(eachRun(func(ctx context.Context, s *session, run uint64, _ []string) (string, error) {
+			return miner.Unjail(ctx, s.client, s.writer, run)
+		})),
 	}
 }
 
 func claimCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "claim", Short: "take the pay that is unlocked", Args: cobra.NoArgs,
-		RunE: once(func(ctx context.Context, cmd *cobra.Command, s *session, _ []string) error {
-			amount, err := miner.Claim(ctx, s.client, s.writer, s.config.Run, sdkmath.OneInt())
-			if err != nil {
-				return err
+		RunE: once(eachRun(func(ctx context.Context, s *session, run uint64, _ []string) (string, error) {
+			amount, err := miner.Claim(ctx, s.client, s.writer, run, sdkmath.OneInt())
+			if err != nil || !amount.IsPositive() {
+				return "nothing to claim yet", err
 			}
-			if !amount.IsPositive() {
-				_, err = fmt.Fprintln(cmd.OutOrStdout(), "nothing to claim yet")
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "claimed %sagal\n", amount)
-			return err
-		}),
+			return fmt.Sprintf("claimed %sagal", amount), nil
+		})),
 	}
 }
 
 func amountCommand(use, short string, msg func(from string, run uint64, amount sdkmath.Int) sdk.Msg) *cobra.Command {
 	return &cobra.Command{
-		Use: use + " AMOUNT", Short: short, Example: "galahad-miner " + use + " 10000000000000000000agal", Args: cobra.ExactArgs(1),
-		RunE: once(func(ctx context.Context, cmd *cobra.Command, s *session, args []string) error {
+		Use: use + " AMOUNT", Short: short + "; for each run of the settings, or for --runs", Example: "galahad-miner " + use + " 10000000000000000000agal", Args: cobra.ExactArgs(1),
+		RunE: once(eachRun(func(ctx context.Context, s *session, run uint64, args []string) (string, error) {
 			coin, err := sdk.ParseCoinNormalized(args[0])
 			if err != nil {
-				return fmt.Errorf("amount %q: %w", args[0], err)
+				return "", fmt.Errorf("amount %q: %w", args[0], err)
 			}
-			r, err := s.writer.Tx(ctx, msg(s.writer.Address().String(), s.config.Run, coin.Amount))
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s %s in block %d\n", use, coin, r.Height)
-			return err
-		}),
+			r, err := s.writer.Tx(ctx, msg(s.writer.Address().String(), run, coin.Amount))
+			return fmt.Sprintf("%s %s in block %d", use, coin, r.Height), err
+		})),
 	}
 }

@@ -49,7 +49,7 @@ func selfcheckCommand() *cobra.Command {
 		Short: "rehearse a window on this machine and check it as graders do",
 		Long: `selfcheck needs a node, no key and no coins. It holds this build against the run's conformance digest, samples some groups
 from the current checkpoint for a challenge that no window has, runs every check of a grader on them, and says whether this machine is
-fast enough for the groups that the settings declare. The exit status is 0 only if the verdict is ok.`,
+fast enough for the groups that the settings declare, for each run of them (--output json prints a list). The exit status is 0 only if the verdict is ok.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -62,21 +62,30 @@ fast enough for the groups that the settings declare. The exit status is 0 only 
 			if err != nil {
 				return err
 			}
-			r, err := rehearse(cmd.Context(), daemon.Home(cmd), config, groups)
-			if err != nil {
-				return err
+			all := make([]rehearsal, len(config.Runs))
+			for i, run := range config.Runs {
+				if all[i], err = rehearse(cmd.Context(), daemon.Home(cmd), config, run, groups); err != nil {
+					return fmt.Errorf("run %d: %w", run, err)
+				}
+				if output == "text" {
+					if err := all[i].print(cmd.OutOrStdout()); err != nil {
+						return err
+					}
+				}
 			}
 			if output == "json" {
 				e := json.NewEncoder(cmd.OutOrStdout())
 				e.SetIndent("", "  ")
-				err = e.Encode(r)
-			} else {
-				err = r.print(cmd.OutOrStdout())
+				if err := e.Encode(all); err != nil {
+					return err
+				}
 			}
-			if err == nil && r.Verdict != verify.OK.String() {
-				err = fmt.Errorf("graders would reject this machine's work: %s", r.Verdict)
+			for _, r := range all {
+				if r.Verdict != verify.OK.String() {
+					return fmt.Errorf("run %d: graders would reject this machine's work: %s", r.Run, r.Verdict)
+				}
 			}
-			return err
+			return nil
 		},
 	}
 	cmd.Flags().IntVar(&groups, "groups", 4, "groups to sample")
@@ -84,8 +93,8 @@ fast enough for the groups that the settings declare. The exit status is 0 only 
 	return cmd
 }
 
-func rehearse(ctx context.Context, home string, config miner.Config, groups int) (rehearsal, error) {
-	out := rehearsal{Run: config.Run, Groups: groups, Declared: uint64(config.Register.Groups)}
+func rehearse(ctx context.Context, home string, config miner.Config, id uint64, groups int) (rehearsal, error) {
+	out := rehearsal{Run: id, Groups: groups, Declared: uint64(config.Register.Groups)}
 	if err := engine.CheckArithmetic(); err != nil {
 		return out, err
 	}
@@ -101,12 +110,12 @@ func rehearse(ctx context.Context, home string, config miner.Config, groups int)
 	fetcher := daemon.NewFetcher(limits)
 	defer fetcher.Close()
 	policies := checkpoints.New(filepath.Join(home, "checkpoints"), config.Checkpoints, fetcher, log)
-	digest, err := checkpoints.Conform(ctx, c, policies, config.Run)
+	digest, err := checkpoints.Conform(ctx, c, policies, id)
 	if err != nil {
 		return out, daemon.Unmark(err)
 	}
 	out.Conformance = fmt.Sprintf("%x", digest)
-	run, err := c.Run(ctx, config.Run)
+	run, err := c.Run(ctx, id)
 	if err != nil {
 		return out, err
 	}
@@ -114,7 +123,7 @@ func rehearse(ctx context.Context, home string, config miner.Config, groups int)
 	if err != nil {
 		return out, err
 	}
-	active, _, err := c.ActiveCheckpoint(ctx, config.Run)
+	active, _, err := c.ActiveCheckpoint(ctx, id)
 	if err != nil {
 		return out, err
 	}
@@ -123,8 +132,8 @@ func rehearse(ctx context.Context, home string, config miner.Config, groups int)
 	if err != nil {
 		return out, err
 	}
-	opening, audit := derive.OpeningSeed(c.ChainID(), []byte("selfcheck"), config.Run, 0), derive.AuditSeed(c.ChainID(), []byte("selfcheck"), config.Run, 0)
-	w := challengetypes.Window{Run: config.Run, OpeningSeed: opening[:], AuditSeed: audit[:], Params: run.Params, CheckpointDigest: active.Digest}
+	opening, audit := derive.OpeningSeed(c.ChainID(), []byte("selfcheck"), id, 0), derive.AuditSeed(c.ChainID(), []byte("selfcheck"), id, 0)
+	w := challengetypes.Window{Run: id, OpeningSeed: opening[:], AuditSeed: audit[:], Params: run.Params, CheckpointDigest: active.Digest}
 	challenge, err := w.Challenge(c.ChainID(), make([]byte, 20), uint64(groups))
 	if err != nil {
 		return out, err
