@@ -6,7 +6,7 @@ import (
 )
 
 // Page is docs/economics.md.
-func Page() []byte {
+func Page(coalitions []byte) []byte {
 	t := Defaults()
 	var b bytes.Buffer
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
@@ -81,9 +81,15 @@ func Page() []byte {
 	line("| posts all-ok without work | its work roots are not the majority's: not counted, no dividend, suspended after three misses (`TestAudit_F41_ALazyGraderEarnsNothing`) |")
 	line("| copies another's hash | it can open nothing: the hash binds its owner (ADR 007) |")
 	line("| copies weights of the window before | the miners, groups and codes are another window's: its verdicts are refused or outvoted |")
-	line("| lies with less than 1/3 of the stake | outvoted; its weights are clipped to the consensus and its bonds to miners shrink |")
-	line("| with 1/3 to 1/2 | can keep a failure below the 2/3 that slash, and checkpoints below the 2/3 that activate; the cheat is still paid nothing, and what needs no model is slashed by evidence |")
-	line("| with 1/2 to 2/3 | decides codes: can pay a cheat and pay honest miners nothing, in the open; can slash nobody, since that takes 2/3 |")
-	line("| with more than 2/3 | has the chain itself: no rule of a module can hold against it. Replays and batches still show strangers what it did |")
+	line("")
+	line("### Coalitions")
+	line("")
+	line("Below half of the stake a coalition of graders can pay no cheat and take nothing from a miner: miners are paid what more than half of the stake agrees on")
+	line("(ADR 017). From one third on it can keep a failure below the 2/3 that slash; what needs no model is slashed by evidence all the same. With more than half it")
+	line("decides codes, in the open; with more than 2/3 it slashes, and has the chain itself. Batches and replays still show strangers what it did. Played on the")
+	line("settlement itself, six windows each (`TestWhatCoalitionsOfGradersCanDo`, x/settlement): the other graders are honest, one miner of four is the coalition's")
+	line("cheat, one its rival. Dividends are for each GAL of stake, against an honest grader's, - where that has none; pay is against the other honest miners'.")
+	line("")
+	b.Write(coalitions)
 	return b.Bytes()
 }

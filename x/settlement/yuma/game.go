@@ -1,5 +1,7 @@
 package yuma
 
+import "slices"
+
 // game is an epoch after all masks: rows judge columns.
 type game struct {
 	settings
@@ -8,7 +10,10 @@ type game struct {
 	voting  []Fixed // stake of the rows that make the consensus
 	permit  []bool
 	weights matrix // normalized rows
-	bonds   matrix // as stored, see settings.stored; used up by play
+	// majority pays columns by the consensus, so that a minority of the stake cannot take
+	// from what a column is due; else by the mean of the clipped weights.
+	majority bool
+	bonds    matrix // as stored, see settings.stored; used up by play
 }
 
 // settings are Params as numbers at work.
@@ -56,7 +61,11 @@ func (g *game) play() (r result) {
 	for i, row := range clipped {
 		r.trust[i] = rowSum(row)
 	}
-	r.incentive = clipped.weigh(g.active, g.columns)
+	if g.majority {
+		r.incentive = slices.Clone(r.consensus)
+	} else {
+		r.incentive = clipped.weigh(g.active, g.columns)
+	}
 	normalize(r.incentive)
 
 	weights := bondWeights(g.weights, clipped, g.penalty)

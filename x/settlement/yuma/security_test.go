@@ -91,7 +91,7 @@ func TestSecurityUtilityThatKeepsTheHonestShare(t *testing.T) {
 		{65535, 0, 0.60},
 		{65535, 0.2, 0.67},
 		{65535, 0.4, 0.73},
-		{0, 0.4, 0.78},
+		{0, 0.4, 0.74},
 	} {
 		t.Run(fmt.Sprintf("penalty %d, deviation %.1f", c.penalty/65535, c.noise), func(t *testing.T) {
 			g := teams{params: DefaultParams(), noise: c.noise}

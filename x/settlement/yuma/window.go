@@ -29,10 +29,12 @@ type Payout struct {
 }
 
 // Window settles a window: an epoch in which graders judge miners, with no masks, every
-// grader holding a permit, and two rules of its own. The consensus asks for kappa of the
+// grader holding a permit, and three rules of its own. The consensus asks for kappa of the
 // stake of all graders, not of those alone that revealed: who did not, supports no
-// weight. And where no dividend was earned, active stake is paid. If there is no
-// incentive, or no active stake, all of it is in the remainder.
+// weight. Miners are paid by the consensus, not by the mean of the clipped weights: graders
+// without a majority can neither raise nor lower a miner's pay. And where no dividend was
+// earned, active stake is paid. If there is no incentive, or no active stake, all of it is
+// in the remainder.
 //
 // It is a pure function of its arguments, which it leaves as they are, and costs about
 // the number of entries times the logarithm of that of graders. It fails with ErrSize,
@@ -48,6 +50,10 @@ func Window(graders []Grader, miners int, p Params) (Payout, error) {
 	if err != nil {
 		return Payout{}, err
 	}
+	return g.payout(), nil
+}
+
+func (g *game) payout() Payout {
 	r := g.play()
 	if sum(r.dividends) == 0 {
 		r.dividends = g.active
@@ -56,12 +62,12 @@ func Window(graders []Grader, miners int, p Params) (Payout, error) {
 		Consensus: toU16(r.consensus), ValidatorTrust: r.trust,
 		Incentive: r.incentive, IncentiveRemainder: One - sum(r.incentive),
 		Dividends: r.dividends, DividendRemainder: One - sum(r.dividends),
-		Bonds: r.bonds.entries(p.Compat),
-	}, nil
+		Bonds: r.bonds.entries(g.compat),
+	}
 }
 
 func newWindow(graders []Grader, miners int, s settings) (*game, error) {
-	g := &game{settings: s, columns: miners, permit: slices.Repeat([]bool{true}, len(graders))}
+	g := &game{settings: s, columns: miners, majority: true, permit: slices.Repeat([]bool{true}, len(graders))}
 	var err error
 	if g.voting, err = amountShares(graders); err != nil {
 		return nil, err

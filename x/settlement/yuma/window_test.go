@@ -60,7 +60,7 @@ func FuzzWindow(f *testing.F) {
 }
 
 // A window is an epoch of a network of graders, then miners, in which graders alone
-// have stake and permits, and all of them revealed.
+// have stake and permits, and all of them revealed; but for the miners' pay.
 func TestWindowIsAnEpoch(t *testing.T) {
 	r := seeded(t, 6)
 	for range 200 {
@@ -80,7 +80,10 @@ func TestWindowIsAnEpoch(t *testing.T) {
 		}
 		want, err := Epoch(in, Network{MaxValidators: n, ActivityCutoff: 100}, p)
 		require.NoError(t, err)
-		got := settle(t, g, miners, p)
+		game, err := newWindow(g, miners, newSettings(p))
+		require.NoError(t, err)
+		game.majority = false
+		got := game.payout()
 		require.Equal(t, want.Incentive[graders:], got.Incentive)
 		require.Equal(t, toU16(want.Consensus[graders:]), got.Consensus)
 		require.Equal(t, want.ValidatorTrust[:graders], got.ValidatorTrust)
@@ -260,6 +263,36 @@ func splitRow(row []Entry, column, to, a, b uint16) []Entry {
 		out = append(out, e)
 	}
 	return out
+}
+
+// Where graders with more than half of the stake agree, miners are paid what these say,
+// whatever the others do: give a rival less, give a friend more, or stay away.
+func TestAMinorityCannotTakeFromAMinerWhatItIsDue(t *testing.T) {
+	r := seeded(t, 11)
+	for range 300 {
+		miners := 2 + r.IntN(6)
+		agreed := make([]Entry, miners)
+		for j := range agreed {
+			agreed[j] = Entry{uint16(j), uint16(1 + r.IntN(65535))}
+		}
+		honest := func(stake uint64) Grader {
+			return Grader{Stake: consensus.NewAmount(stake), Active: true, Weights: agreed}
+		}
+		alone := settle(t, []Grader{honest(100)}, miners, DefaultParams())
+		graders := []Grader{honest(30), honest(21)}
+		for _, stake := range []uint64{20, 29} {
+			liar := Grader{Stake: consensus.NewAmount(stake), Active: r.IntN(4) > 0}
+			for j := range miners {
+				liar.Weights = append(liar.Weights, Entry{uint16(j), uint16(r.IntN(65536) * r.IntN(2))})
+			}
+			graders = append(graders, liar)
+		}
+		got := settle(t, graders, miners, DefaultParams())
+		require.Equal(t, alone.Incentive, got.Incentive)
+		for _, g := range []int{2, 3} { // and to differ does not pay
+			require.LessOrEqual(t, uint64(got.Dividends[g])*51, uint64(got.Dividends[0]+got.Dividends[1])*graders[g].Stake.Uint64()+51)
+		}
+	}
 }
 
 // A coalition of less than half of the eligible stake cannot raise a miner's weight
