@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -101,8 +102,17 @@ func (c *Core) Decide(version uint64, w lineage.Window, set lineage.Collected) e
 	if err := daemon.WriteFile(c.home.Spool(version), file.Bytes(), 0o644); err != nil {
 		return fmt.Errorf("rollouts of version %d: %w", version, err)
 	}
+	var sum Hex
+	if set.LogProbs != nil {
+		data := packLogProbs(set.LogProbs)
+		if err := daemon.WriteFile(c.home.LogProbs(version), data, 0o644); err != nil {
+			return fmt.Errorf("log-probabilities of version %d: %w", version, err)
+		}
+		h := sha256.Sum256(data)
+		sum = h[:]
+	}
 	return c.journal.Decide(Plan{
-		Version: version, Parent: parent.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
+		LogProbs: sum, Version: version, Parent: parent.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
 		Bytes: rollouts.PayloadBytes(), TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe,
 	})
 }
@@ -131,7 +141,11 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	s := lineage.Step{Version: p.Version, Leaves: leaves, TemperatureBits: p.TemperatureBits, Recipe: p.Recipe}
+	logProbs, err := c.logProbs(p)
+	if err != nil {
+		return Record{}, err
+	}
+	s := lineage.Step{Version: p.Version, Leaves: leaves, LogProbs: logProbs, TemperatureBits: p.TemperatureBits, Recipe: p.Recipe}
 	metrics, err := lineage.Train(ctx, trainer, s)
 	if err != nil {
 		return Record{}, err
@@ -169,6 +183,46 @@ func (c *Core) spooled(p Plan) ([][]byte, error) {
 		return nil, fmt.Errorf("%w: %s: %w", ErrSpool, f.Name(), err)
 	}
 	return set.Leaves, nil
+}
+
+// logProbs reads those of a plan back and checks them against the journal; nil if the plan has none.
+func (c *Core) logProbs(p Plan) ([][]float32, error) {
+	if p.LogProbs == nil {
+		return nil, nil
+	}
+	data, err := os.ReadFile(c.home.LogProbs(p.Version))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
+	}
+	if sum := sha256.Sum256(data); !bytes.Equal(sum[:], p.LogProbs) {
+		return nil, fmt.Errorf("%w: %s has SHA-256 %x, the journal says %s", ErrSpool, c.home.LogProbs(p.Version), sum, p.LogProbs)
+	}
+	return unpackLogProbs(data), nil
+}
+
+// packLogProbs writes, for each rollout, the number of tokens and binary32 bits, all as big-endian uint32.
+func packLogProbs(all [][]float32) (out []byte) {
+	for _, one := range all {
+		out = binary.BigEndian.AppendUint32(out, uint32(len(one)))
+		for _, x := range one {
+			out = binary.BigEndian.AppendUint32(out, math.Float32bits(x))
+		}
+	}
+	return out
+}
+
+// unpackLogProbs reads what packLogProbs wrote.
+func unpackLogProbs(data []byte) (out [][]float32) {
+	for len(data) > 0 {
+		one := make([]float32, binary.BigEndian.Uint32(data))
+		data = data[4:]
+		for t := range one {
+			one[t] = math.Float32frombits(binary.BigEndian.Uint32(data))
+			data = data[4:]
+		}
+		out = append(out, one)
+	}
+	return out
 }
 
 // trainer returns a trainer in the state after a version.
@@ -221,6 +275,9 @@ func (c *Core) Prune(keep int) error {
 		kept[r.Digest.String()] = true
 	}
 	for v := newest.Version; v > 0; v-- {
+		if err := os.Remove(c.home.LogProbs(v)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("removing the log-probabilities of version %d: %w", v, err)
+		}
 		if err := os.Remove(c.home.Spool(v)); errors.Is(err, os.ErrNotExist) {
 			break // and so are all before
 		} else if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -188,20 +189,15 @@ func TestCrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
 	}
 }
 
-// A learner is killed with SIGKILL again and again while it makes steps. What it has in the end is what a learner that was
-// never disturbed has.
-func TestKillNineAtAnyMomentResumesToTheSameBits(t *testing.T) {
-	const steps = 8
-	undisturbed := openCore(t, Home(t.TempDir()), 1)
-	eng := tiny.Engine(t, "base")
-	for range steps {
-		_, err := undisturbed.Step(context.Background(), decideNext(t, undisturbed, eng))
-		require.NoError(t, err)
-	}
-
+// A learner is killed with SIGKILL 20 times while it makes steps. What it has in the end is what a learner that was never
+// disturbed has.
+func TestTwentyKillsAtRandomMomentsChangeNoBit(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 0))
 	home := t.TempDir()
-	kills := 0
-	for attempt := range 200 {
+	// child makes steps until it has made so many, or is killed after a while.
+	child := func(steps uint64, life time.Duration) {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHelperMakeSteps$")
 		cmd.Env = append(os.Environ(), "LEARNER_TEST_HOME="+home, fmt.Sprintf("LEARNER_TEST_STEPS=%d", steps))
 		output, err := cmd.StdoutPipe()
@@ -218,23 +214,33 @@ func TestKillNineAtAnyMomentResumesToTheSameBits(t *testing.T) {
 		select {
 		case text := <-rest:
 			require.NoError(t, cmd.Wait(), text)
-			c := openCore(t, Home(home), 1)
-			require.Equal(t, content(t, undisturbed), content(t, c))
-			require.Positive(t, kills, "the child was never killed; the test shows nothing")
-			return
-		// The waits differ, so that over the attempts the kill falls into every part of a step, and grow, so that on any
-		// machine some step is finished.
-		case <-time.After(time.Duration(attempt*7%40+attempt) * time.Millisecond):
+		case <-time.After(life):
 			require.NoError(t, cmd.Process.Kill())
 			<-rest
 			_ = cmd.Wait() // says that it was killed
-			kills++
 		}
 	}
-	t.Fatalf("the learner made no headway over %d kills", kills)
+	for range 20 {
+		child(1<<40, time.Duration(random.Int64N(int64(60*time.Millisecond))))
+	}
+	c := openCore(t, Home(home), 1)
+	head, err := c.journal.Head()
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	steps := head.Version + 2
+	child(steps, time.Minute)
+	t.Logf("%d versions made under 20 kills", head.Version)
+
+	undisturbed := openCore(t, Home(t.TempDir()), 1)
+	eng := tiny.Engine(t, "base")
+	for range steps {
+		_, err := undisturbed.Step(context.Background(), decideNext(t, undisturbed, eng))
+		require.NoError(t, err)
+	}
+	require.Equal(t, content(t, undisturbed), content(t, openCore(t, Home(home), 1)))
 }
 
-// TestHelperMakeSteps is the process that TestKillNineAtAnyMomentResumesToTheSameBits kills.
+// TestHelperMakeSteps is the process that TestTwentyKillsAtRandomMomentsChangeNoBit kills.
 func TestHelperMakeSteps(t *testing.T) {
 	home, steps := os.Getenv("LEARNER_TEST_HOME"), uint64(0)
 	if home == "" {
@@ -287,6 +293,28 @@ func TestStepRefusesADamagedHome(t *testing.T) {
 		require.NoError(t, os.Remove(stateFile(t, c, 1)))
 		_, err := c.Step(context.Background(), plan)
 		require.ErrorIs(t, err, ErrState)
+	})
+	t.Run("recomputed log-probabilities flipped", func(t *testing.T) {
+		c := openCore(t, Home(t.TempDir()), 1)
+		set := rewarded(t, eng, 1)
+		for _, leaf := range set.Leaves {
+			r, err := batch.Decode(leaf)
+			require.NoError(t, err)
+			set.LogProbs = append(set.LogProbs, make([]float32, len(r.Completion)))
+		}
+		require.NoError(t, c.Decide(1, settled(1), set))
+		plan, _, err := c.journal.Plan()
+		require.NoError(t, err)
+		flip(t, c.home.LogProbs(1))
+		_, err = c.Step(context.Background(), plan)
+		require.ErrorIs(t, err, ErrSpool)
+		require.ErrorContains(t, err, "logprobs")
+		flip(t, c.home.LogProbs(1))
+		_, err = c.Step(context.Background(), plan)
+		require.NoError(t, err)
+		require.NoError(t, c.Prune(4))
+		require.NoFileExists(t, c.home.LogProbs(1))
+		require.NoFileExists(t, c.home.Spool(1))
 	})
 	t.Run("rollouts flipped", func(t *testing.T) {
 		c, plan := ready(t)

@@ -26,6 +26,11 @@ func (h Home) Spool(version uint64) string {
 	return filepath.Join(string(h), "spool", fmt.Sprintf("%d.rollouts", version))
 }
 
+// LogProbs is the file of the log-probabilities that were recomputed for a rollout set, beside its spool; see packLogProbs.
+func (h Home) LogProbs(version uint64) string {
+	return filepath.Join(string(h), "spool", fmt.Sprintf("%d.logprobs", version))
+}
+
 // create makes the folders.
 func (h Home) create() error {
 	for _, dir := range []string{string(h), h.Checkpoints(), filepath.Dir(h.Spool(0))} {

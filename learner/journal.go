@@ -54,13 +54,14 @@ type Record struct {
 
 // Plan is the decision which rollouts the next step takes. From the moment it is in the journal, that step is fixed.
 type Plan struct {
-	Version    uint64 `json:"version"`     // that the step makes
-	Parent     uint64 `json:"parent"`      // that the step updates
-	Window     uint64 `json:"window"`      // settled window that it consumes
-	RolloutSet Hex    `json:"rollout_set"` // Merkle root over the spooled rollouts
-	Groups     int    `json:"groups"`      // groups among them
-	Leaves     uint64 `json:"leaves"`      // rollouts
-	Bytes      uint64 `json:"bytes"`       // payload of the spool
+	Version    uint64 `json:"version"`             // that the step makes
+	Parent     uint64 `json:"parent"`              // that the step updates
+	Window     uint64 `json:"window"`              // settled window that it consumes
+	RolloutSet Hex    `json:"rollout_set"`         // Merkle root over the spooled rollouts
+	LogProbs   Hex    `json:"log_probs,omitempty"` // SHA-256 of the file with the recomputed ones; none in an exact run
+	Groups     int    `json:"groups"`              // groups among them
+	Leaves     uint64 `json:"leaves"`              // rollouts
+	Bytes      uint64 `json:"bytes"`               // payload of the spool
 	// TemperatureBits is the run's sampling temperature as binary32 bits.
 	TemperatureBits uint32         `json:"temperature_bits"`
 	Recipe          lineage.Recipe `json:"recipe"`

@@ -43,7 +43,7 @@ func TestAdvantagesTable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			require.InDeltaSlice(t, tt.want, Advantages(tt.rewards, 1e-4), 1e-5)
+			require.InDeltaSlice(t, tt.want, GroupStd.Advantages(tt.rewards, 1e-4), 1e-5)
 		})
 	}
 }
@@ -59,7 +59,7 @@ func TestAdvantagesAgreeWithFloat64Reference(t *testing.T) {
 				rewards[i] = uint32(rng.IntN(2)) * 1_000_000
 			}
 		}
-		got, want := Advantages(rewards, 1e-4), referenceAdvantages(rewards, 1e-4)
+		got, want := GroupStd.Advantages(rewards, 1e-4), referenceAdvantages(rewards, 1e-4)
 		for i := range got {
 			require.InDelta(t, want[i], float64(got[i]), 2e-4*math.Max(1, math.Abs(want[i])), "seed %d rewards %v", seed, rewards)
 		}
@@ -71,4 +71,39 @@ func TestZeroVarianceIsExact(t *testing.T) {
 	require.True(t, ZeroVariance([]uint32{7, 7, 7}))
 	require.False(t, ZeroVariance([]uint32{1_000_000, 1_000_000, 999_999}))
 	require.True(t, ZeroVariance(nil))
+}
+
+func TestEachEstimatorIsWhatItSays(t *testing.T) {
+	const one = 1_000_000
+	rewards := []uint32{one, one, 0, 500_000}
+	for _, c := range []struct {
+		a    Advantage
+		want []float32
+	}{
+		{GroupMean, []float32{0.375, 0.375, -0.625, -0.125}},
+		{LeaveOneOut, []float32{0.5, 0.5, -2.5 / 3, -0.5 / 3}},
+		{Rank, []float32{2. / 3, 2. / 3, -1, -1. / 3}},
+		{MaxRL, []float32{0.6, 0.6, -1, -0.2}},
+	} {
+		require.InDeltaSlice(t, c.want, c.a.Advantages(rewards, 1e-4), 1e-6, c.a)
+	}
+	for a := GroupStd; a <= MaxRL; a++ {
+		require.Equal(t, make([]float32, 3), a.Advantages([]uint32{7, 7, 7}, 1e-4), a)
+		require.Len(t, a.Advantages([]uint32{one}, 1e-4), 1, a)
+	}
+	require.Equal(t, "leave_one_out", LeaveOneOut.String())
+	require.Equal(t, "unknown_9", Advantage(9).String())
+}
+
+// Among equal rewards the shorter completion gains, the more so the easier the problem is; no length helps a wrong one
+// past a right one.
+func TestShorterAnswersAreWorthMoreWhereTheProblemIsSolved(t *testing.T) {
+	r := []float32{1, 1, 0, 0}
+	ShapeByLength(r, []int{10, 20, 10, 40}, 0.5)
+	require.InDeltaSlice(t, []float32{1 - 0.0625, 1 - 0.125, -0.0625, -0.25}, r, 1e-6)
+	never := []float32{0, 0}
+	ShapeByLength(never, []int{1, 9}, 0.5)
+	require.Equal(t, []float32{0, 0}, never)
+	ShapeByLength(never, []int{0, 0}, 0.5)
+	require.Equal(t, []float32{0, 0}, never)
 }

@@ -33,7 +33,8 @@ func TestTokenLossTable(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			loss, dlogp, clipped := TokenLoss(tt.logp, tt.behaviour, tt.a, 0.8, 1.2)
+			got := Clip.Token(tt.logp, tt.behaviour, tt.a, ppo)
+			loss, dlogp, clipped := got.Loss, got.DLogP, got.Cut
 			require.InDelta(t, tt.loss, float64(loss), 1e-6)
 			require.InDelta(t, tt.dlogp, float64(dlogp), 1e-6)
 			require.Equal(t, tt.clipped, clipped)
@@ -48,7 +49,8 @@ func TestTokenLossAgreesWithFloat64ReferenceAndItsSlope(t *testing.T) {
 		behaviour := float32(-3 * rng.Float64())
 		logp := behaviour + float32(rng.NormFloat64()*0.3)
 		adv := float32(rng.NormFloat64() * 2)
-		loss, dlogp, _ := TokenLoss(logp, behaviour, adv, 0.8, 1.2)
+		got := Clip.Token(logp, behaviour, adv, ppo)
+		loss, dlogp := got.Loss, got.DLogP
 		want := referenceLoss(float64(logp), float64(behaviour), float64(adv), 0.8, 1.2)
 		require.InDelta(t, want, float64(loss), 1e-5, "seed %d", seed)
 
@@ -63,29 +65,117 @@ func TestTokenLossAgreesWithFloat64ReferenceAndItsSlope(t *testing.T) {
 	}
 }
 
-func TestTokenLossIsFiniteForEveryInput(t *testing.T) {
+var ppo = Bounds{Low: 0.8, High: 1.2}
+
+// boundsOf are usual numbers of an objective.
+func boundsOf(l Loss) Bounds {
+	switch l {
+	case TwoSided:
+		return Bounds{Low: 0.8, High: 1.2, Delta: 4}
+	case Clamp, Masked:
+		return Bounds{Low: 0.125, High: 8}
+	case Divergence:
+		return Bounds{Low: 0.8, High: 1.2, Delta: 0.2}
+	case DivergenceBoth:
+		return Bounds{Low: 0.8, High: 1.2, Delta: 0.1}
+	}
+	return ppo
+}
+
+func TestNoInputGivesNaN(t *testing.T) {
 	inf := float32(math.Inf(1))
 	nan := float32(math.NaN())
-	extremes := []float32{0, -1e-45, -1, -20, -88, -104, -1e30, -math.MaxFloat32, math.MaxFloat32, inf, -inf, nan}
-	for _, logp := range extremes {
-		for _, behaviour := range extremes {
-			for _, adv := range []float32{-3, -1e-30, 0, 1, 12} {
-				loss, dlogp, _ := TokenLoss(logp, behaviour, adv, 0.8, 1.2)
-				require.True(t, isFinite(loss) && isFinite(dlogp), "logp %v behaviour %v adv %v: %v %v", logp, behaviour, adv, loss, dlogp)
+	extremes := []float32{0, -1e-45, -1, -2, -20, -88, -91, -104, -1e30, -math.MaxFloat32, math.MaxFloat32, inf, -inf, nan}
+	for l := Clip; l <= Sequence; l++ {
+		for _, logp := range extremes {
+			for _, behaviour := range extremes {
+				for _, adv := range []float32{-3, -1e-30, 0, 1, 12} {
+					for _, got := range l.Rollout([]float32{logp, -1}, []float32{behaviour, -1}, adv, boundsOf(l)) {
+						require.True(t, isFinite(got.Loss) && isFinite(got.DLogP), "%s: logp %v behaviour %v adv %v: %+v", l, logp, behaviour, adv, got)
+					}
+				}
+				for k := NoKL; k <= K3; k++ {
+					value, slope := k.Token(logp, behaviour)
+					require.True(t, isFinite(value) && isFinite(slope), "%s: logp %v behaviour %v", k, logp, behaviour)
+				}
 			}
 		}
 	}
 }
 
-func FuzzTokenLossIsFinite(f *testing.F) {
-	f.Add(uint32(0xff800000), uint32(0x7fc00000), float32(1))
-	f.Fuzz(func(t *testing.T, logp, behaviour uint32, adv float32) {
+func FuzzTokenIsFinite(f *testing.F) {
+	f.Add(uint32(0xff800000), uint32(0x7fc00000), float32(1), uint32(1))
+	f.Fuzz(func(t *testing.T, logp, behaviour uint32, adv float32, which uint32) {
 		if math.Abs(float64(adv)) > 1e6 || adv != adv {
 			t.Skip() // advantages are bounded by the square root of the group's size
 		}
-		loss, dlogp, _ := TokenLoss(math.Float32frombits(logp), math.Float32frombits(behaviour), adv, 0.8, 1.2)
-		if !isFinite(loss) || !isFinite(dlogp) {
-			t.Fatalf("logp %#x behaviour %#x adv %v: loss %v gradient %v", logp, behaviour, adv, loss, dlogp)
+		l := Clip + Loss(which%uint32(Sequence))
+		got := l.Token(math.Float32frombits(logp), math.Float32frombits(behaviour), adv, boundsOf(l))
+		if !isFinite(got.Loss) || !isFinite(got.DLogP) {
+			t.Fatalf("%s: logp %#x behaviour %#x adv %v: %+v", l, logp, behaviour, adv, got)
 		}
 	})
+}
+
+// The derivative that an objective reports is its slope, wherever it has one. Clamp's weight is a constant for it, so its
+// slope is taken with the weight held.
+func TestEachObjectiveHasTheSlopeThatItReports(t *testing.T) {
+	const seed = 17
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for l := Clip; l <= Sequence; l++ {
+		b := boundsOf(l)
+		slopes := 0
+		for range 4000 {
+			n := 1
+			if l == Sequence {
+				n = 3
+			}
+			logp, behaviour := make([]float32, n), make([]float32, n)
+			for i := range logp {
+				behaviour[i] = float32(-0.1 - 3*rng.Float64())
+				logp[i] = min(-0.01, behaviour[i]+float32(rng.NormFloat64()*0.6))
+			}
+			adv := float32(rng.NormFloat64() * 2)
+			at := func(x float32) (sum float64) {
+				moved := append([]float32{x}, logp[1:]...)
+				for _, tok := range l.Rollout(moved, behaviour, adv, b) {
+					sum += float64(tok.Loss) / float64(n)
+				}
+				return sum
+			}
+			const h = 1.0 / 256
+			here := l.Rollout(logp, behaviour, adv, b)[0]
+			above, below := l.Rollout(append([]float32{logp[0] + h}, logp[1:]...), behaviour, adv, b)[0], l.Rollout(append([]float32{logp[0] - h}, logp[1:]...), behaviour, adv, b)[0]
+			if here.Cut != above.Cut || here.Cut != below.Cut {
+				continue // the kink has no slope to compare with
+			}
+			want := (at(logp[0]+h) - at(logp[0]-h)) / (2 * h)
+			if l == Clamp {
+				weight := math.Min(math.Exp(float64(logp[0]-behaviour[0])), float64(b.High)) * float64(adv)
+				want = -weight
+			}
+			if l == Sequence {
+				want *= float64(n)
+			}
+			require.InDelta(t, want, float64(here.DLogP), 0.01*math.Max(1, math.Abs(want)), "%s, seed %d, logp %v behaviour %v adv %v", l, seed, logp, behaviour, adv)
+			slopes++
+		}
+		require.Greater(t, slopes, 2000, l)
+	}
+}
+
+func TestDivergencesOfEqualWeightsAreZeroAndGrow(t *testing.T) {
+	for k := K1; k <= K3; k++ {
+		value, _ := k.Token(-1, -1)
+		require.Zero(t, value, k)
+		value, slope := k.Token(-0.5, -1)
+		require.Positive(t, value, k)
+		require.Positive(t, slope, k)
+	}
+	value, slope := NoKL.Token(-0.5, -1)
+	require.Zero(t, value)
+	require.Zero(t, slope)
+	value, slope = K3.Token(-1.5, -1)
+	require.InDelta(t, math.Exp(0.5)-1-0.5, float64(value), 1e-6)
+	require.InDelta(t, 1-math.Exp(0.5), float64(slope), 1e-6)
 }

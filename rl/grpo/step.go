@@ -27,6 +27,7 @@ type Rollout struct {
 	LogProbs    []float32 // behaviour log-probabilities, one per completion token
 	Temperature float32   // at which it was sampled and its log-probabilities were recorded; 0 means 1
 	Reward      uint32    // millionths
+	Truncated   bool      // it was cut off at the length limit
 }
 
 // Group is the rollouts of one prompt, in index order.
@@ -40,9 +41,26 @@ type Hyperparameters struct {
 	WeightDecay  float32 // AdamW
 	GradClip     float32 // bound of the gradient's global norm
 	WarmupSteps  uint64  // the learning rate rises linearly over this many updates; 0 = none
-	RatioLow     float32 // lower clip bound of the probability ratio
-	RatioHigh    float32 // upper clip bound
+	RatioLow     float32 // lower bound of the probability ratio, see Loss
+	RatioHigh    float32 // upper bound
+	Delta        float32 // TwoSided: bound of the ratio; Divergence: of the difference of probabilities; else unused
 	AdvantageEps float32 // added to a group's standard deviation
+
+	Advantage      Advantage
+	Loss           Loss
+	Normalization  Normalization
+	ConstantLength uint32  // tokens; of ByConstant
+	KL             KL      // against the weights that sampled
+	KLWeight       float32 // of the divergence in the loss
+	EntropyWeight  float32 // of the entropy, which is estimated from the sampled tokens, as a bonus
+	LengthWeight   float32 // coefficient of ShapeByLength
+
+	// Groups whose mean reward, in millionths, is outside of [DifficultyLow, DifficultyHigh] are dropped: too hard or too
+	// easy to learn from.
+	DifficultyLow, DifficultyHigh uint32
+	// DropTruncated leaves rollouts that were cut off out of the loss (DAPO's overlong filtering); they still count for
+	// their group's mean.
+	DropTruncated bool
 }
 
 // Default returns the recipe that was measured to learn with rollouts up to two versions old.
@@ -50,6 +68,7 @@ func Default() Hyperparameters {
 	return Hyperparameters{
 		LearningRate: 3e-4, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, WeightDecay: 0, GradClip: 1,
 		WarmupSteps: 5, RatioLow: 0.8, RatioHigh: 1.2, AdvantageEps: 1e-4,
+		Advantage: GroupStd, Loss: Clip, Normalization: ByTokens, KL: NoKL, DifficultyHigh: 1_000_000,
 	}
 }
 
@@ -69,6 +88,17 @@ func (h Hyperparameters) Validate() error {
 		{"lower ratio bound must be in (0, 1]", h.RatioLow > 0 && h.RatioLow <= 1},
 		{"upper ratio bound must be in [1, 100]", h.RatioHigh >= 1 && h.RatioHigh <= 100},
 		{"advantage epsilon must be above 0 and at most 1", h.AdvantageEps > 0 && h.AdvantageEps <= 1},
+		{"advantage must be a known estimator", known(advantageNames, uint32(h.Advantage))},
+		{"loss must be a known objective", known(lossNames, uint32(h.Loss))},
+		{"normalization must be a known divisor", known(normalizationNames, uint32(h.Normalization))},
+		{"KL must be a known estimator, or none", known(klNames, uint32(h.KL))},
+		{"delta must be in [1, 100] for two_sided", h.Loss != TwoSided || h.Delta >= 1 && h.Delta <= 100},
+		{"delta must be above 0 and at most 1 for divergence", h.Loss != Divergence && h.Loss != DivergenceBoth || h.Delta > 0 && h.Delta <= 1},
+		{"constant length must be 1 to 1048576", h.Normalization != ByConstant || h.ConstantLength >= 1 && h.ConstantLength <= 1<<20},
+		{"KL weight must be in [0, 1]", h.KLWeight >= 0 && h.KLWeight <= 1},
+		{"entropy weight must be in [0, 1]", h.EntropyWeight >= 0 && h.EntropyWeight <= 1},
+		{"length weight must be in [0, 1]", h.LengthWeight >= 0 && h.LengthWeight <= 1},
+		{"difficulty must be a range within 0 to 1000000", h.DifficultyLow <= h.DifficultyHigh && h.DifficultyHigh <= 1_000_000},
 	}
 	for _, c := range checks {
 		if !c.ok {
@@ -96,12 +126,17 @@ type Metrics struct {
 	ZeroVariance     int     `json:"zero_variance"`      // dropped: all rewards equal
 	AllCorrect       int     `json:"all_correct"`        // of ZeroVariance: every reward the full one
 	NonFinite        int     `json:"non_finite"`         // dropped: a recorded log-probability is not finite
+	Difficulty       int     `json:"difficulty"`         // dropped: mean reward outside of the band
+	Truncated        int     `json:"truncated"`          // rollouts of kept groups that were cut off
 	Rollouts         int     `json:"rollouts"`           // given
 	RewardMean       float64 `json:"reward_mean"`        // over all rollouts given
 	ZeroVarianceRate float64 `json:"zero_variance_rate"` // ZeroVariance / Groups
 	Tokens           int     `json:"tokens"`             // completion tokens trained on
 	ClipFraction     float64 `json:"clip_fraction"`      // share of Tokens whose gradient was cut off
-	Loss             float64 `json:"loss"`               // mean over Tokens, before the update
+	Loss             float64 `json:"loss"`               // before the update
+	Entropy          float64 `json:"entropy"`            // mean of -logp over Tokens, nats
+	KL               float64 `json:"kl"`                 // mean of K3 over Tokens, nats: how far the weights are from those that sampled
+	Ratio            float64 `json:"ratio"`              // mean probability ratio over Tokens
 	GradNorm         float32 `json:"grad_norm"`          // before clipping
 	Updated          bool    `json:"updated"`            // false: nothing was kept, the weights are the parent's
 }
@@ -122,7 +157,7 @@ func Step(ctx context.Context, trainer *engine.Trainer, groups []Group, version 
 	if err := h.Validate(); err != nil {
 		return Metrics{}, err
 	}
-	m, kept, err := choose(groups, h.AdvantageEps)
+	m, kept, err := h.choose(groups)
 	if err != nil || m.KeptGroups == 0 {
 		return m, err
 	}
@@ -134,31 +169,74 @@ func Step(ctx context.Context, trainer *engine.Trainer, groups []Group, version 
 			Tokens: append(append(tokens, r.Prompt...), r.Completion...), Prompt: len(r.Prompt), Temperature: r.Temperature,
 		}
 	}
-	n := float32(m.Tokens)
 	cut := 0
 	gradient := func(i int, logp []float32) []float32 {
+		r := &kept.rollouts[i]
 		d := make([]float32, len(logp))
-		for t, lp := range logp {
-			loss, dlogp, clipped := TokenLoss(lp, kept.rollouts[i].LogProbs[t], kept.advantages[i], h.RatioLow, h.RatioHigh)
-			d[t] = dlogp / n
-			m.Loss += float64(loss)
-			if clipped {
+		divisor := h.divisor(len(logp), m.Tokens, len(kept.rollouts))
+		for t, token := range h.Loss.Rollout(logp, r.LogProbs, kept.advantages[i], h.bounds()) {
+			m.observe(logp[t], r.LogProbs[t])
+			if token.Cut {
 				cut++
 			}
+			h.regularize(&token, logp[t], r.LogProbs[t])
+			d[t] = token.DLogP / divisor
+			m.Loss += float64(token.Loss) / float64(divisor)
 		}
 		return d
 	}
 	if err := trainer.Accumulate(ctx, sequences, gradient); err != nil {
 		return m, trainError(err)
 	}
-	m.Loss /= float64(m.Tokens)
 	m.ClipFraction = float64(cut) / float64(m.Tokens)
+	m.Entropy, m.KL, m.Ratio = m.Entropy/float64(m.Tokens), m.KL/float64(m.Tokens), m.Ratio/float64(m.Tokens)
 	// The settings are in range, so an error can only be about values that are not finite.
 	if m.GradNorm, err = trainer.Step(h.optimizer(version)); err != nil {
 		return m, fmt.Errorf("%w: %w", ErrDiverged, err)
 	}
 	m.Updated = true
 	return m, nil
+}
+
+func (h Hyperparameters) bounds() Bounds {
+	return Bounds{Low: h.RatioLow, High: h.RatioHigh, Delta: h.Delta}
+}
+
+// divisor of what the tokens of one rollout add.
+func (h Hyperparameters) divisor(length, tokens, rollouts int) float32 {
+	switch h.Normalization {
+	case BySequences:
+		return float32(length) * float32(rollouts)
+	case ByConstant:
+		return float32(h.ConstantLength) * float32(rollouts)
+	}
+	return float32(tokens)
+}
+
+// regularize adds the divergence and the entropy's bonus. The gradient of the entropy is estimated by that of
+// logp*logp/2, the mean score being 0.
+func (h Hyperparameters) regularize(t *Token, logp, behaviour float32) {
+	if h.KLWeight > 0 {
+		value, dlogp := h.KL.Token(logp, behaviour)
+		t.Loss += float32(h.KLWeight * value)
+		t.DLogP += float32(h.KLWeight * dlogp)
+	}
+	if h.EntropyWeight > 0 {
+		bounded := max(logp, -maxLog)
+		t.Loss += float32(h.EntropyWeight * bounded)
+		t.DLogP += float32(h.EntropyWeight * bounded)
+	}
+}
+
+// observe adds a token to the metrics that are means over tokens.
+func (m *Metrics) observe(logp, behaviour float32) {
+	if logp != logp || behaviour != behaviour {
+		return
+	}
+	kl, _ := K3.Token(logp, behaviour)
+	m.Entropy -= float64(max(logp, -maxLog))
+	m.KL += float64(kl)
+	m.Ratio += float64(engine.Exp(min(max(logp-behaviour, -maxLogRatio), maxLogRatio)))
 }
 
 // trainError tells a model that cannot be trained on these rollouts from a call that was cut short.
@@ -171,7 +249,7 @@ func trainError(err error) error {
 }
 
 // choose applies the filters and computes the advantages; the counts of the returned Metrics are complete.
-func choose(groups []Group, eps float32) (Metrics, selection, error) {
+func (h Hyperparameters) choose(groups []Group) (Metrics, selection, error) {
 	m := Metrics{Groups: len(groups)}
 	var kept selection
 	var rewardSum uint64
@@ -193,12 +271,11 @@ func choose(groups []Group, eps float32) (Metrics, selection, error) {
 			if float32(rewards[0]) == millionth {
 				m.AllCorrect++
 			}
+		case !h.teaches(rewards):
+			m.Difficulty++
 		default:
-			m.KeptGroups++
-			kept.rollouts = append(kept.rollouts, group...)
-			kept.advantages = append(kept.advantages, Advantages(rewards, eps)...)
-			for _, r := range group {
-				m.Tokens += len(r.Completion)
+			if h.keep(group, rewards, &kept, &m) {
+				m.KeptGroups++
 			}
 		}
 	}
@@ -209,6 +286,41 @@ func choose(groups []Group, eps float32) (Metrics, selection, error) {
 		m.ZeroVarianceRate = float64(m.ZeroVariance) / float64(m.Groups)
 	}
 	return m, kept, nil
+}
+
+// teaches reports whether the mean reward is within the band of difficulty.
+func (h Hyperparameters) teaches(rewards []uint32) bool {
+	var sum uint64
+	for _, r := range rewards {
+		sum += uint64(r)
+	}
+	n := uint64(len(rewards))
+	return sum >= n*uint64(h.DifficultyLow) && sum <= n*uint64(h.DifficultyHigh)
+}
+
+// keep adds a group to what is trained on; false if all of it was cut off and such rollouts are left out.
+func (h Hyperparameters) keep(group Group, rewards []uint32, kept *selection, m *Metrics) bool {
+	r := inUnits(rewards)
+	if h.LengthWeight > 0 {
+		lengths := make([]int, len(group))
+		for i := range group {
+			lengths[i] = len(group[i].Completion)
+		}
+		ShapeByLength(r, lengths, h.LengthWeight)
+	}
+	any := false
+	for i, a := range h.Advantage.of(r, h.AdvantageEps) {
+		if group[i].Truncated {
+			m.Truncated++
+			if h.DropTruncated {
+				continue
+			}
+		}
+		any = true
+		kept.rollouts, kept.advantages = append(kept.rollouts, group[i]), append(kept.advantages, a)
+		m.Tokens += len(group[i].Completion)
+	}
+	return any
 }
 
 func (g Group) check() error {

@@ -121,7 +121,7 @@ func TestStepMovesProbabilityTowardsReward(t *testing.T) {
 // objective is the mean over tokens of advantage times log-probability.
 func objective(t *testing.T, m *engine.Model, groups []Group) float64 {
 	t.Helper()
-	_, kept, err := choose(groups, 1e-4)
+	_, kept, err := Default().choose(groups)
 	require.NoError(t, err)
 	total := 0.0
 	for i, r := range kept.rollouts {
@@ -150,17 +150,17 @@ func TestStepLossAgreesWithFloat64Reference(t *testing.T) {
 	groups := sampled(t, m, 4, 4)
 	// Behaviour from another checkpoint, so that ratios are spread around 1 and some are clipped.
 	other := engine.NewTrainer(m, engine.Options{Threads: 1})
+	h := Default()
+	h.LearningRate, h.RatioLow, h.RatioHigh = 3e-3, 0.5, 2
 	for version := uint64(5); version < 25; version++ {
-		_, err := Step(context.Background(), other, groups, version, Hyperparameters{
-			LearningRate: 3e-3, Beta1: 0.9, Beta2: 0.99, Epsilon: 1e-8, GradClip: 1, RatioLow: 0.5, RatioHigh: 2, AdvantageEps: 1e-4,
-		})
+		_, err := Step(context.Background(), other, groups, version, h)
 		require.NoError(t, err)
 	}
 	now := other.Model()
 	metrics, err := Step(context.Background(), engine.NewTrainer(now, engine.Options{Threads: 1}), groups, 25, Default())
 	require.NoError(t, err)
 
-	_, kept, err := choose(groups, 1e-4)
+	_, kept, err := Default().choose(groups)
 	require.NoError(t, err)
 	want, cut, tokens, at := 0.0, 0, 0, 0
 	var sequences []engine.TrainSequence
@@ -233,6 +233,106 @@ func TestStepDropsAndCounts(t *testing.T) {
 	_, err = Step(context.Background(), again, []Group{groups[2], groups[4]}, 1, Default())
 	require.NoError(t, err)
 	require.Equal(t, stateOf(t, trainer), stateOf(t, again))
+}
+
+// Each option changes the step, keeps it a pure function, and moves probability towards reward.
+func TestEveryRuleLearnsAndRepeatsToTheBit(t *testing.T) {
+	m := tiny(t, 3)
+	groups := sampled(t, m, 6, 6)
+	for g := range groups {
+		groups[g][0].Truncated = g%2 == 0
+		for i := range groups[g] { // as if from another checkpoint: some ratios are far from 1
+			groups[g][i].LogProbs[0] += float32(0.8 * float64(i%5-2))
+		}
+	}
+	seen := map[string]string{}
+	for name, edit := range map[string]func(*Hyperparameters){
+		"default":         func(*Hyperparameters) {},
+		"sample_std":      func(h *Hyperparameters) { h.Advantage = SampleStd },
+		"group_mean":      func(h *Hyperparameters) { h.Advantage = GroupMean },
+		"leave_one_out":   func(h *Hyperparameters) { h.Advantage = LeaveOneOut },
+		"rank":            func(h *Hyperparameters) { h.Advantage = Rank },
+		"max_rl":          func(h *Hyperparameters) { h.Advantage = MaxRL },
+		"clip-higher":     func(h *Hyperparameters) { h.RatioHigh = 1.28 },
+		"two_sided":       func(h *Hyperparameters) { h.Loss, h.Delta = TwoSided, 4 },
+		"clamp":           func(h *Hyperparameters) { h.Loss = Clamp },
+		"masked":          func(h *Hyperparameters) { h.Loss, h.RatioLow, h.RatioHigh = Masked, 0.125, 8 },
+		"divergence":      func(h *Hyperparameters) { h.Loss, h.Delta, h.KL, h.KLWeight = Divergence, 0.2, K2, 0.002 },
+		"divergence_both": func(h *Hyperparameters) { h.Loss, h.Delta, h.KL, h.KLWeight = DivergenceBoth, 0.1, K2, 0.002 },
+		"sequence":        func(h *Hyperparameters) { h.Loss, h.Normalization = Sequence, BySequences },
+		"by_sequences":    func(h *Hyperparameters) { h.Normalization = BySequences },
+		"by_constant":     func(h *Hyperparameters) { h.Normalization, h.ConstantLength = ByConstant, 8 },
+		"k3":              func(h *Hyperparameters) { h.KL, h.KLWeight = K3, 0.05 },
+		"entropy":         func(h *Hyperparameters) { h.EntropyWeight = 0.01 },
+		"length":          func(h *Hyperparameters) { h.LengthWeight = 0.25 },
+		"truncated":       func(h *Hyperparameters) { h.DropTruncated = true },
+	} {
+		h := Default()
+		h.WarmupSteps, h.LearningRate = 0, 1e-3
+		edit(&h)
+		run := func() (string, float64) {
+			trainer := engine.NewTrainer(m, engine.Options{Threads: 1})
+			for version := uint64(1); version <= 4; version++ {
+				metrics, err := Step(context.Background(), trainer, groups, version, h)
+				require.NoError(t, err, name)
+				require.True(t, metrics.Updated, name)
+				if h.DropTruncated {
+					require.Equal(t, 3, metrics.Truncated)
+				}
+			}
+			s := stateOf(t, trainer)
+			return string(s[:]), objective(t, trainer.Model(), groups)
+		}
+		state, after := run()
+		again, _ := run()
+		require.Equal(t, state, again, name)
+		require.Greater(t, after, objective(t, m, groups), name)
+		if other, ok := seen[state]; ok {
+			t.Fatalf("%s makes the same step as %s", name, other)
+		}
+		seen[state] = name
+	}
+}
+
+func TestGroupsOutsideTheBandOfDifficultyAreDropped(t *testing.T) {
+	m := tiny(t, 5)
+	groups := sampled(t, m, 3, 4)
+	for g, right := range []int{1, 2, 3} {
+		for i := range groups[g] {
+			groups[g][i].Reward = 0
+			if i < right {
+				groups[g][i].Reward = 1_000_000
+			}
+		}
+	}
+	h := Default()
+	h.DifficultyLow, h.DifficultyHigh = 250_001, 700_000
+	metrics, err := Step(context.Background(), engine.NewTrainer(m, engine.Options{Threads: 1}), groups, 1, h)
+	require.NoError(t, err)
+	require.Equal(t, 2, metrics.Difficulty)
+	require.Equal(t, 1, metrics.KeptGroups)
+	h.DifficultyLow, h.DifficultyHigh = 250_000, 750_000 // bounds included
+	metrics, err = Step(context.Background(), engine.NewTrainer(m, engine.Options{Threads: 1}), groups, 1, h)
+	require.NoError(t, err)
+	require.Equal(t, 3, metrics.KeptGroups)
+}
+
+func TestOnPolicyRatiosAreOneAndEntropyIsSurprise(t *testing.T) {
+	m := tiny(t, 3)
+	groups := sampled(t, m, 6, 6)
+	metrics, err := Step(context.Background(), engine.NewTrainer(m, engine.Options{Threads: 1}), groups, 1, Default())
+	require.NoError(t, err)
+	require.InDelta(t, 1, metrics.Ratio, 1e-6)
+	require.InDelta(t, 0, metrics.KL, 1e-6)
+	_, kept, err := Default().choose(groups)
+	require.NoError(t, err)
+	sum, n := 0.0, 0
+	for _, r := range kept.rollouts {
+		for _, lp := range r.LogProbs {
+			sum, n = sum-float64(lp), n+1
+		}
+	}
+	require.InDelta(t, sum/float64(n), metrics.Entropy, 1e-5)
 }
 
 func TestStepWithoutSignalLeavesTheTrainerAlone(t *testing.T) {
@@ -316,6 +416,17 @@ func TestHyperparametersValidate(t *testing.T) {
 		{"lower ratio", func(h *Hyperparameters) { h.RatioLow = 1.1 }},
 		{"upper ratio", func(h *Hyperparameters) { h.RatioHigh = 0.9 }},
 		{"advantage epsilon", func(h *Hyperparameters) { h.AdvantageEps = nan }},
+		{"estimator", func(h *Hyperparameters) { h.Advantage = 0 }},
+		{"objective", func(h *Hyperparameters) { h.Loss = 8 }},
+		{"divisor", func(h *Hyperparameters) { h.Normalization = 0 }},
+		{"KL must", func(h *Hyperparameters) { h.KL = 5 }},
+		{"two_sided", func(h *Hyperparameters) { h.Loss = TwoSided }},
+		{"divergence", func(h *Hyperparameters) { h.Loss, h.Delta = Divergence, 2 }},
+		{"constant length", func(h *Hyperparameters) { h.Normalization = ByConstant }},
+		{"KL weight", func(h *Hyperparameters) { h.KLWeight = nan }},
+		{"entropy", func(h *Hyperparameters) { h.EntropyWeight = -1 }},
+		{"length weight", func(h *Hyperparameters) { h.LengthWeight = 2 }},
+		{"difficulty", func(h *Hyperparameters) { h.DifficultyLow, h.DifficultyHigh = 2, 1 }},
 	}
 	for _, tt := range tests {
 		h := Default()

@@ -23,7 +23,10 @@ var ErrUnavailable = errors.New("batches cannot be had")
 // Collected is the rollout set of a window: the leaves of the groups that passed every check, ordered by miner, then
 // group, then index; and what was left out.
 type Collected struct {
-	Leaves    [][]byte
+	Leaves [][]byte
+	// LogProbs of each leaf's tokens under the checkpoint that sampled them, as computed here: in a tolerant run what the
+	// miner claims is near them, and no more. nil in an exact run, where they are compared bit for bit.
+	LogProbs  [][]float32
 	Groups    int // groups in Leaves
 	Missing   int // batches that could not be had
 	BadBatch  int // batches that fail a check which needs no model, though graders called them ok
@@ -150,7 +153,7 @@ func (c Collector) verify(ctx context.Context, eng *engine.Engine, w Window, b B
 		for i := range indices {
 			indices[i] = first + uint64(i)
 		}
-		result, _, err := replay.Check(ctx, eng, challenge, rollouts, indices)
+		result, work, err := replay.Check(ctx, eng, challenge, rollouts, indices)
 		if err != nil {
 			return fmt.Errorf("group %d: %w", g, err)
 		}
@@ -163,6 +166,11 @@ func (c Collector) verify(ctx context.Context, eng *engine.Engine, w Window, b B
 			continue
 		}
 		out.Leaves = append(out.Leaves, leaves[first:first+challenge.GroupSize]...)
+		if challenge.Tolerance != nil {
+			for _, l := range work.Leaves {
+				out.LogProbs = append(out.LogProbs, l.LogProbs)
+			}
+		}
 		out.Groups++
 	}
 	return nil

@@ -25,6 +25,7 @@ import (
 	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
+	"github.com/galahad-network/galahad/rl/verify/replay"
 	"github.com/galahad-network/galahad/testutil/tiny"
 )
 
@@ -77,6 +78,18 @@ func (h *history) step(leaves [][]byte, r lineage.Recipe) lineage.Made {
 	h.t.Helper()
 	parent := h.versions[len(h.versions)-1]
 	s := lineage.Step{Version: parent.Version + 1, Leaves: leaves, TemperatureBits: math.Float32bits(1), Recipe: r}
+	return h.make(s, parent)
+}
+
+// stepOn is step with recomputed log-probabilities.
+func (h *history) stepOn(leaves [][]byte, logProbs [][]float32, r lineage.Recipe) lineage.Made {
+	h.t.Helper()
+	parent := h.versions[len(h.versions)-1]
+	return h.make(lineage.Step{Version: parent.Version + 1, Leaves: leaves, LogProbs: logProbs, TemperatureBits: math.Float32bits(1), Recipe: r}, parent)
+}
+
+func (h *history) make(s lineage.Step, parent lineage.Checkpoint) lineage.Made {
+	h.t.Helper()
 	_, err := lineage.Train(h.t.Context(), h.trainer, s)
 	require.NoError(h.t, err)
 	made, err := lineage.Seal(h.dir, chainID, parent, s, h.trainer, tokenizer.ArithmeticFile())
@@ -146,6 +159,48 @@ func TestAnHonestStepIsReplayedToTheBit(t *testing.T) {
 		require.True(t, h.replay(along).Match, "who follows from the base on")
 		require.True(t, h.replay(h.replayer()).Match, "who comes later and downloads the parent's state")
 	}
+}
+
+// In a tolerant run miners' log-probabilities are near the right ones and no more. Steps are made on recomputed ones, so
+// what was claimed changes no weight; a step that was made on the claims does not match.
+func TestATolerantStepIsMadeOnRecomputedLogProbabilities(t *testing.T) {
+	honest := rollouts(t, 0)
+	claims := func(add float32) (leaves [][]byte) {
+		for _, leaf := range honest {
+			r, err := batch.Decode(leaf)
+			require.NoError(t, err)
+			bits := r.LogProbBits()
+			for i := range bits {
+				bits[i] = math.Float32bits(math.Float32frombits(bits[i]) + add)
+			}
+			r.LogProbs = batch.PackBits(bits)
+			leaf, err := r.Encode()
+			require.NoError(t, err)
+			leaves = append(leaves, leaf)
+		}
+		return leaves
+	}
+	challenge := tiny.Challenge(t, 1)
+	var digests [][]byte
+	for _, add := range []float32{0, 0.2} {
+		h := newHistory(t)
+		h.window.Challenge.Generation, h.window.Challenge.Tolerance = challenge.Generation, &verify.Tolerance{}
+		leaves := claims(add)
+		decoded, err := batch.Batch{Leaves: leaves}.Rollouts()
+		require.NoError(t, err)
+		recomputed, err := replay.LogProbs(t.Context(), tiny.Engine(t, "base"), challenge.Generation, decoded)
+		require.NoError(t, err)
+		made := h.stepOn(leaves, recomputed, recipe)
+		digests = append(digests, made.Digest)
+		h.publish(made, leaves)
+		require.True(t, h.replay(h.replayer()).Match)
+
+		h = newHistory(t)
+		h.window.Challenge.Generation, h.window.Challenge.Tolerance = challenge.Generation, &verify.Tolerance{}
+		h.publish(h.step(leaves, recipe), leaves)
+		require.Equal(t, add == 0, h.replay(h.replayer()).Match, "made on claims that are off by %v", add)
+	}
+	require.Equal(t, digests[0], digests[1])
 }
 
 // Each lie about a step shows in a replay from public data, and the report says where.

@@ -9,9 +9,11 @@ import (
 	"os"
 
 	"github.com/galahad-network/galahad/models"
+	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/verify/replay"
 )
 
 // ErrParent is wrapped when the chain does not have the parent of a version.
@@ -81,11 +83,20 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 		return report, err
 	}
 	s := Step{Version: c.Version, Leaves: leaves, TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe}
+	sampler, err := r.sampler(ctx, w)
+	if err != nil {
+		return report, err
+	}
 	done, err := r.Turn.take(ctx)
 	if err != nil {
 		return report, err
 	}
-	report.Metrics, err = Train(ctx, trainer, s)
+	if sampler != nil {
+		s.LogProbs, err = logProbs(ctx, sampler, w, leaves)
+	}
+	if err == nil {
+		report.Metrics, err = Train(ctx, trainer, s)
+	}
 	done()
 	var made Made
 	if err == nil {
@@ -106,6 +117,38 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 		report.Detail = fmt.Sprintf("weights are %x, published are %x, which cannot be had: %v", made.Digest, c.Digest, err)
 	}
 	return report, os.RemoveAll(r.Dir)
+}
+
+// sampler is the engine of the checkpoint that sampled a window of a tolerant run; nil in an exact run.
+func (r *Replayer) sampler(ctx context.Context, w Window) (*engine.Engine, error) {
+	if w.Challenge.Tolerance == nil {
+		return nil, nil
+	}
+	if w.Version == 0 {
+		base, err := r.base(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return engine.New(base.Model, r.Options), nil
+	}
+	c, found, err := r.Chain.Checkpoint(ctx, r.Run, w.Version)
+	if err != nil || !found {
+		return nil, errors.Join(err, fmt.Errorf("version %d, which sampled: %w", w.Version, ErrParent))
+	}
+	loaded, err := r.load(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return engine.New(loaded.Model, r.Options), nil
+}
+
+// logProbs computes those of a rollout set.
+func logProbs(ctx context.Context, sampler *engine.Engine, w Window, leaves [][]byte) ([][]float32, error) {
+	rollouts, err := batch.Batch{Leaves: leaves}.Rollouts()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrRollouts, err)
+	}
+	return replay.LogProbs(ctx, sampler, w.Challenge.Generation, rollouts)
 }
 
 // open returns a trainer in the state after a version, and the tokenizer file.

@@ -26,6 +26,9 @@ var (
 type Step struct {
 	Version uint64   // that it makes; sets the warm-up
 	Leaves  [][]byte // the rollout set, in its order
+	// LogProbs of each leaf's tokens under the checkpoint that sampled them; nil takes those claimed, which an exact run
+	// has compared bit for bit.
+	LogProbs [][]float32
 	// TemperatureBits is the run's sampling temperature as binary32 bits.
 	TemperatureBits uint32
 	Recipe          Recipe
@@ -34,7 +37,7 @@ type Step struct {
 // Train makes the step: it takes a trainer from the parent's state to the child's. Errors: ErrNoStep, ErrRollouts, those
 // of grpo.Step; the trainer is in the parent's state after any.
 func Train(ctx context.Context, trainer *engine.Trainer, s Step) (grpo.Metrics, error) {
-	groups, err := groupsOf(s.Leaves, math.Float32frombits(s.TemperatureBits))
+	groups, err := s.groups()
 	if err != nil {
 		return grpo.Metrics{}, err
 	}
@@ -84,11 +87,15 @@ func hashState(chainID string, parent Checkpoint, digest, state, rollouts []byte
 	return s[:], h[:]
 }
 
-// groupsOf decodes a rollout set into the groups that grpo.Step takes. temperature is the run's.
-func groupsOf(leaves [][]byte, temperature float32) ([]grpo.Group, error) {
+// groups decodes the rollout set into what grpo.Step takes.
+func (s Step) groups() ([]grpo.Group, error) {
+	if s.LogProbs != nil && len(s.LogProbs) != len(s.Leaves) {
+		return nil, fmt.Errorf("%w: log-probabilities of %d rollouts for %d", ErrRollouts, len(s.LogProbs), len(s.Leaves))
+	}
+	temperature := math.Float32frombits(s.TemperatureBits)
 	var groups []grpo.Group
 	var last batch.Rollout
-	for i, leaf := range leaves {
+	for i, leaf := range s.Leaves {
 		r, err := batch.Decode(leaf)
 		if err != nil {
 			return nil, fmt.Errorf("%w: rollout %d: %v", ErrRollouts, i, err)
@@ -97,9 +104,15 @@ func groupsOf(leaves [][]byte, temperature float32) ([]grpo.Group, error) {
 			groups = append(groups, nil)
 		}
 		last = r
-		rollout := grpo.Rollout{Prompt: r.Prompt, Completion: r.Completion, Temperature: temperature, Reward: r.Reward}
-		for _, bits := range r.LogProbBits() {
-			rollout.LogProbs = append(rollout.LogProbs, math.Float32frombits(bits))
+		rollout := grpo.Rollout{
+			Prompt: r.Prompt, Completion: r.Completion, Temperature: temperature, Reward: r.Reward, Truncated: r.Finish == batch.FinishLength,
+		}
+		if s.LogProbs != nil {
+			rollout.LogProbs = s.LogProbs[i]
+		} else {
+			for _, bits := range r.LogProbBits() {
+				rollout.LogProbs = append(rollout.LogProbs, math.Float32frombits(bits))
+			}
 		}
 		n := len(groups) - 1
 		groups[n] = append(groups[n], rollout)

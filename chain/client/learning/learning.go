@@ -106,7 +106,10 @@ func RecipeOf(r challengetypes.Recipe) lineage.Recipe {
 	return lineage.Recipe{MinGroups: int(r.MinGroups), Hyperparameters: grpo.Hyperparameters{
 		LearningRate: f(r.LearningRatePpb), WarmupSteps: r.WarmupSteps, Beta1: f(r.Beta1Ppb), Beta2: f(r.Beta2Ppb), Epsilon: f(r.EpsilonPpb),
 		WeightDecay: f(r.WeightDecayPpb), GradClip: f(r.GradClipPpb), RatioLow: f(r.RatioLowPpb), RatioHigh: f(r.RatioHighPpb),
-		AdvantageEps: f(r.AdvantageEpsPpb),
+		AdvantageEps: f(r.AdvantageEpsPpb), Delta: f(r.DeltaPpb),
+		Advantage: grpo.Advantage(r.Advantage), Loss: grpo.Loss(r.Loss), Normalization: grpo.Normalization(r.Normalization), ConstantLength: r.ConstantLength,
+		KL: grpo.KL(r.KlEstimator), KLWeight: f(r.KlWeightPpb), EntropyWeight: f(r.EntropyWeightPpb), LengthWeight: f(r.LengthWeightPpb),
+		DifficultyLow: r.DifficultyLowPpm, DifficultyHigh: r.DifficultyHighPpm, DropTruncated: r.DropTruncated,
 	}}
 }
 

@@ -110,10 +110,38 @@ func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, ro
 			}
 		}
 		hidden := own.Hidden[:min(derive.WorkPositionsPerLeaf, len(rollouts[leaf].Completion))]
-		work.Leaves = append(work.Leaves, LeafWork{Leaf: leaf, Hash: hashHidden(hidden)})
+		work.Leaves = append(work.Leaves, LeafWork{Leaf: leaf, Hash: hashHidden(hidden), LogProbs: own.LogProbs})
 		return nil
 	})
 	return res, work, err
+}
+
+// LogProbs returns the claimed tokens' log-probabilities of rollouts that passed their checks, as the engine computes
+// them. Errors: ErrInput, ErrNonFinite, the engine's, ctx's.
+func LogProbs(ctx context.Context, eng *engine.Engine, g verify.Generation, rollouts []batch.Rollout) ([][]float32, error) {
+	leaves, out := make([]uint64, len(rollouts)), make([][]float32, 0, len(rollouts))
+	for i := range leaves {
+		leaves[i] = uint64(i)
+	}
+	for len(leaves) > 0 {
+		n := nextBatch(rollouts, leaves)
+		reqs := make([]engine.ReplayRequest, n)
+		for i, leaf := range leaves[:n] {
+			reqs[i] = engine.ReplayRequest{Prompt: rollouts[leaf].Prompt, Completion: rollouts[leaf].Completion, Sampling: generate.Sampling(g)}
+		}
+		replayed, err := eng.Replay(ctx, reqs)
+		if err != nil {
+			return nil, fmt.Errorf("replay rollouts %d to %d: %w", leaves[0], leaves[n-1], err)
+		}
+		for i, own := range replayed {
+			if own.NonFinite {
+				return nil, fmt.Errorf("rollout %d: %w", leaves[i], ErrNonFinite)
+			}
+			out = append(out, own.LogProbs)
+		}
+		leaves = leaves[n:]
+	}
+	return out, nil
 }
 
 // each replays the leaves, several at a time, and hands over what the engine makes of
@@ -232,10 +260,12 @@ type Work struct {
 	Leaves []LeafWork // ascending by leaf
 }
 
-// LeafWork is the work hash of one mandatory leaf.
+// LeafWork is what the forward pass gives of one mandatory leaf.
 type LeafWork struct {
 	Leaf uint64
-	Hash [32]byte
+	Hash [32]byte // the work hash
+	// LogProbs are the claimed tokens' as this engine computes them. In an exact run they have the bits of those claimed.
+	LogProbs []float32
 }
 
 // WorkRoot is the Merkle root (batch.Batch.Root) over the hashes of all miners'

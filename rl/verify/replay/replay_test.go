@@ -162,7 +162,10 @@ func TestWorkHashes(t *testing.T) {
 		for _, state := range got[0].Hidden {
 			require.NoError(t, binary.Write(&buf, binary.BigEndian, state))
 		}
-		require.Equal(t, replay.LeafWork{Leaf: leaf, Hash: sha256.Sum256(buf.Bytes())}, work.Leaves[i])
+		require.Equal(t, replay.LeafWork{Leaf: leaf, Hash: sha256.Sum256(buf.Bytes()), LogProbs: got[0].LogProbs}, work.Leaves[i])
+		for j, bits := range r.LogProbBits() {
+			require.Equal(t, bits, math.Float32bits(work.Leaves[i].LogProbs[j]), "as claimed by the exact engine")
+		}
 	}
 }
 

@@ -1,7 +1,11 @@
 package types
 
-// MaxWarmupSteps bounds a recipe's warm-up.
-const MaxWarmupSteps = 1_000_000
+const (
+	// MaxWarmupSteps bounds a recipe's warm-up.
+	MaxWarmupSteps = 1_000_000
+	// MaxConstantLength bounds, in tokens, what the constant normalization divides by.
+	MaxConstantLength = 1 << 20
+)
 
 // DefaultRecipe was measured to learn on the built-in arithmetic with rollouts up to four
 // versions old.
@@ -9,16 +13,15 @@ func DefaultRecipe() Recipe {
 	return Recipe{
 		LearningRatePpb: 300_000, WarmupSteps: 5, Beta1Ppb: 900_000_000, Beta2Ppb: 990_000_000, EpsilonPpb: 10, WeightDecayPpb: 0,
 		GradClipPpb: billion, RatioLowPpb: 800_000_000, RatioHighPpb: 1_200_000_000, AdvantageEpsPpb: 100_000, MinGroups: 8,
+		Advantage: Advantage_ADVANTAGE_GROUP_STD, Loss: Loss_LOSS_CLIP, Normalization: Normalization_NORMALIZATION_TOKENS,
+		KlEstimator: KLEstimator_KL_ESTIMATOR_NONE, DifficultyHighPpm: Million,
 	}
 }
 
 // Validate holds each number to the range in which the step of package rl/grpo is
 // defined. Error: ErrInvalidParams.
 func (r Recipe) Validate() error {
-	for _, b := range []struct {
-		name                string
-		value, least, limit uint64
-	}{
+	for _, b := range []bound{
 		{"learning_rate_ppb", r.LearningRatePpb, 1, billion},
 		{"warmup_steps", r.WarmupSteps, 0, MaxWarmupSteps},
 		{"beta1_ppb", r.Beta1Ppb, 0, billion - 100},
@@ -30,10 +33,46 @@ func (r Recipe) Validate() error {
 		{"ratio_high_ppb", r.RatioHighPpb, billion, 100 * billion},
 		{"advantage_eps_ppb", r.AdvantageEpsPpb, 1, billion},
 		{"min_groups", uint64(r.MinGroups), 1, MaxGroupsPerWindow},
+		{"advantage", uint64(r.Advantage), 1, uint64(Advantage_ADVANTAGE_MAX_RL)},
+		{"loss", uint64(r.Loss), 1, uint64(Loss_LOSS_SEQUENCE)},
+		{"normalization", uint64(r.Normalization), 1, uint64(Normalization_NORMALIZATION_CONSTANT)},
+		{"kl_estimator", uint64(r.KlEstimator), 1, uint64(KLEstimator_KL_ESTIMATOR_K3)},
+		{"kl_weight_ppb", r.KlWeightPpb, 0, billion},
+		{"entropy_weight_ppb", r.EntropyWeightPpb, 0, billion},
+		{"length_weight_ppb", r.LengthWeightPpb, 0, billion},
+		{"difficulty_high_ppm", uint64(r.DifficultyHighPpm), 0, Million},
+		{"difficulty_low_ppm", uint64(r.DifficultyLowPpm), 0, uint64(r.DifficultyHighPpm)},
+		r.delta(),
+		r.constantLength(),
 	} {
 		if b.value < b.least || b.value > b.limit {
 			return ErrInvalidParams.Wrapf("recipe.%s %d is not within %d..%d", b.name, b.value, b.least, b.limit)
 		}
 	}
 	return nil
+}
+
+// bound of one number of a recipe.
+type bound struct {
+	name                string
+	value, least, limit uint64
+}
+
+// delta is in use with some losses alone, and 0 with all others.
+func (r Recipe) delta() bound {
+	switch r.Loss {
+	case Loss_LOSS_TWO_SIDED:
+		return bound{"delta_ppb", r.DeltaPpb, billion, 100 * billion}
+	case Loss_LOSS_DIVERGENCE, Loss_LOSS_DIVERGENCE_BOTH:
+		return bound{"delta_ppb", r.DeltaPpb, 1, billion}
+	}
+	return bound{"delta_ppb", r.DeltaPpb, 0, 0}
+}
+
+// constantLength is in use with one normalization alone, and 0 with the others.
+func (r Recipe) constantLength() bound {
+	if r.Normalization == Normalization_NORMALIZATION_CONSTANT {
+		return bound{"constant_length", uint64(r.ConstantLength), 1, MaxConstantLength}
+	}
+	return bound{"constant_length", uint64(r.ConstantLength), 0, 0}
 }
