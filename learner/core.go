@@ -164,11 +164,23 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 			return Record{}, fmt.Errorf("%s of version %d: %w", name, p.Version, err)
 		}
 	}
+	if err := c.delta(parent, made.Folder); err != nil {
+		return Record{}, fmt.Errorf("delta of version %d: %w", p.Version, err)
+	}
 	r := Record{
 		Version: p.Version, Parent: parent.Digest, Digest: made.Digest, TrainedWindows: []uint64{p.Window}, RolloutSet: p.RolloutSet,
 		StateHash: made.StateHash, StateFile: made.StateSum, Metrics: metrics, MadeAt: time.Now().UTC(),
 	}
 	return r, c.journal.Made(r)
+}
+
+// delta writes how a version differs from its parent's into its folder.
+func (c *Core) delta(parent Record, folder string) error {
+	var file bytes.Buffer
+	if _, err := checkpoint.WriteDelta(&file, c.home.Checkpoint(parent.Digest), folder); err != nil {
+		return err
+	}
+	return daemon.WriteFile(filepath.Join(folder, checkpoint.DeltaFile), file.Bytes(), 0o644)
 }
 
 // spooled reads the rollout set of a plan back and checks it against the journal.

@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -32,7 +33,8 @@ type FetchOptions struct {
 // returns its manifest and folder. One that is there already is verified and
 // taken. Each shard is held against the manifest as it arrives, and the manifest
 // against the digest before any shard: nothing else is ever kept, and no more
-// than the manifest's sizes is read. The caller's ctx bounds the time. Errors:
+// than the manifest's sizes is read. Where the parent is below root, too, the delta
+// is tried first. The caller's ctx bounds the time. Errors:
 // ErrLocator, ErrTooLarge, ErrManifest, ErrDigest, *ShardError.
 func Fetch(ctx context.Context, locator string, digest []byte, root string, opt FetchOptions) (Manifest, string, error) {
 	dir := Dir(root, digest)
@@ -60,17 +62,13 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 		return Manifest{}, "", err
 	}
 	defer os.RemoveAll(tmp)
-	var done int64
-	for _, s := range m.Shards {
-		n, err := fetchShard(ctx, src, tmp, s, func(n int64) {
-			if opt.Progress != nil {
-				opt.Progress(done+n, m.Size())
-			}
-		})
-		if err != nil {
-			return Manifest{}, "", fmt.Errorf("%s: %w", locator, err)
+	report := func(done int64) {
+		if opt.Progress != nil {
+			opt.Progress(done, m.Size())
 		}
-		done += n
+	}
+	if err := fetchShards(ctx, src, m, root, tmp, report); err != nil {
+		return Manifest{}, "", fmt.Errorf("%s: %w", locator, err)
 	}
 	data, err := m.Encode()
 	if err != nil {
@@ -80,6 +78,39 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 		return Manifest{}, "", err
 	}
 	return m, dir, install(tmp, dir, digest)
+}
+
+// fetchShards brings all shards to tmp: by the delta from the parent, if that is here and the delta is good, or else whole.
+func fetchShards(ctx context.Context, src source, m Manifest, root, tmp string, report func(done int64)) error {
+	if parent, err := hex.DecodeString(m.Parent); err == nil && len(parent) > 0 {
+		if _, err := os.Stat(filepath.Join(Dir(root, parent), ManifestFile)); err == nil {
+			if fetchDelta(ctx, src, m, Dir(root, parent), tmp, report) == nil {
+				return nil
+			}
+			if err := clearShards(tmp, m); err != nil {
+				return err
+			}
+		}
+	}
+	var done int64
+	for _, s := range m.Shards {
+		n, err := fetchShard(ctx, src, tmp, s, func(n int64) { report(done + n) })
+		if err != nil {
+			return err
+		}
+		done += n
+	}
+	return nil
+}
+
+// clearShards removes what a delta that failed has left.
+func clearShards(tmp string, m Manifest) error {
+	for _, s := range m.Shards {
+		if err := os.Remove(filepath.Join(tmp, s.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 func fetchManifest(ctx context.Context, src source, digest []byte) (Manifest, error) {
