@@ -20,7 +20,7 @@ OPS      ?= 40
 BINARIES := galahadd galahad-miner galahad-validator galahad-learner
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test sim lint fmt proto proto-check asm asm-check bits bench power base-model clean
+.PHONY: help build run test sim lint fmt proto proto-check asm asm-check bits bench power curve base-model clean
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r t h; do printf '%-20s %s\n' "$$t" "$$h"; done
@@ -68,8 +68,11 @@ bench: ## run the benchmarks, print them and write build/bench.json
 power: ## measure what the checks catch and whom they wrong: docs/power.md
 	$(GO) run ./testutil/power
 
+curve: build ## learn through three local networks of 100 windows and draw it (an hour): docs/curve.svg
+	$(GO) run ./testutil/curve
+
 base-model: build ## make the base model anew from its seed (long) and compare its digest
 	build/galahad-learner pretrain
 
 clean: ## remove build/ and the local network's state
-	rm -rf build .localnet
+	rm -rf build .localnet .curve

@@ -25,6 +25,7 @@ import (
 const (
 	BestOfN     = "best-of-n"
 	ForgeReward = "forge-reward"
+	Sabotage    = "sabotage"
 	Copy        = "copy"
 	Stale       = "stale"
 	Junk        = "junk"
@@ -107,6 +108,7 @@ var zoo = []Kind{
 	model("no-stop", "never ends a completion", noStop),
 	both("padding", "goes on after the end token", verify.BadFinish, padding),
 	both(ForgeReward, "claims the reward that it did not earn", verify.BadReward, forgeReward),
+	both(Sabotage, "claims the opposite of every reward, so that the policy unlearns", verify.BadReward, sabotage),
 	both("forge-finish", "says of the first completion of each group that it ended otherwise", verify.BadFinish, forgeFinish),
 	{
 		Name: "forge-logprobs", Lie: "says that it was sure of every token",

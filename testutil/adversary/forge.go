@@ -14,6 +14,19 @@ import (
 	"github.com/galahad-network/galahad/rl/verify"
 )
 
+// sabotage answers honestly, and claims full reward for what has less and none for what has it.
+func sabotage(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
+	out, err := generate.Honest{}.Rollouts(ctx, in)
+	for i := range out {
+		if out[i].Reward == env.FullReward {
+			out[i].Reward = 0
+		} else {
+			out[i].Reward = env.FullReward
+		}
+	}
+	return out, err
+}
+
 // forgeReward answers honestly and claims full reward for every wrong answer. If
 // all are right it claims that the first is wrong: a group without variance is
 // not trained on, so it would look useless.
