@@ -18,18 +18,7 @@ const (
 	MaxDigits = 6
 	// arithmeticRule is raised with every change of a prompt or a reward.
 	arithmeticRule = 1
-
-	heldOutSalt  = 0x5EED // added to a key before it is hashed for the split
-	heldOutShare = 8      // one problem in eight is held out
-	maxDraws     = 1024   // redraws for the wanted split; missing it has p < 1e-58
 )
-
-// source is what drawing a problem or a chain needs of a random stream. Its one
-// implementation outside of tests is *derive.Stream.
-type source interface {
-	Uint64() uint64
-	Below(n uint64) uint64
-}
 
 // Arithmetic is addition of two numbers of a fixed number of digits, worked
 // column by column:
@@ -123,12 +112,7 @@ func (e *Arithmetic) problem(a, b uint64) Problem {
 }
 
 // IsHeldOut reports whether a problem's key belongs to the held-out split.
-func (e *Arithmetic) IsHeldOut(key uint64) bool {
-	z := key + heldOutSalt
-	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
-	z = (z ^ z>>27) * 0x94D049BB133111EB
-	return (z^z>>31)%heldOutShare == 0
-}
+func (e *Arithmetic) IsHeldOut(key uint64) bool { return heldOut(key) }
 
 // Prompt implements Environment.
 func (e *Arithmetic) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
@@ -140,11 +124,8 @@ func (e *Arithmetic) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
 // value is the answer (leading zeros are allowed); else 0. Nothing is paid for
 // form.
 func (e *Arithmetic) Reward(p Problem, completion []byte, ended bool) uint32 {
-	if !ended || bytes.Count(completion, []byte("#")) != 1 {
-		return 0
-	}
-	_, answer, _ := bytes.Cut(completion, []byte("#"))
-	if len(answer) < 1 || len(answer) > 2*e.digits {
+	answer, ok := answerAfterMark(completion)
+	if !ended || !ok || len(answer) < 1 || len(answer) > 2*e.digits {
 		return 0
 	}
 	for _, c := range answer {

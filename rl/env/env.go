@@ -4,7 +4,7 @@
 //
 // # Adding an environment
 //
-// Implement Environment, give it an id, and add it to Lookup. Digest must cover
+// Implement Environment, give it an id, and add it to builtin. Digest must cover
 // whatever changes a prompt or a reward: raise its rule version with any such
 // change. Runs pin (id, digest), so a daemon with other rules refuses the run.
 //
@@ -96,22 +96,41 @@ func promptTokens(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
 	return ids, nil
 }
 
-// Lookup returns a built-in environment: "arithmetic-1" to "arithmetic-6".
-// Error: ErrUnknown.
-func Lookup(id string) (Environment, error) {
-	if level, ok := strings.CutPrefix(id, arithmeticPrefix); ok && len(level) == 1 {
-		if d := int(level[0]) - '0'; d >= 1 && d <= MaxDigits {
-			return NewArithmetic(d)
+// builtin are the environments by id, ascending. A new one is added here.
+var builtin = func() (all []Environment) {
+	add := func(e Environment, err error) {
+		if err == nil { // the levels are those that exist
+			all = append(all, e)
 		}
 	}
-	return nil, fmt.Errorf("%w: %q", ErrUnknown, id)
+	for digits := 1; digits <= MaxDigits; digits++ {
+		add(NewArithmetic(digits))
+	}
+	for numbers := MinCountdown; numbers <= MaxCountdown; numbers++ {
+		add(NewCountdown(numbers))
+	}
+	for variables := MinSAT; variables <= MaxSAT; variables++ {
+		add(NewSAT(variables, false))
+		add(NewSAT(variables, true))
+	}
+	slices.SortFunc(all, func(a, b Environment) int { return strings.Compare(a.ID(), b.ID()) })
+	return all
+}()
+
+// Lookup returns a built-in environment; IDs lists them. Error: ErrUnknown.
+func Lookup(id string) (Environment, error) {
+	at, found := slices.BinarySearchFunc(builtin, id, func(e Environment, id string) int { return strings.Compare(e.ID(), id) })
+	if !found {
+		return nil, fmt.Errorf("%w: %q", ErrUnknown, id)
+	}
+	return builtin[at], nil
 }
 
 // IDs lists the built-in environments in ascending order.
 func IDs() []string {
-	ids := make([]string, 0, MaxDigits)
-	for d := 1; d <= MaxDigits; d++ {
-		ids = append(ids, fmt.Sprintf("%s%d", arithmeticPrefix, d))
+	ids := make([]string, len(builtin))
+	for i, e := range builtin {
+		ids[i] = e.ID()
 	}
 	return ids
 }
