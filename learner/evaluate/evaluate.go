@@ -41,18 +41,39 @@ type Spec struct {
 // Result is the accuracy. Several completions of one problem are not independent: with more than one sample each, the
 // interval treats the problem as the unit.
 type Result struct {
-	Problems  int     `json:"problems"`
-	Samples   int     `json:"samples"`   // for each problem
-	Correct   int     `json:"correct"`   // completions with full reward
-	N         int     `json:"n"`         // completions
-	Finished  int     `json:"finished"`  // completions that ended before the length limit
-	Tokens    int     `json:"tokens"`    // sampled
-	Accuracy  float64 `json:"accuracy"`  // Correct / N
-	Low       float64 `json:"ci95_low"`  // 95 % interval
-	High      float64 `json:"ci95_high"` //
-	Interval  string  `json:"interval"`  // "wilson" or "clustered by problem"
-	Distinct  int     `json:"distinct"`  // problems that differ
-	PassAtAny float64 `json:"pass_at_k"` // share of problems with at least one correct sample
+	Problems int     `json:"problems"`
+	Samples  int     `json:"samples"`   // for each problem
+	Correct  int     `json:"correct"`   // completions with full reward
+	N        int     `json:"n"`         // completions
+	Finished int     `json:"finished"`  // completions that ended before the length limit
+	Tokens   int     `json:"tokens"`    // sampled
+	Accuracy float64 `json:"accuracy"`  // Correct / N
+	Low      float64 `json:"ci95_low"`  // 95 % interval
+	High     float64 `json:"ci95_high"` //
+	Interval string  `json:"interval"`  // "wilson" or "clustered by problem"
+	Distinct int     `json:"distinct"`  // problems that differ
+	Lenient  float64 `json:"lenient"`   // share of completions with a right answer in whatever form; see env.Lenient
+	PassAt   []Pass  `json:"pass_at"`   // for k = 1, 2, 4, ... up to Samples
+}
+
+// Pass is pass@k: how likely at least one of k samples of a problem is right, estimated without bias from all samples
+// (Chen et al. 2021, equation 1). pass@1 is Accuracy, which is also mean@k.
+type Pass struct {
+	K     int     `json:"k"`
+	Value float64 `json:"value"`
+}
+
+// passAt is the mean over problems of 1 - C(n-c, k)/C(n, k), for c right samples of n.
+func passAt(right []int, n, k int) float64 {
+	sum := 0.0
+	for _, c := range right {
+		none := 1.0 // that no sample of k is right
+		for i := range k {
+			none *= max(0, float64(n-c-i)) / float64(n-i)
+		}
+		sum += 1 - none
+	}
+	return sum / float64(len(right))
 }
 
 // Run measures the engine's model. progress, if not nil, is told after each chunk how many completions are done.
@@ -82,6 +103,9 @@ func Run(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, spec 
 			if env.Judge(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens) == env.FullReward {
 				right[p]++
 			}
+			if env.Form(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens) {
+				result.Lenient++
+			}
 		}
 		if progress != nil {
 			progress(end, len(requests))
@@ -91,11 +115,11 @@ func Run(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, spec 
 	for i, r := range right {
 		result.Correct += r
 		distinct[problems[i].Key] = true
-		if r > 0 {
-			result.PassAtAny++
-		}
 	}
-	result.PassAtAny /= float64(spec.Problems)
+	result.Lenient /= float64(result.N)
+	for k := 1; k <= spec.Samples; k *= 2 {
+		result.PassAt = append(result.PassAt, Pass{k, passAt(right, spec.Samples, k)})
+	}
 	result.Distinct = len(distinct)
 	result.Accuracy = float64(result.Correct) / float64(result.N)
 	if spec.Samples == 1 {

@@ -1,6 +1,7 @@
 package evaluate
 
 import (
+	"math/bits"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -39,4 +40,25 @@ func TestClusteredIntervalDoesNotShrinkWithRepeatedSamples(t *testing.T) {
 	require.InDelta(t, high1, high16, 1e-12)
 	require.InDelta(t, 0.25, (low16+high16)/2, 1e-12)
 	require.InDelta(t, 0.0602, (high16-low16)/2, 1e-3)
+}
+
+// Against the mean over all ways of choosing k of n samples.
+func TestPassAtKIsTheMeanOverAllChoices(t *testing.T) {
+	const n = 6
+	for c := range n + 1 {
+		for k := 1; k <= n; k++ {
+			hits, all := 0, 0
+			for set := range 1 << n {
+				if bits.OnesCount(uint(set)) != k {
+					continue
+				}
+				all++
+				if set&(1<<c-1) != 0 { // the first c samples are right
+					hits++
+				}
+			}
+			require.InDelta(t, float64(hits)/float64(all), passAt([]int{c}, n, k), 1e-12, "c %d k %d", c, k)
+		}
+	}
+	require.InDelta(t, 0.5, passAt([]int{0, 6}, 6, 3), 1e-12)
 }

@@ -147,6 +147,11 @@ func (e *Countdown) Reward(p Problem, completion []byte, ended bool) uint32 {
 	return FullReward
 }
 
+// Found implements Lenient: the last expression is as asked for.
+func (e *Countdown) Found(p Problem, completion []byte) bool {
+	return e.Reward(p, append([]byte("#"), lastRun(completion, "0123456789+-*/()")...), true) == FullReward
+}
+
 // expression is a parser of sums and products of whole numbers.
 type expression struct {
 	text []byte

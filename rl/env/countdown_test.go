@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/tokenizer"
 )
 
 func TestCountdownPaysExpressionsOfTheGivenNumbers(t *testing.T) {
@@ -111,6 +112,25 @@ func TestSATCountsClausesAsTheDefinitionDoes(t *testing.T) {
 		for _, bad := range []string{"", "0110", "#011", "#01100", "#01a0", "#0110#"} {
 			require.Zero(t, partial.Reward(p, []byte(bad), true), bad)
 		}
+	}
+}
+
+func TestARightAnswerInAnyFormIsFoundAndNotPaid(t *testing.T) {
+	tok, err := tokenizer.Load(tokenizer.ArithmeticFile())
+	require.NoError(t, err)
+	for _, id := range IDs() {
+		e, err := Lookup(id)
+		require.NoError(t, err)
+		p := e.Problem(derive.NewStream(derive.Seed{}))
+		for _, text := range []string{"a " + p.Answer, "##" + p.Answer, "#" + p.Answer + " b"} {
+			ids, err := tok.Encode(text)
+			require.NoError(t, err)
+			require.Zero(t, Judge(e, tok, p, append(ids, tok.EOS()), []int32{tok.EOS()}), "%s %q", id, text)
+			require.True(t, Form(e, tok, p, append(ids, tok.EOS()), []int32{tok.EOS()}), "%s %q", id, text)
+			require.True(t, Form(e, tok, p, ids, []int32{tok.EOS()}), "%s %q, cut off", id, text)
+		}
+		require.False(t, Form(e, tok, p, []int32{tok.EOS()}, []int32{tok.EOS()}), id)
+		require.False(t, e.(Lenient).Found(p, []byte("#12345678901234567890")), id)
 	}
 }
 

@@ -69,6 +69,38 @@ type Environment interface {
 	Reward(p Problem, completion []byte, ended bool) uint32
 }
 
+// Lenient is an environment that can tell a right answer in the wrong form. No rollout is
+// paid by it: beside Reward it shows how much of a gain is form.
+type Lenient interface {
+	// Found reports whether the completion, ended or not, holds a right answer where one
+	// would look for it: at its end.
+	Found(p Problem, completion []byte) bool
+}
+
+// Form reports whether a completion given as token ids holds a right answer, in whatever
+// form; for an environment that cannot tell it is whether the reward is full.
+func Form(e Environment, t tokenizer.Tokenizer, p Problem, completion, endTokens []int32) bool {
+	if Judge(e, t, p, completion, endTokens) == FullReward {
+		return true
+	}
+	l, ok := e.(Lenient)
+	if !ok {
+		return false
+	}
+	body := slices.DeleteFunc(slices.Clone(completion), t.Special)
+	return l.Found(p, t.Decode(body))
+}
+
+// lastRun is the last run of bytes of an alphabet.
+func lastRun(text []byte, alphabet string) []byte {
+	end := bytes.LastIndexAny(text, alphabet) + 1
+	first := end
+	for first > 0 && strings.IndexByte(alphabet, text[first-1]) >= 0 {
+		first--
+	}
+	return text[first:end]
+}
+
 // Judge is the reward of a completion given as token ids. endTokens are the
 // run's. The completion counts as ended when its last token is an end token.
 func Judge(e Environment, t tokenizer.Tokenizer, p Problem, completion, endTokens []int32) uint32 {

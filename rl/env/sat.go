@@ -140,6 +140,11 @@ func (e *SAT) Reward(p Problem, completion []byte, ended bool) uint32 {
 	return 0
 }
 
+// Found implements Lenient: the last bits are an assignment that satisfies all clauses.
+func (e *SAT) Found(p Problem, completion []byte) bool {
+	return e.Reward(p, append([]byte("#"), lastRun(completion, "01")...), true) == FullReward
+}
+
 // count reads the formula back out of the prompt, which one has written.
 func (e *SAT) count(prompt string, answer []byte) (satisfied, clauses int) {
 	for _, clause := range strings.Split(prompt, ")") {
