@@ -112,7 +112,7 @@ func (c *Core) Decide(version uint64, w lineage.Window, set lineage.Collected) e
 		sum = h[:]
 	}
 	return c.journal.Decide(Plan{
-		LogProbs: sum, Version: version, Parent: parent.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
+		LogProbs: sum, Version: version, Parent: parent.Version, Sampled: w.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
 		Bytes: rollouts.PayloadBytes(), TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe,
 	})
 }

@@ -389,9 +389,15 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	d.metrics.gradNorm.Set(float64(m.GradNorm))
 	d.metrics.zeroShare.Set(m.ZeroVarianceRate)
 	d.metrics.tokens.Add(float64(m.Tokens))
+	d.metrics.entropy.Set(m.Entropy)
+	d.metrics.kl.Set(m.KL)
+	d.metrics.ratio.Set(m.Ratio)
+	d.metrics.stale.Set(float64(plan.Parent - plan.Sampled))
+	d.metrics.speed.Set(float64(m.Tokens) / max(time.Since(start).Seconds(), 1e-9))
 	d.log.Info("step made", "version", r.Version, "window", plan.Window, "reward_mean", fmt.Sprintf("%.3f", m.RewardMean),
 		"groups", m.Groups, "kept", m.KeptGroups, "clip_fraction", fmt.Sprintf("%.4f", m.ClipFraction),
-		"grad_norm", m.GradNorm, "seconds", round(time.Since(start)))
+		"grad_norm", m.GradNorm, "entropy", fmt.Sprintf("%.3f", m.Entropy), "kl", fmt.Sprintf("%.4f", m.KL), "staleness", plan.Parent-plan.Sampled,
+		"seconds", round(time.Since(start)))
 	d.wakeEvaluator()
 	return d.core.Prune(d.config.Retention.Checkpoints)
 }

@@ -56,6 +56,7 @@ type Record struct {
 type Plan struct {
 	Version    uint64 `json:"version"`             // that the step makes
 	Parent     uint64 `json:"parent"`              // that the step updates
+	Sampled    uint64 `json:"sampled"`             // that made the window's rollouts
 	Window     uint64 `json:"window"`              // settled window that it consumes
 	RolloutSet Hex    `json:"rollout_set"`         // Merkle root over the spooled rollouts
 	LogProbs   Hex    `json:"log_probs,omitempty"` // SHA-256 of the file with the recomputed ones; none in an exact run

@@ -19,6 +19,11 @@ type metrics struct {
 	clipped   prometheus.Gauge
 	gradNorm  prometheus.Gauge
 	zeroShare prometheus.Gauge
+	entropy   prometheus.Gauge
+	kl        prometheus.Gauge
+	ratio     prometheus.Gauge
+	stale     prometheus.Gauge
+	speed     prometheus.Gauge
 	tokens    prometheus.Counter
 	seconds   *prometheus.HistogramVec
 }
@@ -40,6 +45,11 @@ func newMetrics() *metrics {
 		clipped:   gauge("clip_fraction", "Share of the last step's tokens whose gradient was cut off."),
 		gradNorm:  gauge("grad_norm", "Gradient norm of the last step before clipping."),
 		zeroShare: gauge("zero_variance_share", "Share of the last step's groups that were all right or all wrong."),
+		entropy:   gauge("entropy_nats", "Mean surprise of the last step's tokens."),
+		kl:        gauge("kl_nats", "Divergence of the last step's weights from those that sampled its rollouts (k3)."),
+		ratio:     gauge("ratio_mean", "Mean probability ratio of the last step's tokens."),
+		stale:     gauge("staleness", "Versions between the one that sampled the last step's rollouts and the one that it updated."),
+		speed:     gauge("trained_tokens_per_second", "Completion tokens of the last step over its time."),
 		tokens:    counter("trained_tokens_total", "Completion tokens trained on."),
 		passed: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "galahad", Subsystem: "learner",
 			Name: "windows_passed_total", Help: "Settled windows that made no step."}, []string{"reason"}),
@@ -49,6 +59,6 @@ func newMetrics() *metrics {
 			Name: "seconds", Help: "Time of each part of a step.", Buckets: prometheus.ExponentialBuckets(0.05, 2, 14)}, []string{"part"}),
 	}
 	m.registry.MustRegister(m.version, m.window, m.steps, m.passed, m.dropped, m.reward, m.accuracy, m.clipped, m.gradNorm,
-		m.zeroShare, m.tokens, m.seconds)
+		m.zeroShare, m.entropy, m.kl, m.ratio, m.stale, m.speed, m.tokens, m.seconds)
 	return m
 }

@@ -39,6 +39,8 @@ type VersionStatus struct {
 	KeptGroups int      `json:"kept_groups"`
 	ClipFrac   float64  `json:"clip_fraction"`
 	GradNorm   float32  `json:"grad_norm"`
+	Entropy    float64  `json:"entropy"` // nats
+	KL         float64  `json:"kl"`      // nats
 }
 
 // phase is what the learner does right now, for /status.
@@ -74,7 +76,7 @@ func (d *Daemon) status() (Status, error) {
 	for _, r := range records {
 		v := VersionStatus{
 			Version: r.Version, Digest: r.Digest, Published: r.Published || r.Version == 0, Fell: r.Fell, RewardMean: r.Metrics.RewardMean,
-			Groups: r.Metrics.Groups, KeptGroups: r.Metrics.KeptGroups, ClipFrac: r.Metrics.ClipFraction, GradNorm: r.Metrics.GradNorm,
+			Groups: r.Metrics.Groups, KeptGroups: r.Metrics.KeptGroups, ClipFrac: r.Metrics.ClipFraction, GradNorm: r.Metrics.GradNorm, Entropy: r.Metrics.Entropy, KL: r.Metrics.KL,
 		}
 		if n := len(r.TrainedWindows); n > 0 {
 			v.Window = &r.TrainedWindows[n-1]
