@@ -164,7 +164,7 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 			return Record{}, fmt.Errorf("%s of version %d: %w", name, p.Version, err)
 		}
 	}
-	if err := c.delta(parent, made.Folder); err != nil {
+	if err := c.delta(made); err != nil {
 		return Record{}, fmt.Errorf("delta of version %d: %w", p.Version, err)
 	}
 	r := Record{
@@ -174,13 +174,13 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	return r, c.journal.Made(r)
 }
 
-// delta writes how a version differs from its parent's into its folder.
-func (c *Core) delta(parent Record, folder string) error {
+// delta writes how a version differs from its parent into its folder.
+func (c *Core) delta(made lineage.Made) error {
 	var file bytes.Buffer
-	if _, err := checkpoint.WriteDelta(&file, c.home.Checkpoint(parent.Digest), folder); err != nil {
+	if _, err := checkpoint.WriteDelta(&file, c.home.Checkpoints(), made.Digest); err != nil {
 		return err
 	}
-	return daemon.WriteFile(filepath.Join(folder, checkpoint.DeltaFile), file.Bytes(), 0o644)
+	return daemon.WriteFile(filepath.Join(made.Folder, checkpoint.DeltaFile), file.Bytes(), 0o644)
 }
 
 // spooled reads the rollout set of a plan back and checks it against the journal.

@@ -11,68 +11,51 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-
-	"github.com/klauspost/compress/zstd"
 )
 
-// A delta is another way to bring a checkpoint to whoever has its parent. It holds the 16-bit words, which is to say the
-// bf16 weights, whose bits are not the parent's, as they are in the child: applying it is overwriting, and no rounding is
-// done. It is trusted for nothing, since what it makes is held against the manifest, as whole shards are. Beside the
-// manifest it lies as
+// A delta is another way to bring a checkpoint to whoever has its parent. It says of each 16-bit word, which is to say of
+// each bf16 weight, by how many steps its bits moved from the parent's; applying it is exact, and no rounding is done. It
+// is trusted for nothing, since what it makes is held against the manifest, as whole shards are. Beside the manifest it
+// lies as
 //
 //	 8 bytes  "GALADEL1"
 //	32        digest of the parent
+//	32        digest of the parent's parent, or zeros: without it steps cost more, since no trend is known
 //	 4        number of shards, big-endian
-//	24        for each shard: words that differ, bytes of their gaps, bytes of their values; big-endian uint64
-//	          for each shard: its gaps and then its values, zstd each
+//	 8        for each shard: bytes of its steps, big-endian; 0: it is the parent's
+//	          for each shard: its steps, as wordModel codes them
 //
-// Gaps are varints: the first word's index, and then from each to the next, less one. Values are little-endian.
+// Whoever followed the last two versions has what it needs. It makes no more than the parent's bytes, whatever it holds, so no bomb is possible.
 
 // DeltaFile is a delta's name in a checkpoint's folder.
-const DeltaFile = "delta.zst"
+const DeltaFile = "delta.bin"
 
-const (
-	deltaMagic = "GALADEL1"
-	// maxDeltaWindow bounds what decompression may hold in memory.
-	maxDeltaWindow = 8 << 20
-)
+const deltaMagic = "GALADEL1"
 
 // ErrDelta is wrapped when there is no delta between two checkpoints, or when one is malformed.
 var ErrDelta = errors.New("checkpoint: no usable delta")
 
-// deltaSection is what a delta has of one shard.
-type deltaSection struct {
-	words, gaps, values uint64 // words that differ, and bytes
-}
-
-// WriteDelta writes the delta from one checkpoint's folder to another's, and returns its size in bytes. Error: ErrDelta if
-// their shards have other names or sizes, the disk's.
-func WriteDelta(w io.Writer, parentDir, childDir string) (size int64, err error) {
-	parent, err := readManifest(os.DirFS(parentDir), nil)
+// WriteDelta writes the delta of a checkpoint below root from its parent there, and returns its size in bytes. Errors:
+// ErrDelta if it has no parent, or its shards have other names or sizes; the disk's.
+func WriteDelta(w io.Writer, root string, digest []byte) (size int64, err error) {
+	child, err := readManifest(os.DirFS(Dir(root, digest)), digest)
 	if err != nil {
 		return 0, err
 	}
-	child, err := readManifest(os.DirFS(childDir), nil)
+	from, err := newLine(root, child)
 	if err != nil {
 		return 0, err
 	}
-	if len(parent.Shards) != len(child.Shards) {
-		return 0, fmt.Errorf("%w: %d shards and %d", ErrDelta, len(parent.Shards), len(child.Shards))
-	}
-	head := append([]byte(deltaMagic), parent.Digest()...)
+	head := append(append([]byte(deltaMagic), from.parent...), from.grand...)
 	head = binary.BigEndian.AppendUint32(head, uint32(len(child.Shards)))
 	var body bytes.Buffer
-	for i, s := range child.Shards {
-		if p := parent.Shards[i]; p.Name != s.Name || p.Size != s.Size {
-			return 0, fmt.Errorf("%w: shard %s of %d bytes and %s of %d", ErrDelta, p.Name, p.Size, s.Name, s.Size)
-		}
-		section, err := appendSection(&body, filepath.Join(parentDir, s.Name), filepath.Join(childDir, s.Name))
+	for _, s := range child.Shards {
+		steps, err := from.encode(s, filepath.Join(Dir(root, digest), s.Name))
 		if err != nil {
 			return 0, err
 		}
-		for _, n := range []uint64{section.words, section.gaps, section.values} {
-			head = binary.BigEndian.AppendUint64(head, n)
-		}
+		head = binary.BigEndian.AppendUint64(head, uint64(len(steps)))
+		body.Write(steps)
 	}
 	for _, part := range [][]byte{head, body.Bytes()} {
 		if _, err := w.Write(part); err != nil {
@@ -83,58 +66,150 @@ func WriteDelta(w io.Writer, parentDir, childDir string) (size int64, err error)
 	return size, nil
 }
 
-// appendSection compares two files of equal size word by word. An odd last byte is a word of its own.
-func appendSection(body *bytes.Buffer, parent, child string) (s deltaSection, err error) {
-	a, err := os.Open(parent)
-	if err != nil {
-		return s, err
-	}
-	defer a.Close()
-	b, err := os.Open(child)
-	if err != nil {
-		return s, err
-	}
-	defer b.Close()
-	ra, rb := bufio.NewReaderSize(a, 1<<16), bufio.NewReaderSize(b, 1<<16)
-	var gaps, values []byte
-	last := int64(-1)
-	for at := int64(0); ; at++ {
-		var wa, wb [2]byte
-		_, errA := io.ReadFull(ra, wa[:])
-		n, errB := io.ReadFull(rb, wb[:])
-		if n == 0 {
-			break
-		}
-		for _, err := range []error{errA, errB} {
-			if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-				return s, err
-			}
-		}
-		if wa != wb {
-			gaps = binary.AppendUvarint(gaps, uint64(at-last-1))
-			values = append(values, wb[:]...)
-			last = at
-			s.words++
-		}
-	}
-	if s.words == 0 {
-		return s, nil
-	}
-	z, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedBetterCompression))
-	if err != nil {
-		return s, err
-	}
-	defer z.Close()
-	gaps, values = z.EncodeAll(gaps, nil), z.EncodeAll(values, nil)
-	s.gaps, s.values = uint64(len(gaps)), uint64(len(values))
-	body.Write(gaps)
-	body.Write(values)
-	return s, nil
+// line are a checkpoint's parent and, if it is known, the parent's parent, whose files are below root.
+type line struct {
+	root          string
+	parent, grand []byte // digests; grand is zeros if it is not known
 }
 
-// fetchDelta makes the shards of a checkpoint below tmp out of its parent's, which is in a folder here, and the delta that
-// src has. Errors: ErrDelta, *ShardError, the transport's and the disk's; whatever it is, whole shards may still be had.
-func fetchDelta(ctx context.Context, src source, m Manifest, parentDir, tmp string, progress func(int64)) error {
+// newLine finds the line of a checkpoint.
+func newLine(root string, child Manifest) (line, error) {
+	l := line{root: root, grand: make([]byte, 32)}
+	var err error
+	if l.parent, err = hex.DecodeString(child.Parent); err != nil || len(l.parent) == 0 {
+		return l, fmt.Errorf("%w: it has no parent", ErrDelta)
+	}
+	parent, err := readManifest(os.DirFS(Dir(root, l.parent)), l.parent)
+	if err != nil {
+		return l, err
+	}
+	if err := sameShape(parent, child); err != nil {
+		return l, err
+	}
+	if digest, err := hex.DecodeString(parent.Parent); err == nil && len(digest) > 0 {
+		if grand, err := readManifest(os.DirFS(Dir(root, digest)), digest); err == nil && sameShape(grand, child) == nil {
+			l.grand = digest
+		}
+	}
+	return l, nil
+}
+
+// sameShape is nil if two checkpoints have the same shards of the same sizes.
+func sameShape(a, b Manifest) error {
+	if len(a.Shards) != len(b.Shards) {
+		return fmt.Errorf("%w: %d shards and %d", ErrDelta, len(a.Shards), len(b.Shards))
+	}
+	for i, s := range b.Shards {
+		if a.Shards[i].Name != s.Name || a.Shards[i].Size != s.Size {
+			return fmt.Errorf("%w: shard %s of %d bytes and %s of %d", ErrDelta, a.Shards[i].Name, a.Shards[i].Size, s.Name, s.Size)
+		}
+	}
+	return nil
+}
+
+// open opens a shard of the parent and of its parent; where that is not known, the parent's twice: no trend.
+func (l line) open(name string) (*past, error) {
+	grand := l.grand
+	if bytes.Equal(grand, make([]byte, 32)) {
+		grand = l.parent
+	}
+	p := &past{}
+	for i, digest := range [][]byte{grand, l.parent} {
+		f, err := os.Open(filepath.Join(Dir(l.root, digest), name))
+		if err != nil {
+			p.Close()
+			return nil, &ShardError{name, err.Error()}
+		}
+		p.files[i], p.readers[i] = f, bufio.NewReaderSize(f, 1<<16)
+	}
+	return p, nil
+}
+
+// past reads what a shard's words were: before, and then from.
+type past struct {
+	files   [2]*os.File
+	readers [2]*bufio.Reader
+}
+
+// Close closes the files.
+func (p *past) Close() {
+	for _, f := range p.files {
+		if f != nil {
+			_ = f.Close() // was only read
+		}
+	}
+}
+
+// next returns io.EOF at the end of both.
+func (p *past) next() (before, from word, err error) {
+	before, errA := readWord(p.readers[0])
+	from, errB := readWord(p.readers[1])
+	if errA == io.EOF && errB == io.EOF {
+		return before, from, io.EOF
+	}
+	return before, from, errors.Join(errA, errB)
+}
+
+// encode codes how a shard differs from the parent's; nothing if it does not.
+func (l line) encode(s Shard, child string) ([]byte, error) {
+	p, err := l.open(s.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	f, err := os.Open(child)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	to := bufio.NewReaderSize(f, 1<<16)
+	e := newRangeEncoder()
+	m := &wordModel{code: func(c *bitContext, bit int) int { e.encode(c, bit); return bit }}
+	same := true
+	for {
+		before, from, err := p.next()
+		now, errNow := readWord(to)
+		if err == io.EOF && errNow == io.EOF {
+			break
+		}
+		if err := errors.Join(err, errNow); err != nil {
+			return nil, err
+		}
+		m.word(before.value, from.value, now.value)
+		same = same && from == now
+	}
+	if same {
+		return nil, nil
+	}
+	return e.finish(), nil
+}
+
+// word is a 16-bit word or, at the end of a file of odd size, half of one.
+type word struct {
+	value uint16 // little-endian
+	bytes int
+}
+
+// readWord returns io.EOF where nothing is left.
+func readWord(r io.Reader) (word, error) {
+	var b [2]byte
+	n, err := io.ReadFull(r, b[:])
+	if n == 0 {
+		return word{}, err
+	}
+	if n == 1 {
+		err = nil
+	}
+	return word{binary.LittleEndian.Uint16(b[:]), n}, err
+}
+
+// fetchDelta makes the shards of a checkpoint below tmp out of the delta that src has and of what is below root. Errors:
+// ErrDelta, *ShardError, the transport's and the disk's; whatever it is, whole shards may still be had.
+func fetchDelta(ctx context.Context, src source, m Manifest, root, tmp string, progress func(int64)) error {
+	from, err := newLine(root, m)
+	if err != nil {
+		return err
+	}
 	body, err := src.Open(ctx, DeltaFile)
 	if err != nil {
 		return err
@@ -152,120 +227,83 @@ func fetchDelta(ctx context.Context, src source, m Manifest, parentDir, tmp stri
 	}); err != nil {
 		return err
 	}
-	return applyDelta(path, m, parentDir, tmp)
+	return from.apply(path, m, tmp)
 }
 
-// applyDelta makes the shards below tmp, each held against the manifest.
-func applyDelta(path string, m Manifest, parentDir, tmp string) error {
+// apply makes the shards below tmp, each held against the manifest.
+func (l line) apply(path string, m Manifest, tmp string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	head := make([]byte, len(deltaMagic)+32+4+24*len(m.Shards))
+	const fixed = len(deltaMagic) + 32 + 32 + 4
+	head := make([]byte, fixed+8*len(m.Shards))
 	if _, err := io.ReadFull(f, head); err != nil {
 		return fmt.Errorf("%w: header: %w", ErrDelta, err)
 	}
+	grand := head[40:72]
 	switch {
 	case string(head[:8]) != deltaMagic:
 		return fmt.Errorf("%w: it begins with %q", ErrDelta, head[:8])
-	case hex.EncodeToString(head[8:40]) != m.Parent:
-		return fmt.Errorf("%w: of parent %x, the manifest names %s", ErrDelta, head[8:40], m.Parent)
-	case binary.BigEndian.Uint32(head[40:]) != uint32(len(m.Shards)):
-		return fmt.Errorf("%w: of %d shards, the manifest has %d", ErrDelta, binary.BigEndian.Uint32(head[40:]), len(m.Shards))
+	case !bytes.Equal(head[8:40], l.parent):
+		return fmt.Errorf("%w: of parent %x, the manifest names %x", ErrDelta, head[8:40], l.parent)
+	case !bytes.Equal(grand, make([]byte, 32)) && !bytes.Equal(grand, l.grand):
+		return fmt.Errorf("%w: of the parent's parent %x, which is not here", ErrDelta, grand)
+	case binary.BigEndian.Uint32(head[72:]) != uint32(len(m.Shards)):
+		return fmt.Errorf("%w: of %d shards, the manifest has %d", ErrDelta, binary.BigEndian.Uint32(head[72:]), len(m.Shards))
 	}
+	l.grand = grand
 	at := int64(len(head))
 	for i, s := range m.Shards {
-		numbers := head[44+24*i:]
-		section := deltaSection{
-			binary.BigEndian.Uint64(numbers), binary.BigEndian.Uint64(numbers[8:]), binary.BigEndian.Uint64(numbers[16:]),
+		size := binary.BigEndian.Uint64(head[fixed+8*i:])
+		if size > uint64(m.Size()) {
+			return fmt.Errorf("%w: shard %s: steps of %d bytes", ErrDelta, s.Name, size)
 		}
-		if max(section.words, section.gaps, section.values) > uint64(m.Size()) {
-			return fmt.Errorf("%w: shard %s: sizes beyond the checkpoint's", ErrDelta, s.Name)
-		}
-		gaps := io.NewSectionReader(f, at, int64(section.gaps))
-		values := io.NewSectionReader(f, at+int64(section.gaps), int64(section.values))
-		at += int64(section.gaps + section.values)
-		if err := patch(filepath.Join(parentDir, s.Name), filepath.Join(tmp, s.Name), s, section.words, gaps, values); err != nil {
+		if err := l.patch(s, filepath.Join(tmp, s.Name), io.NewSectionReader(f, at, int64(size))); err != nil {
 			return err
 		}
+		at += int64(size)
 	}
 	return nil
 }
 
-// patch copies a parent's shard with some words overwritten.
-func patch(from, to string, s Shard, words uint64, gaps, values io.Reader) error {
-	parent, err := os.Open(from)
+// patch makes a shard: the parent's, its words moved by the steps.
+func (l line) patch(s Shard, to string, steps *io.SectionReader) error {
+	p, err := l.open(s.Name)
 	if err != nil {
-		return &ShardError{s.Name, err.Error()}
+		return err
 	}
-	defer parent.Close()
-	p := &patched{parent: bufio.NewReaderSize(parent, 1<<16), left: words}
-	if words > 0 {
-		for _, one := range []struct {
-			r   io.Reader
-			dst **bufio.Reader
-		}{{gaps, &p.gaps}, {values, &p.values}} {
-			z, err := zstd.NewReader(one.r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxDeltaWindow), zstd.WithDecoderLowmem(true))
-			if err != nil {
-				return fmt.Errorf("%w: %w", ErrDelta, err)
-			}
-			defer z.Close()
-			*one.dst = bufio.NewReader(z)
-		}
-		if err := p.advance(-1); err != nil {
-			return err
-		}
+	defer p.Close()
+	var r io.Reader = p.readers[1]
+	if steps.Size() > 0 {
+		d := newRangeDecoder(bufio.NewReader(steps))
+		r = &moved{past: p, model: wordModel{code: func(c *bitContext, _ int) int { return d.decode(c) }}}
 	}
-	return writeFile(to, func(w io.Writer) error { _, err := copyVerified(w, p, s); return err })
+	return writeFile(to, func(w io.Writer) error { _, err := copyVerified(w, r, s); return err })
 }
 
-// patched reads a file with some of its words overwritten.
-type patched struct {
-	parent       *bufio.Reader
-	gaps, values *bufio.Reader
-	left         uint64 // words to come, the next one among them
-	next         int64  // index of the next word that differs
-	at           int64  // of the word that is read next
-	word         [2]byte
-	rest         []byte // of word, not yet handed out
-}
-
-// advance reads where the word after last is. Words that never come are ones too many, and found by the shard's hash.
-func (p *patched) advance(last int64) error {
-	gap, err := binary.ReadUvarint(p.gaps)
-	if err != nil || gap > 1<<50 {
-		return fmt.Errorf("%w: gaps: %v", ErrDelta, err)
-	}
-	p.next = last + 1 + int64(gap)
-	return nil
+// moved reads a shard whose words have moved.
+type moved struct {
+	past  *past
+	model wordModel
+	buf   [2]byte
+	rest  []byte // of buf, not yet handed out
 }
 
 // Read implements io.Reader.
-func (p *patched) Read(dst []byte) (n int, err error) {
+func (m *moved) Read(dst []byte) (n int, err error) {
 	for n < len(dst) {
-		if len(p.rest) == 0 {
-			got, err := io.ReadFull(p.parent, p.word[:])
-			if got == 0 {
+		if len(m.rest) == 0 {
+			before, from, err := m.past.next()
+			if err != nil {
 				return n, err
 			}
-			if p.left > 0 && p.at == p.next {
-				var value [2]byte
-				if _, err := io.ReadFull(p.values, value[:]); err != nil {
-					return n, fmt.Errorf("%w: values: %w", ErrDelta, err)
-				}
-				p.word = value
-				if p.left--; p.left > 0 {
-					if err := p.advance(p.at); err != nil {
-						return n, err
-					}
-				}
-			}
-			p.at++
-			p.rest = p.word[:got]
+			binary.LittleEndian.PutUint16(m.buf[:], m.model.word(before.value, from.value, 0))
+			m.rest = m.buf[:from.bytes]
 		}
-		k := copy(dst[n:], p.rest)
-		n, p.rest = n+k, p.rest[k:]
+		k := copy(dst[n:], m.rest)
+		n, m.rest = n+k, m.rest[k:]
 	}
 	return n, nil
 }

@@ -84,7 +84,7 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 func fetchShards(ctx context.Context, src source, m Manifest, root, tmp string, report func(done int64)) error {
 	if parent, err := hex.DecodeString(m.Parent); err == nil && len(parent) > 0 {
 		if _, err := os.Stat(filepath.Join(Dir(root, parent), ManifestFile)); err == nil {
-			if fetchDelta(ctx, src, m, Dir(root, parent), tmp, report) == nil {
+			if fetchDelta(ctx, src, m, root, tmp, report) == nil {
 				return nil
 			}
 			if err := clearShards(tmp, m); err != nil {

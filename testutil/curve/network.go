@@ -46,14 +46,14 @@ func read(ctx context.Context, o options, home string, run int) ([]point, error)
 	}
 	var points []point
 	rollouts := 0
-	for i, r := range records {
+	for _, r := range records {
 		rollouts += r.Metrics.Rollouts
 		p := point{kind: network, run: run, version: int(r.Version), rollouts: rollouts, staleness: -1}
 		if n := len(r.TrainedWindows); n > 0 {
 			if v, ok := sampled[r.TrainedWindows[n-1]]; ok {
 				p.staleness = int(r.Version) - 1 - int(v)
 			}
-			if p.delta, err = ratio(base, records[i-1], r); err != nil {
+			if p.delta, err = ratio(base, r); err != nil {
 				return nil, err
 			}
 		}
@@ -79,13 +79,12 @@ func read(ctx context.Context, o options, home string, run int) ([]point, error)
 }
 
 // ratio is the size of a version's delta over that of the whole.
-func ratio(base learner.Home, parent, child learner.Record) (float64, error) {
-	dir := base.Checkpoint(child.Digest)
-	m, err := checkpoint.Verify(dir, child.Digest)
+func ratio(base learner.Home, r learner.Record) (float64, error) {
+	m, err := checkpoint.Verify(base.Checkpoint(r.Digest), r.Digest)
 	if err != nil {
 		return 0, err
 	}
-	size, err := checkpoint.WriteDelta(io.Discard, base.Checkpoint(parent.Digest), dir)
+	size, err := checkpoint.WriteDelta(io.Discard, base.Checkpoints(), r.Digest)
 	return float64(size) / float64(m.Size()), err
 }
 
