@@ -2,6 +2,7 @@ package learner
 
 import (
 	_ "embed"
+	"fmt"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -20,15 +21,16 @@ var Settings = daemon.Settings{EnvPrefix: "GALAHAD_LEARNER", Template: template}
 
 // Config is the content of config.toml.
 type Config struct {
-	Run        uint64           `mapstructure:"run"`
-	BaseModel  string           `mapstructure:"base_model"` // folder of the run's base model; empty: the shipped one
-	Chain      client.Config    `mapstructure:"chain"`
-	Server     ServerConfig     `mapstructure:"server"`
-	Train      TrainConfig      `mapstructure:"train"`
-	Fetch      FetchConfig      `mapstructure:"fetch"`
-	Evaluation EvaluationConfig `mapstructure:"evaluation"`
-	Retention  RetentionConfig  `mapstructure:"retention"`
-	Log        daemon.LogConfig `mapstructure:"log"`
+	Run          uint64           `mapstructure:"run"`
+	Environments []string         `mapstructure:"environments"`
+	BaseModel    string           `mapstructure:"base_model"` // folder of the run's base model; empty: the shipped one
+	Chain        client.Config    `mapstructure:"chain"`
+	Server       ServerConfig     `mapstructure:"server"`
+	Train        TrainConfig      `mapstructure:"train"`
+	Fetch        FetchConfig      `mapstructure:"fetch"`
+	Evaluation   EvaluationConfig `mapstructure:"evaluation"`
+	Retention    RetentionConfig  `mapstructure:"retention"`
+	Log          daemon.LogConfig `mapstructure:"log"`
 }
 
 // ServerConfig is about the HTTP server for checkpoints, status and metrics.
@@ -77,6 +79,9 @@ func LoadConfig(home string, flags *pflag.FlagSet) (Config, error) {
 	}
 	if c.Server.Public == "" {
 		c.Server.Public = "http://" + c.Server.Listen
+	}
+	if err := env.AddFiles(c.Environments); err != nil {
+		return Config{}, fmt.Errorf("%w: environments: %w", daemon.ErrConfig, err)
 	}
 	return c, c.Validate()
 }

@@ -2,6 +2,7 @@ package miner
 
 import (
 	_ "embed"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/env"
 )
 
 //go:embed config.toml
@@ -24,16 +26,17 @@ var Settings = daemon.Settings{EnvPrefix: "GALAHAD_MINER", Template: template}
 
 // Config is the miner's settings; config.toml says what each is.
 type Config struct {
-	Runs        []uint64           `mapstructure:"runs"`
-	Chain       client.Config      `mapstructure:"chain"`
-	Register    RegisterConfig     `mapstructure:"register"`
-	Server      ServerConfig       `mapstructure:"server"`
-	Generate    GenerateConfig     `mapstructure:"generate"`
-	Claim       ClaimConfig        `mapstructure:"claim"`
-	Storage     StorageConfig      `mapstructure:"storage"`
-	Checkpoints checkpoints.Config `mapstructure:"checkpoints"`
-	Fetch       FetchConfig        `mapstructure:"fetch"`
-	Log         daemon.LogConfig   `mapstructure:"log"`
+	Runs         []uint64           `mapstructure:"runs"`
+	Environments []string           `mapstructure:"environments"`
+	Chain        client.Config      `mapstructure:"chain"`
+	Register     RegisterConfig     `mapstructure:"register"`
+	Server       ServerConfig       `mapstructure:"server"`
+	Generate     GenerateConfig     `mapstructure:"generate"`
+	Claim        ClaimConfig        `mapstructure:"claim"`
+	Storage      StorageConfig      `mapstructure:"storage"`
+	Checkpoints  checkpoints.Config `mapstructure:"checkpoints"`
+	Fetch        FetchConfig        `mapstructure:"fetch"`
+	Log          daemon.LogConfig   `mapstructure:"log"`
 }
 
 // RegisterConfig is about the miner's registration, for each run.
@@ -78,7 +81,7 @@ type FetchConfig struct {
 	AllowPrivate daemon.Private `mapstructure:"allow_private"`
 }
 
-// LoadConfig reads and checks the settings of a home folder; flags may be nil.
+// LoadConfig reads and checks the settings of a home folder, and makes their environments known; flags may be nil.
 // Error: daemon.ErrConfig, naming the key.
 func LoadConfig(home string, flags *pflag.FlagSet) (Config, error) {
 	var c Config
@@ -94,6 +97,9 @@ func LoadConfig(home string, flags *pflag.FlagSet) (Config, error) {
 			return Config{}, err
 		}
 		c.Storage.URL = (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String()
+	}
+	if err := env.AddFiles(c.Environments); err != nil {
+		return Config{}, fmt.Errorf("%w: environments: %w", daemon.ErrConfig, err)
 	}
 	return c, c.Validate()
 }

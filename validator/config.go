@@ -2,6 +2,7 @@ package validator
 
 import (
 	_ "embed"
+	"fmt"
 	"net/url"
 	"path/filepath"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/env"
 )
 
 //go:embed config.toml
@@ -23,17 +25,18 @@ var Settings = daemon.Settings{EnvPrefix: "GALAHAD_VALIDATOR", Template: templat
 
 // Config is the validator's settings; config.toml says what each is.
 type Config struct {
-	Run         uint64             `mapstructure:"run"`
-	Chain       client.Config      `mapstructure:"chain"`
-	Grader      GraderConfig       `mapstructure:"grader"`
-	Beacon      BeaconConfig       `mapstructure:"beacon"`
-	Server      ServerConfig       `mapstructure:"server"`
-	Audit       AuditConfig        `mapstructure:"audit"`
-	Attest      AttestConfig       `mapstructure:"attest"`
-	Fetch       FetchConfig        `mapstructure:"fetch"`
-	Storage     StorageConfig      `mapstructure:"storage"`
-	Checkpoints checkpoints.Config `mapstructure:"checkpoints"`
-	Log         daemon.LogConfig   `mapstructure:"log"`
+	Run          uint64             `mapstructure:"run"`
+	Environments []string           `mapstructure:"environments"`
+	Chain        client.Config      `mapstructure:"chain"`
+	Grader       GraderConfig       `mapstructure:"grader"`
+	Beacon       BeaconConfig       `mapstructure:"beacon"`
+	Server       ServerConfig       `mapstructure:"server"`
+	Audit        AuditConfig        `mapstructure:"audit"`
+	Attest       AttestConfig       `mapstructure:"attest"`
+	Fetch        FetchConfig        `mapstructure:"fetch"`
+	Storage      StorageConfig      `mapstructure:"storage"`
+	Checkpoints  checkpoints.Config `mapstructure:"checkpoints"`
+	Log          daemon.LogConfig   `mapstructure:"log"`
 }
 
 // GraderConfig says whom the verdicts are from.
@@ -90,7 +93,7 @@ type StorageConfig struct {
 	RetentionWindows uint64 `mapstructure:"retention_windows"`
 }
 
-// LoadConfig reads and checks the settings of a home folder; flags may be nil.
+// LoadConfig reads and checks the settings of a home folder, and makes their environments known; flags may be nil.
 // Error: daemon.ErrConfig, naming the key.
 func LoadConfig(home string, flags *pflag.FlagSet) (Config, error) {
 	var c Config
@@ -106,6 +109,9 @@ func LoadConfig(home string, flags *pflag.FlagSet) (Config, error) {
 			return Config{}, err
 		}
 		c.Storage.URL = (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String()
+	}
+	if err := env.AddFiles(c.Environments); err != nil {
+		return Config{}, fmt.Errorf("%w: environments: %w", daemon.ErrConfig, err)
 	}
 	return c, c.Validate()
 }

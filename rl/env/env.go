@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/tokenizer"
@@ -149,13 +150,42 @@ var builtin = func() (all []Environment) {
 	return all
 }()
 
-// Lookup returns a built-in environment; IDs lists them. Error: ErrUnknown.
-func Lookup(id string) (Environment, error) {
-	at, found := slices.BinarySearchFunc(builtin, id, func(e Environment, id string) int { return strings.Compare(e.ID(), id) })
-	if !found {
-		return nil, fmt.Errorf("%w: %q", ErrUnknown, id)
+// added are the environments that Add knows, by id.
+var added sync.Map
+
+// Add makes an environment known to this process, beside those that are built in. Adding one again changes nothing.
+// Daemons add what their settings name before they look at a run.
+func Add(e Environment) { added.Store(e.ID(), e) }
+
+// AddFiles adds the questions of files. Error: that of OpenQuestions.
+func AddFiles(paths []string) error {
+	for _, path := range paths {
+		q, err := OpenQuestions(path)
+		if err != nil {
+			return err
+		}
+		Add(q)
 	}
-	return builtin[at], nil
+	return nil
+}
+
+// Find is Lookup of an id, or opens a file of questions whose name ends with .jsonl. Errors: ErrUnknown, OpenQuestions'.
+func Find(idOrFile string) (Environment, error) {
+	if strings.HasSuffix(idOrFile, ".jsonl") {
+		return OpenQuestions(idOrFile)
+	}
+	return Lookup(idOrFile)
+}
+
+// Lookup returns a built-in environment, which IDs lists, or one that was added. Error: ErrUnknown.
+func Lookup(id string) (Environment, error) {
+	if at, found := slices.BinarySearchFunc(builtin, id, func(e Environment, id string) int { return strings.Compare(e.ID(), id) }); found {
+		return builtin[at], nil
+	}
+	if e, found := added.Load(id); found {
+		return e.(Environment), nil
+	}
+	return nil, fmt.Errorf("%w: %q", ErrUnknown, id)
 }
 
 // IDs lists the built-in environments in ascending order.

@@ -50,7 +50,7 @@ questions, so two checkpoints can be compared.`,
 			if err != nil {
 				return err
 			}
-			if spec.Env, err = env.Lookup(environment); err != nil {
+			if spec.Env, err = env.Find(environment); err != nil {
 				return err
 			}
 			eng := engine.New(loaded.Model, engine.Options{Threads: threads})
@@ -76,7 +76,7 @@ questions, so two checkpoints can be compared.`,
 	}
 	flags := cmd.Flags()
 	flags.BoolVar(&base, "base", false, "measure the shipped base model")
-	flags.StringVar(&environment, "env", "arithmetic-3", "environment of the problems")
+	flags.StringVar(&environment, "env", "arithmetic-3", "environment of the problems, or a file of questions that ends with .jsonl")
 	flags.IntVar(&spec.Problems, "n", 1024, "held-out problems")
 	flags.IntVar(&spec.Samples, "samples", 1, "samples for each problem at temperature 1")
 	flags.IntVar(&spec.MaxNew, "max-new", 38, "tokens of an answer at most")

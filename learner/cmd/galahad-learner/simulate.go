@@ -29,7 +29,7 @@ the way to try hyperparameters before a run gets them. It starts from the shippe
 			if err != nil {
 				return err
 			}
-			if o.Env, err = env.Lookup(environment); err != nil {
+			if o.Env, err = env.Find(environment); err != nil {
 				return err
 			}
 			if err := o.Hyper.Validate(); err != nil {
@@ -42,7 +42,7 @@ the way to try hyperparameters before a run gets them. It starts from the shippe
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&dir, "checkpoint", "", "checkpoint folder to start from; empty: the shipped base model")
-	flags.StringVar(&environment, "env", "arithmetic-3", "environment of the problems")
+	flags.StringVar(&environment, "env", "arithmetic-3", "environment of the problems, or a file of questions that ends with .jsonl")
 	flags.IntVar(&o.Windows, "windows", 30, "windows, one update each")
 	flags.IntVar(&o.Groups, "groups", 32, "groups a window")
 	flags.IntVar(&o.GroupSize, "group-size", 8, "rollouts a group")

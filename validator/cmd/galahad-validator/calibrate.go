@@ -38,7 +38,7 @@ run's tolerance, and a report with histograms, ROC curves, counts and confidence
 			if err != nil {
 				return err
 			}
-			e, err := env.Lookup(environment)
+			e, err := env.Find(environment)
 			if err != nil {
 				return err
 			}
@@ -67,7 +67,7 @@ run's tolerance, and a report with histograms, ROC curves, counts and confidence
 	}
 	f := cmd.Flags()
 	f.BoolVar(&base, "base", false, "calibrate the shipped base model")
-	f.StringVar(&environment, "env", "arithmetic-3", "environment of the problems")
+	f.StringVar(&environment, "env", "arithmetic-3", "environment of the problems, or a file of questions that ends with .jsonl")
 	f.Uint32Var(&maxNew, "max-new", 38, "tokens of an answer at most")
 	f.IntVar(&o.Windows, "windows", 16, "challenges for each engine and cheat")
 	f.IntVar(&o.Groups, "groups", 16, "groups of 8 in each challenge")

@@ -1,0 +1,236 @@
+package env
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/tokenizer"
+)
+
+const (
+	questionsPrefix = "questions-"
+	// questionsRule is raised with every change of a prompt or a reward.
+	questionsRule = 1
+	// maxQuestionsFile and maxQuestionLine bound a file and one of its lines, in bytes.
+	maxQuestionsFile, maxQuestionLine = 1 << 30, 1 << 20
+	maxAnswer                         = 128 // bytes of an answer that is compared
+)
+
+// ErrQuestions is wrapped when a file holds no questions.
+var ErrQuestions = errors.New("env: not a file of questions")
+
+// Questions are questions with answers from a file of JSON lines, such as GSM8K's and MATH's:
+//
+//	{"question": "A robe takes 2 bolts ...", "answer": "It takes ... #### 3"}
+//
+// The id is questions- and the first 16 digits of the file's SHA-256, so a file with a changed byte is another
+// environment. The prompt is the question and a line break. The answer is, of the reference as of a completion, what
+// stands in the last \boxed{...}, or else after the last ####; a reference without either is an answer as a whole. Two
+// answers are equal if they are the same number (12, 12.0, 1,200/100, \frac{24}{2}, with a $ or a % or not), or else the
+// same text but for spaces. One question in eight is held out, by a hash of its text.
+type Questions struct {
+	id             string
+	digest         [32]byte
+	train, heldOut []question
+}
+
+type question struct {
+	key          uint64
+	text, answer string
+}
+
+var (
+	_ Environment = (*Questions)(nil)
+	_ Lenient     = (*Questions)(nil)
+)
+
+// OpenQuestions reads a file. Errors: ErrQuestions, naming the line, the disk's.
+func OpenQuestions(path string) (*Questions, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	q, err := ReadQuestions(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return q, nil
+}
+
+// ReadQuestions is OpenQuestions of what a reader has.
+func ReadQuestions(r io.Reader) (*Questions, error) {
+	h := sha256.New()
+	limited := &io.LimitedReader{R: r, N: maxQuestionsFile + 1}
+	lines := bufio.NewScanner(io.TeeReader(limited, h))
+	lines.Buffer(make([]byte, 1<<16), maxQuestionLine)
+	q := &Questions{}
+	seen := map[uint64]bool{}
+	for n := 1; lines.Scan(); n++ {
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+			continue
+		}
+		var one struct{ Question, Answer string }
+		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+			return nil, fmt.Errorf("%w: line %d: %w", ErrQuestions, n, err)
+		}
+		answer, ok := marked(one.Answer)
+		if !ok {
+			answer = one.Answer
+		}
+		answer = plain(answer)
+		if one.Question == "" || answer == "" || len(answer) > maxAnswer {
+			return nil, fmt.Errorf("%w: line %d: a question, or an answer of 1 to %d bytes, is missing", ErrQuestions, n, maxAnswer)
+		}
+		sum := sha256.Sum256([]byte(one.Question))
+		x := question{binary.BigEndian.Uint64(sum[:]), one.Question, answer}
+		if seen[x.key] {
+			return nil, fmt.Errorf("%w: line %d: the question is there twice", ErrQuestions, n)
+		}
+		seen[x.key] = true
+		if heldOut(x.key) {
+			q.heldOut = append(q.heldOut, x)
+		} else {
+			q.train = append(q.train, x)
+		}
+	}
+	switch {
+	case lines.Err() != nil:
+		return nil, fmt.Errorf("%w: %w", ErrQuestions, lines.Err())
+	case limited.N == 0:
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrQuestions, maxQuestionsFile)
+	case len(q.train) == 0 || len(q.heldOut) == 0:
+		return nil, fmt.Errorf("%w: %d questions to train on and %d held out", ErrQuestions, len(q.train), len(q.heldOut))
+	}
+	file := h.Sum(nil)
+	q.id = questionsPrefix + hex.EncodeToString(file[:8])
+	q.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d sha256=%x split=%d/%#x", q.id, questionsRule, file, heldOutShare, heldOutSalt))
+	return q, nil
+}
+
+// ID implements Environment.
+func (q *Questions) ID() string { return q.id }
+
+// Digest implements Environment.
+func (q *Questions) Digest() [32]byte { return q.digest }
+
+// Len is how many questions there are to train on, and held out.
+func (q *Questions) Len() (train, heldOut int) { return len(q.train), len(q.heldOut) }
+
+// Problem implements Environment.
+func (q *Questions) Problem(s *derive.Stream) Problem { return q.draw(s, q.train) }
+
+// HeldOut implements Environment.
+func (q *Questions) HeldOut(s *derive.Stream) Problem { return q.draw(s, q.heldOut) }
+
+func (q *Questions) draw(s *derive.Stream, from []question) Problem {
+	x := from[s.Below(uint64(len(from)))]
+	return Problem{Env: q.id, Key: x.key, PromptText: x.text + "\n", Answer: x.answer}
+}
+
+// Prompt implements Environment.
+func (q *Questions) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
+	return promptTokens(t, p)
+}
+
+// Reward implements Environment: FullReward if the completion ended and marks the right answer; else 0.
+func (q *Questions) Reward(p Problem, completion []byte, ended bool) uint32 {
+	answer, ok := marked(string(completion))
+	if ended && ok && sameAnswer(answer, p.Answer) {
+		return FullReward
+	}
+	return 0
+}
+
+// Found implements Lenient: the last number is the answer.
+func (q *Questions) Found(p Problem, completion []byte) bool {
+	all := aNumber.FindAllString(string(completion), -1)
+	return len(all) > 0 && sameAnswer(all[len(all)-1], p.Answer)
+}
+
+// marked is what a text marks as its answer.
+func marked(text string) (answer string, ok bool) {
+	const box, hashes = `\boxed{`, "####"
+	if at := strings.LastIndex(text, box); at >= 0 {
+		depth := 1
+		for i := at + len(box); i < len(text); i++ {
+			switch text[i] {
+			case '{':
+				depth++
+			case '}':
+				depth--
+			}
+			if depth == 0 {
+				return text[at+len(box) : i], true
+			}
+		}
+		return "", false
+	}
+	at := strings.LastIndex(text, hashes)
+	if at < 0 {
+		return "", false
+	}
+	line, _, _ := strings.Cut(text[at+len(hashes):], "\n")
+	return line, true
+}
+
+var (
+	aNumber    = regexp.MustCompile(`-?[0-9][0-9,]*(\.[0-9]+)?`)
+	wholeOrDec = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
+	quotient   = regexp.MustCompile(`^[+-]?[0-9]+/[0-9]*[1-9][0-9]*$`)
+	fraction   = regexp.MustCompile(`^(-?)\\d?frac\{?([0-9]+)\}?\{?([0-9]+)\}?$`)
+	thousands  = regexp.MustCompile(`([0-9]),([0-9]{3})\b`)
+)
+
+// plain takes away what does not change an answer: spaces, $ and %, a final full stop, commas between thousands.
+func plain(answer string) string {
+	s := strings.NewReplacer(" ", "", "\t", "", `\$`, "", "$", "", `\%`, "", "%", "", `\!`, "", `\,`, "").Replace(answer)
+	s = strings.TrimSuffix(strings.TrimSpace(s), ".")
+	for thousands.MatchString(s) {
+		s = thousands.ReplaceAllString(s, "$1$2")
+	}
+	return s
+}
+
+// sameAnswer compares an answer with a reference that is plain.
+func sameAnswer(answer, reference string) bool {
+	if len(answer) > 2*maxAnswer {
+		return false
+	}
+	answer = plain(answer)
+	if answer == reference {
+		return answer != ""
+	}
+	a, ok := number(answer)
+	if !ok {
+		return false
+	}
+	b, ok := number(reference)
+	return ok && a.Cmp(b) == 0
+}
+
+// number reads an integer, a decimal or a fraction.
+func number(s string) (*big.Rat, bool) {
+	if len(s) > maxAnswer {
+		return nil, false
+	}
+	if m := fraction.FindStringSubmatch(s); m != nil {
+		s = m[1] + m[2] + "/" + m[3]
+	}
+	if !wholeOrDec.MatchString(s) && !quotient.MatchString(s) { // no exponents, whose numbers would have no bound
+		return nil, false
+	}
+	return new(big.Rat).SetString(s)
+}
