@@ -69,8 +69,9 @@ func (r *Replayer) Parent(ctx context.Context, c Checkpoint) (Checkpoint, error)
 // Replay makes a version again of its parent and the rollout set, under the recipe and the temperature of the newest
 // window that it was trained on, and compares. An error says that it could not: the chain's, those of Files, the
 // engine's. A step that changes nothing, when one was published, is a difference.
-func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves [][]byte) (Report, error) {
-	report := Report{Version: c.Version}
+func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves [][]byte) (report Report, err error) {
+	defer func() { err = errors.Join(err, os.RemoveAll(r.Dir)) }()
+	report = Report{Version: c.Version}
 	if !bytes.Equal(checkpoint.RolloutSetDigest(leaves), c.RolloutSet) {
 		return report, fmt.Errorf("version %d: %w with the root %x", c.Version, ErrRollouts, c.RolloutSet)
 	}
@@ -116,7 +117,7 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 	} else if report.Detail, err = r.difference(ctx, c, made); err != nil {
 		report.Detail = fmt.Sprintf("weights are %x, published are %x, which cannot be had: %v", made.Digest, c.Digest, err)
 	}
-	return report, os.RemoveAll(r.Dir)
+	return report, nil
 }
 
 // sampler is the engine of the checkpoint that sampled a window of a tolerant run; nil in an exact run.
