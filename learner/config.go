@@ -10,6 +10,7 @@ import (
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/env/questions"
 )
 
 //go:embed config.toml
@@ -80,7 +81,7 @@ func LoadConfig(home string, flags *pflag.FlagSet) (Config, error) {
 	if c.Server.Public == "" {
 		c.Server.Public = "http://" + c.Server.Listen
 	}
-	if err := env.AddFiles(c.Environments); err != nil {
+	if err := questions.Add(c.Environments); err != nil {
 		return Config{}, fmt.Errorf("%w: environments: %w", daemon.ErrConfig, err)
 	}
 	return c, c.Validate()

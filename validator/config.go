@@ -14,7 +14,7 @@ import (
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
-	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/env/questions"
 )
 
 //go:embed config.toml
@@ -110,7 +110,7 @@ func LoadConfig(home string, flags *pflag.FlagSet) (Config, error) {
 		}
 		c.Storage.URL = (&url.URL{Scheme: "file", Path: filepath.ToSlash(abs)}).String()
 	}
-	if err := env.AddFiles(c.Environments); err != nil {
+	if err := questions.Add(c.Environments); err != nil {
 		return Config{}, fmt.Errorf("%w: environments: %w", daemon.ErrConfig, err)
 	}
 	return c, c.Validate()

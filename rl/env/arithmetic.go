@@ -50,7 +50,7 @@ func NewArithmetic(digits int) (*Arithmetic, error) {
 	}
 	e.shift, e.span = 10*e.low, 9*e.low
 	e.digest = sha256.Sum256(fmt.Appendf(nil,
-		"galahad/env/%s rule=%d digits=%d split=%d/%#x", e.ID(), arithmeticRule, digits, heldOutShare, heldOutSalt))
+		"galahad/env/%s rule=%d digits=%d split=%d/%#x", e.ID(), arithmeticRule, digits, HeldOutShare, HeldOutSalt))
 	var found [2]bool
 	for b := uint64(0); b < e.span && !(found[0] && found[1]); b++ {
 		p := e.problem(e.low, e.low+b)
@@ -112,11 +112,11 @@ func (e *Arithmetic) problem(a, b uint64) Problem {
 }
 
 // IsHeldOut reports whether a problem's key belongs to the held-out split.
-func (e *Arithmetic) IsHeldOut(key uint64) bool { return heldOut(key) }
+func (e *Arithmetic) IsHeldOut(key uint64) bool { return IsHeldOut(key) }
 
 // Prompt implements Environment.
 func (e *Arithmetic) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
-	return promptTokens(t, p)
+	return PromptTokens(t, p)
 }
 
 // Reward implements Environment: FullReward if the completion ended, has

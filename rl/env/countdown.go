@@ -45,7 +45,7 @@ func NewCountdown(numbers int) (*Countdown, error) {
 	}
 	e := &Countdown{numbers: numbers}
 	e.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d numbers=%d/%d target=%d split=%d/%#x",
-		e.ID(), countdownRule, numbers, countdownNumber, countdownTarget, heldOutShare, heldOutSalt))
+		e.ID(), countdownRule, numbers, countdownNumber, countdownTarget, HeldOutShare, HeldOutSalt))
 	e.drawer = newDrawer(e.ID(), e.one)
 	return e, nil
 }
@@ -64,7 +64,7 @@ func (e *Countdown) HeldOut(s *derive.Stream) Problem { return e.problem(s, true
 
 // Prompt implements Environment.
 func (e *Countdown) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
-	return promptTokens(t, p)
+	return PromptTokens(t, p)
 }
 
 // one draws the numbers, and then an expression that uses all of them from left to right:

@@ -116,9 +116,9 @@ func Judge(e Environment, t tokenizer.Tokenizer, p Problem, completion, endToken
 	return e.Reward(p, t.Decode(body), true)
 }
 
-// promptTokens is the usual prompt: bos, where the tokenizer has one, then the
+// PromptTokens is the usual prompt: bos, where the tokenizer has one, then the
 // problem's text. Error: tokenizer.ErrUnknown.
-func promptTokens(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
+func PromptTokens(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
 	ids, err := t.Encode(p.PromptText)
 	if err != nil {
 		return nil, fmt.Errorf("prompt of %s %d: %w", p.Env, p.Key, err)
@@ -154,28 +154,8 @@ var builtin = func() (all []Environment) {
 var added sync.Map
 
 // Add makes an environment known to this process, beside those that are built in. Adding one again changes nothing.
-// Daemons add what their settings name before they look at a run.
+// Daemons add what their settings name before they look at a run; a node adds none, so that all nodes know the same.
 func Add(e Environment) { added.Store(e.ID(), e) }
-
-// AddFiles adds the questions of files. Error: that of OpenQuestions.
-func AddFiles(paths []string) error {
-	for _, path := range paths {
-		q, err := OpenQuestions(path)
-		if err != nil {
-			return err
-		}
-		Add(q)
-	}
-	return nil
-}
-
-// Find is Lookup of an id, or opens a file of questions whose name ends with .jsonl. Errors: ErrUnknown, OpenQuestions'.
-func Find(idOrFile string) (Environment, error) {
-	if strings.HasSuffix(idOrFile, ".jsonl") {
-		return OpenQuestions(idOrFile)
-	}
-	return Lookup(idOrFile)
-}
 
 // Lookup returns a built-in environment, which IDs lists, or one that was added. Error: ErrUnknown.
 func Lookup(id string) (Environment, error) {

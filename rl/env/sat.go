@@ -44,7 +44,7 @@ func NewSAT(variables int, partial bool) (*SAT, error) {
 	}
 	e := &SAT{variables: variables, partial: partial}
 	e.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d variables=%d clauses=%d partial=%t split=%d/%#x",
-		e.ID(), satRule, variables, e.clauses(), partial, heldOutShare, heldOutSalt))
+		e.ID(), satRule, variables, e.clauses(), partial, HeldOutShare, HeldOutSalt))
 	e.drawer = newDrawer(e.ID(), e.one)
 	return e, nil
 }
@@ -70,7 +70,7 @@ func (e *SAT) Problem(s *derive.Stream) Problem { return e.problem(s, false) }
 func (e *SAT) HeldOut(s *derive.Stream) Problem { return e.problem(s, true) }
 
 // Prompt implements Environment.
-func (e *SAT) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) { return promptTokens(t, p) }
+func (e *SAT) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) { return PromptTokens(t, p) }
 
 // one draws the planted assignment and then the clauses: for each three different
 // variables, and one of the seven ways of signing them that the assignment satisfies. The

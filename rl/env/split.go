@@ -7,11 +7,13 @@ import (
 	"github.com/galahad-network/galahad/rl/derive"
 )
 
+// Numbers of the split, for digests.
 const (
-	heldOutSalt  = 0x5EED // added to a key before it is hashed for the split
-	heldOutShare = 8      // one problem in eight is held out
-	maxDraws     = 1024   // redraws for the wanted split; missing it has p < 1e-58
+	HeldOutSalt  = 0x5EED // added to a key before it is hashed for the split
+	HeldOutShare = 8      // one problem in eight is held out
 )
+
+const maxDraws = 1024 // redraws for the wanted split; missing it has p < 1e-58
 
 // source is what drawing a problem or a chain needs of a random stream. Its one
 // implementation outside of tests is *derive.Stream.
@@ -20,13 +22,13 @@ type source interface {
 	Below(n uint64) uint64
 }
 
-// heldOut is the split of every built-in environment: held out are the problems for
-// which SplitMix64's finaliser of key + 0x5EED is a multiple of 8.
-func heldOut(key uint64) bool {
-	z := key + heldOutSalt
+// IsHeldOut is the split of every environment here: held out are the problems for which
+// SplitMix64's finaliser of key + 0x5EED is a multiple of 8.
+func IsHeldOut(key uint64) bool {
+	z := key + HeldOutSalt
 	z = (z ^ z>>30) * 0xBF58476D1CE4E5B9
 	z = (z ^ z>>27) * 0x94D049BB133111EB
-	return (z^z>>31)%heldOutShare == 0
+	return (z^z>>31)%HeldOutShare == 0
 }
 
 // drawer draws problems until one is on the wanted side of the split.
@@ -43,7 +45,7 @@ func newDrawer(id string, draw func(source) Problem) drawer {
 	for !found[0] || !found[1] {
 		p := draw(s)
 		side := 0
-		if heldOut(p.Key) {
+		if IsHeldOut(p.Key) {
 			side = 1
 		}
 		d.fallback[side], found[side] = p, true
@@ -53,7 +55,7 @@ func newDrawer(id string, draw func(source) Problem) drawer {
 
 func (d drawer) problem(s source, wanted bool) Problem {
 	for range maxDraws {
-		if p := d.draw(s); heldOut(p.Key) == wanted {
+		if p := d.draw(s); IsHeldOut(p.Key) == wanted {
 			return p
 		}
 	}

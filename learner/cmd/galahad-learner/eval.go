@@ -10,7 +10,7 @@ import (
 
 	"github.com/galahad-network/galahad/learner/evaluate"
 	"github.com/galahad-network/galahad/rl/engine"
-	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/env/questions"
 )
 
 // evalReport is the JSON of eval.
@@ -50,7 +50,7 @@ questions, so two checkpoints can be compared.`,
 			if err != nil {
 				return err
 			}
-			if spec.Env, err = env.Find(environment); err != nil {
+			if spec.Env, err = questions.Find(environment); err != nil {
 				return err
 			}
 			eng := engine.New(loaded.Model, engine.Options{Threads: threads})

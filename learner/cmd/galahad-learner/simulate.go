@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/galahad-network/galahad/learner/simulate"
-	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/env/questions"
 	"github.com/galahad-network/galahad/rl/grpo"
 )
 
@@ -29,7 +29,7 @@ the way to try hyperparameters before a run gets them. It starts from the shippe
 			if err != nil {
 				return err
 			}
-			if o.Env, err = env.Find(environment); err != nil {
+			if o.Env, err = questions.Find(environment); err != nil {
 				return err
 			}
 			if err := o.Hyper.Validate(); err != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/env/questions"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/validator/calibrate"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -38,7 +39,7 @@ run's tolerance, and a report with histograms, ROC curves, counts and confidence
 			if err != nil {
 				return err
 			}
-			e, err := env.Find(environment)
+			e, err := questions.Find(environment)
 			if err != nil {
 				return err
 			}

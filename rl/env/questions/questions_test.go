@@ -1,4 +1,4 @@
-package env
+package questions
 
 import (
 	"compress/gzip"
@@ -12,27 +12,28 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/env"
 )
 
 // The rules of questions.go, one line each: what a completion says, and whether it is 12's answer.
 func TestAnswersAreComparedAsWrittenOut(t *testing.T) {
-	q := &Questions{}
+	q := &File{}
 	for text, want := range map[string]bool{
 		"#### 12": true, "12": false, "so #### 12.": true, "#### $12": true, "#### 12.00": true, "#### 24/2": true, `#### \frac{24}{2}`: true,
 		"#### 1,2": false, "#### 12 apples": false, "#### 11 #### 12": true, "#### 12\nThat is all": true, `\boxed{12}`: true,
 		`\boxed{11} and \boxed{12}`: true, `\boxed{12`: false, `#### 12 \boxed{11}`: false, `\boxed{\frac{24}{2}}`: true, "#### +12": true, "####": false,
 		"#### 1e1": false, "#### 12/0": false, "#### 012": true, "#### " + strings.Repeat("0", 400) + "12": false, "#### -12": false, `\boxed{12\%}`: true,
 	} {
-		got := q.Reward(Problem{Answer: "12"}, []byte(text), true)
-		require.Equal(t, want, got == FullReward, "%q", text)
-		require.Zero(t, q.Reward(Problem{Answer: "12"}, []byte(text), false))
+		got := q.Reward(env.Problem{Answer: "12"}, []byte(text), true)
+		require.Equal(t, want, got == env.FullReward, "%q", text)
+		require.Zero(t, q.Reward(env.Problem{Answer: "12"}, []byte(text), false))
 	}
 	require.True(t, sameAnswer("2,125", plain("2,125")))
 	require.True(t, sameAnswer("2125", plain("2,125")))
 	require.True(t, sameAnswer(`x + 1`, plain(`x+1`)))
 	require.False(t, sameAnswer("", ""))
-	require.True(t, q.Found(Problem{Answer: "12"}, []byte("it is 12 then")))
-	require.False(t, q.Found(Problem{Answer: "12"}, []byte("none")))
+	require.True(t, q.Found(env.Problem{Answer: "12"}, []byte("it is 12 then")))
+	require.False(t, q.Found(env.Problem{Answer: "12"}, []byte("none")))
 }
 
 func questionsFile(n int) string {
@@ -44,7 +45,7 @@ func questionsFile(n int) string {
 }
 
 func TestAFileOfQuestionsKeepsTheRules(t *testing.T) {
-	q, err := ReadQuestions(strings.NewReader(questionsFile(200)))
+	q, err := Read(strings.NewReader(questionsFile(200)))
 	require.NoError(t, err)
 	train, held := q.Len()
 	require.Equal(t, 200, train+held)
@@ -53,20 +54,20 @@ func TestAFileOfQuestionsKeepsTheRules(t *testing.T) {
 		seed := sha256.Sum256(derive.U64(i))
 		p := q.Problem(derive.NewStream(seed))
 		require.Equal(t, p, q.Problem(derive.NewStream(seed)))
-		require.False(t, heldOut(p.Key))
-		require.True(t, heldOut(q.HeldOut(derive.NewStream(seed)).Key))
-		require.EqualValues(t, FullReward, q.Reward(p, []byte("I think\n#### "+p.Answer), true))
+		require.False(t, env.IsHeldOut(p.Key))
+		require.True(t, env.IsHeldOut(q.HeldOut(derive.NewStream(seed)).Key))
+		require.EqualValues(t, env.FullReward, q.Reward(p, []byte("I think\n#### "+p.Answer), true))
 	}
-	_, err = Lookup(q.ID())
-	require.ErrorIs(t, err, ErrUnknown)
+	_, err = env.Lookup(q.ID())
+	require.ErrorIs(t, err, env.ErrUnknown)
 	path := filepath.Join(t.TempDir(), "q.jsonl")
 	require.NoError(t, os.WriteFile(path, []byte(questionsFile(200)), 0o600))
-	require.NoError(t, AddFiles([]string{path}))
-	e, err := Lookup(q.ID())
+	require.NoError(t, Add([]string{path}))
+	e, err := env.Lookup(q.ID())
 	require.NoError(t, err)
 	require.Equal(t, q.Digest(), e.Digest())
 
-	changed, err := ReadQuestions(strings.NewReader(strings.Replace(questionsFile(200), "What", "what", 1)))
+	changed, err := Read(strings.NewReader(strings.Replace(questionsFile(200), "What", "what", 1)))
 	require.NoError(t, err)
 	require.NotEqual(t, q.ID(), changed.ID(), "one byte makes another environment")
 	require.NotEqual(t, q.Digest(), changed.Digest())
@@ -76,32 +77,32 @@ func TestFilesThatAreNoneAreNamedByLine(t *testing.T) {
 	good := questionsFile(50)
 	for name, text := range map[string]string{
 		"line 51": good + "not json\n", "line 1": `{"question": "", "answer": "1"}` + "\n" + good, "twice": good + questionsFile(1),
-		"to train on": "", "token too long": strings.Repeat("x", maxQuestionLine+1), "answer of 1 to 128": `{"question": "q", "answer": "#### "}` + "\n",
+		"to train on": "", "token too long": strings.Repeat("x", maxLine+1), "answer of 1 to 128": `{"question": "q", "answer": "#### "}` + "\n",
 	} {
-		_, err := ReadQuestions(strings.NewReader(text))
-		require.ErrorIs(t, err, ErrQuestions, name)
+		_, err := Read(strings.NewReader(text))
+		require.ErrorIs(t, err, ErrFile, name)
 		require.ErrorContains(t, err, name)
 	}
-	require.ErrorIs(t, AddFiles([]string{filepath.Join(t.TempDir(), "no")}), os.ErrNotExist)
+	require.ErrorIs(t, Add([]string{filepath.Join(t.TempDir(), "no")}), os.ErrNotExist)
 }
 
 // GSM8K's own answers are right by these rules, whichever way they are marked.
 func TestGSM8KAnswersItself(t *testing.T) {
-	f, err := os.Open(filepath.Join("..", "tokenizer", "bpe", "testdata", "gsm8k.jsonl.gz"))
+	f, err := os.Open(filepath.Join("..", "..", "tokenizer", "bpe", "testdata", "gsm8k.jsonl.gz"))
 	require.NoError(t, err)
 	defer f.Close()
 	z, err := gzip.NewReader(f)
 	require.NoError(t, err)
-	q, err := ReadQuestions(z)
+	q, err := Read(z)
 	require.NoError(t, err)
 	train, held := q.Len()
 	require.Equal(t, 400, train+held)
 	for _, x := range append(append([]question{}, q.train...), q.heldOut...) {
-		p := Problem{Answer: x.answer}
+		p := env.Problem{Answer: x.answer}
 		_, numeric := number(x.answer)
 		require.True(t, numeric, "%q is a number", x.answer)
-		require.EqualValues(t, FullReward, q.Reward(p, []byte("so\n#### "+x.answer), true))
-		require.EqualValues(t, FullReward, q.Reward(p, []byte(`\boxed{`+x.answer+`.0}`), true))
+		require.EqualValues(t, env.FullReward, q.Reward(p, []byte("so\n#### "+x.answer), true))
+		require.EqualValues(t, env.FullReward, q.Reward(p, []byte(`\boxed{`+x.answer+`.0}`), true))
 		require.Zero(t, q.Reward(p, []byte("#### 1"+x.answer), true))
 	}
 }
@@ -109,10 +110,10 @@ func TestGSM8KAnswersItself(t *testing.T) {
 func FuzzAnswers(f *testing.F) {
 	f.Add("#### 12", "12")
 	f.Add(`\boxed{\frac{1}{2}}`, "0.5")
-	q := &Questions{}
+	q := &File{}
 	f.Fuzz(func(t *testing.T, text, answer string) {
-		p := Problem{Answer: plain(answer)}
-		if got := q.Reward(p, []byte(text), true); got != 0 && got != FullReward {
+		p := env.Problem{Answer: plain(answer)}
+		if got := q.Reward(p, []byte(text), true); got != 0 && got != env.FullReward {
 			t.Fatal(got)
 		}
 		q.Found(p, []byte(text))

@@ -1,4 +1,6 @@
-package env
+// Package questions is the environment of questions that are read from a file. Daemons and tools use it; nodes, which have
+// no such files, do not.
+package questions
 
 import (
 	"bufio"
@@ -16,22 +18,23 @@ import (
 	"strings"
 
 	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 )
 
 const (
-	questionsPrefix = "questions-"
-	// questionsRule is raised with every change of a prompt or a reward.
-	questionsRule = 1
-	// maxQuestionsFile and maxQuestionLine bound a file and one of its lines, in bytes.
-	maxQuestionsFile, maxQuestionLine = 1 << 30, 1 << 20
-	maxAnswer                         = 128 // bytes of an answer that is compared
+	prefix = "questions-"
+	// rule is raised with every change of a prompt or a reward.
+	rule = 1
+	// maxFile and maxLine bound a file and one of its lines, in bytes.
+	maxFile, maxLine = 1 << 30, 1 << 20
+	maxAnswer        = 128 // bytes of an answer that is compared
 )
 
-// ErrQuestions is wrapped when a file holds no questions.
-var ErrQuestions = errors.New("env: not a file of questions")
+// ErrFile is wrapped when a file holds no questions.
+var ErrFile = errors.New("questions: not a file of questions")
 
-// Questions are questions with answers from a file of JSON lines, such as GSM8K's and MATH's:
+// File are questions with answers from a file of JSON lines, such as GSM8K's and MATH's:
 //
 //	{"question": "A robe takes 2 bolts ...", "answer": "It takes ... #### 3"}
 //
@@ -40,7 +43,7 @@ var ErrQuestions = errors.New("env: not a file of questions")
 // stands in the last \boxed{...}, or else after the last ####; a reference without either is an answer as a whole. Two
 // answers are equal if they are the same number (12, 12.0, 1,200/100, \frac{24}{2}, with a $ or a % or not), or else the
 // same text but for spaces. One question in eight is held out, by a hash of its text.
-type Questions struct {
+type File struct {
 	id             string
 	digest         [32]byte
 	train, heldOut []question
@@ -52,31 +55,52 @@ type question struct {
 }
 
 var (
-	_ Environment = (*Questions)(nil)
-	_ Lenient     = (*Questions)(nil)
+	_ env.Environment = (*File)(nil)
+	_ env.Lenient     = (*File)(nil)
 )
 
-// OpenQuestions reads a file. Errors: ErrQuestions, naming the line, the disk's.
-func OpenQuestions(path string) (*Questions, error) {
+// Open reads a file. Errors: ErrFile, naming the line, the disk's.
+func Open(path string) (*File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	q, err := ReadQuestions(f)
+	q, err := Read(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return q, nil
 }
 
-// ReadQuestions is OpenQuestions of what a reader has.
-func ReadQuestions(r io.Reader) (*Questions, error) {
+// Add makes the questions of files known to this process. Error: Open's.
+func Add(paths []string) error {
+	for _, path := range paths {
+		q, err := Open(path)
+		if err != nil {
+			return err
+		}
+		env.Add(q)
+	}
+	return nil
+}
+
+// Find returns the environment of an id, or opens a file of questions, whose name ends with .jsonl. Errors:
+// env.ErrUnknown, Open's.
+func Find(idOrFile string) (env.Environment, error) {
+	if strings.HasSuffix(idOrFile, ".jsonl") {
+		return Open(idOrFile)
+	}
+	return env.Lookup(idOrFile)
+}
+
+// Read is Open of what a reader has.
+func Read(r io.Reader) (*File, error) {
 	h := sha256.New()
-	limited := &io.LimitedReader{R: r, N: maxQuestionsFile + 1}
+	limited := &io.LimitedReader{R: r, N: maxFile + 1}
 	lines := bufio.NewScanner(io.TeeReader(limited, h))
-	lines.Buffer(make([]byte, 1<<16), maxQuestionLine)
-	q := &Questions{}
+	lines.Buffer(make([]byte, 1<<16), maxLine)
+	q := &File{}
 	seen := map[uint64]bool{}
 	for n := 1; lines.Scan(); n++ {
 		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
@@ -84,7 +108,7 @@ func ReadQuestions(r io.Reader) (*Questions, error) {
 		}
 		var one struct{ Question, Answer string }
 		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
-			return nil, fmt.Errorf("%w: line %d: %w", ErrQuestions, n, err)
+			return nil, fmt.Errorf("%w: line %d: %w", ErrFile, n, err)
 		}
 		answer, ok := marked(one.Answer)
 		if !ok {
@@ -92,15 +116,15 @@ func ReadQuestions(r io.Reader) (*Questions, error) {
 		}
 		answer = plain(answer)
 		if one.Question == "" || answer == "" || len(answer) > maxAnswer {
-			return nil, fmt.Errorf("%w: line %d: a question, or an answer of 1 to %d bytes, is missing", ErrQuestions, n, maxAnswer)
+			return nil, fmt.Errorf("%w: line %d: a question, or an answer of 1 to %d bytes, is missing", ErrFile, n, maxAnswer)
 		}
 		sum := sha256.Sum256([]byte(one.Question))
 		x := question{binary.BigEndian.Uint64(sum[:]), one.Question, answer}
 		if seen[x.key] {
-			return nil, fmt.Errorf("%w: line %d: the question is there twice", ErrQuestions, n)
+			return nil, fmt.Errorf("%w: line %d: the question is there twice", ErrFile, n)
 		}
 		seen[x.key] = true
-		if heldOut(x.key) {
+		if env.IsHeldOut(x.key) {
 			q.heldOut = append(q.heldOut, x)
 		} else {
 			q.train = append(q.train, x)
@@ -108,54 +132,54 @@ func ReadQuestions(r io.Reader) (*Questions, error) {
 	}
 	switch {
 	case lines.Err() != nil:
-		return nil, fmt.Errorf("%w: %w", ErrQuestions, lines.Err())
+		return nil, fmt.Errorf("%w: %w", ErrFile, lines.Err())
 	case limited.N == 0:
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrQuestions, maxQuestionsFile)
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrFile, maxFile)
 	case len(q.train) == 0 || len(q.heldOut) == 0:
-		return nil, fmt.Errorf("%w: %d questions to train on and %d held out", ErrQuestions, len(q.train), len(q.heldOut))
+		return nil, fmt.Errorf("%w: %d questions to train on and %d held out", ErrFile, len(q.train), len(q.heldOut))
 	}
 	file := h.Sum(nil)
-	q.id = questionsPrefix + hex.EncodeToString(file[:8])
-	q.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d sha256=%x split=%d/%#x", q.id, questionsRule, file, heldOutShare, heldOutSalt))
+	q.id = prefix + hex.EncodeToString(file[:8])
+	q.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d sha256=%x split=%d/%#x", q.id, rule, file, env.HeldOutShare, env.HeldOutSalt))
 	return q, nil
 }
 
 // ID implements Environment.
-func (q *Questions) ID() string { return q.id }
+func (q *File) ID() string { return q.id }
 
 // Digest implements Environment.
-func (q *Questions) Digest() [32]byte { return q.digest }
+func (q *File) Digest() [32]byte { return q.digest }
 
 // Len is how many questions there are to train on, and held out.
-func (q *Questions) Len() (train, heldOut int) { return len(q.train), len(q.heldOut) }
+func (q *File) Len() (train, heldOut int) { return len(q.train), len(q.heldOut) }
 
 // Problem implements Environment.
-func (q *Questions) Problem(s *derive.Stream) Problem { return q.draw(s, q.train) }
+func (q *File) Problem(s *derive.Stream) env.Problem { return q.draw(s, q.train) }
 
 // HeldOut implements Environment.
-func (q *Questions) HeldOut(s *derive.Stream) Problem { return q.draw(s, q.heldOut) }
+func (q *File) HeldOut(s *derive.Stream) env.Problem { return q.draw(s, q.heldOut) }
 
-func (q *Questions) draw(s *derive.Stream, from []question) Problem {
+func (q *File) draw(s *derive.Stream, from []question) env.Problem {
 	x := from[s.Below(uint64(len(from)))]
-	return Problem{Env: q.id, Key: x.key, PromptText: x.text + "\n", Answer: x.answer}
+	return env.Problem{Env: q.id, Key: x.key, PromptText: x.text + "\n", Answer: x.answer}
 }
 
 // Prompt implements Environment.
-func (q *Questions) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) {
-	return promptTokens(t, p)
+func (q *File) Prompt(t tokenizer.Tokenizer, p env.Problem) ([]int32, error) {
+	return env.PromptTokens(t, p)
 }
 
-// Reward implements Environment: FullReward if the completion ended and marks the right answer; else 0.
-func (q *Questions) Reward(p Problem, completion []byte, ended bool) uint32 {
+// Reward implements Environment: env.FullReward if the completion ended and marks the right answer; else 0.
+func (q *File) Reward(p env.Problem, completion []byte, ended bool) uint32 {
 	answer, ok := marked(string(completion))
 	if ended && ok && sameAnswer(answer, p.Answer) {
-		return FullReward
+		return env.FullReward
 	}
 	return 0
 }
 
 // Found implements Lenient: the last number is the answer.
-func (q *Questions) Found(p Problem, completion []byte) bool {
+func (q *File) Found(p env.Problem, completion []byte) bool {
 	all := aNumber.FindAllString(string(completion), -1)
 	return len(all) > 0 && sameAnswer(all[len(all)-1], p.Answer)
 }
