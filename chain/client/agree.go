@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"time"
 
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	rollouttypes "github.com/galahad-network/galahad/x/rollout/types"
@@ -18,6 +19,9 @@ var (
 	// ErrBehind is returned when no node has the block that a question is about.
 	ErrBehind = errors.New("the node is behind")
 )
+
+// agreeTimeout bounds what one node may take to answer, so that one that hangs does not hold the others up.
+const agreeTimeout = 5 * time.Second
 
 // agreed reads with each node alone, all at once, and returns what more than half of
 // those that answer say. A node that is not yet at the given height is not asked. What
@@ -32,6 +36,8 @@ func agreed[T any](ctx context.Context, c *Client, height int64, read func(conte
 		one := &Client{opt: c.opt, codec: c.codec, nodes: []node{n}}
 		one.opt.Retry.Max, one.opt.Retry.Min = 0, 0
 		all.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, agreeTimeout)
+			defer cancel()
 			at, err := one.Height(ctx)
 			if err == nil && at < height {
 				err = fmt.Errorf("%w, at block %d of %d", ErrBehind, at, height)
