@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync/atomic"
 	"time"
 
@@ -81,6 +82,7 @@ type Miner struct {
 	metrics  *metrics
 	log      *slog.Logger
 	workers  []*worker
+	served   http.Handler        // of checkpoints; nil: none
 	engine   *semaphore.Weighted // the right to generate: sharing the processor would spoil what speed measures
 }
 
@@ -91,6 +93,7 @@ type Options struct {
 	Chain    Chain
 	Sender   Sender
 	Policies Policies
+	Served   http.Handler // serves checkpoints on; nil: they are not
 	Log      *slog.Logger
 
 	// Strategy other than generate.Honest (nil) makes a cheat, of that Kind, for
@@ -117,7 +120,7 @@ func New(ctx context.Context, o Options) (*Miner, error) {
 	}
 	m := &Miner{
 		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, strategy: o.Strategy, kind: o.Kind, batches: o.Batches,
-		db: j, store: st, metrics: newMetrics(), log: o.Log, engine: semaphore.NewWeighted(1),
+		db: j, store: st, metrics: newMetrics(), log: o.Log, served: o.Served, engine: semaphore.NewWeighted(1),
 	}
 	for _, run := range o.Config.Runs {
 		m.workers = append(m.workers, newWorker(m, run))

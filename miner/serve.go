@@ -68,6 +68,9 @@ func newMetrics() *metrics {
 func (m *Miner) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/batches/", batches.Handler(m.store, m.offer, m.log))
+	if m.served != nil {
+		mux.Handle("GET /checkpoints/", m.served)
+	}
 	daemon.Monitor(mux, m.metrics.registry, func() any { return m.Status() })
 	return mux
 }

@@ -52,6 +52,9 @@ func newMetrics() *metrics {
 func (v *Validator) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/batches/", batches.Handler(v.store, v.offer, v.log))
+	if v.served != nil {
+		mux.Handle("GET /checkpoints/", v.served)
+	}
 	daemon.Monitor(mux, v.metrics.registry, func() any {
 		v.mu.Lock()
 		defer v.mu.Unlock()

@@ -82,6 +82,7 @@ type Validator struct {
 	chain    Chain
 	sender   Sender
 	policies Policies
+	served   http.Handler // of checkpoints; nil: none
 	batches  Batches
 	beacons  Beacons        // nil: from beacon.urls
 	lineage  lineage.Reader // nil: no votes on checkpoints
@@ -130,6 +131,7 @@ type Options struct {
 	Chain    Chain
 	Sender   Sender
 	Policies Policies
+	Served   http.Handler // serves checkpoints on; nil: they are not
 	Batches  Batches
 	Beacons  Beacons        // nil: a client of Config.Beacon.URLs
 	Lineage  lineage.Reader // nil: no votes on checkpoints
@@ -156,7 +158,7 @@ func New(ctx context.Context, o Options) (*Validator, error) {
 		return nil, fmt.Errorf("storage.url: %w", err)
 	}
 	return &Validator{
-		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, batches: o.Batches, beacons: o.Beacons,
+		config: o.Config, chain: o.Chain, sender: o.Sender, policies: o.Policies, served: o.Served, batches: o.Batches, beacons: o.Beacons,
 		lineage: o.Lineage, client: o.Client, home: o.Home, journal: j, store: st, metrics: newMetrics(), log: o.Log, operator: operator, life: ctx,
 		view:   view{changed: make(chan struct{})},
 		status: Status{Operator: operator.String(), Run: o.Config.Run, Phase: "starting", Windows: map[uint64]string{}},

@@ -4,14 +4,17 @@ package checkpoints
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,11 +34,17 @@ type Config struct {
 	Timeout  time.Duration `mapstructure:"timeout"`   // for one download
 	Keep     int           `mapstructure:"keep"`      // newest that stay on disk
 	Threads  int           `mapstructure:"threads"`   // of the engine; 0: one per core
+	Mirrors  []string      `mapstructure:"mirrors"`   // URLs of servers that serve checkpoints on
 }
 
 // Checks are the section's rules.
 func (c Config) Checks() []daemon.Check {
+	mirrors := true
+	for _, m := range c.Mirrors {
+		mirrors = mirrors && daemon.IsHTTP(m)
+	}
 	return []daemon.Check{
+		{Key: "checkpoints.mirrors", Want: "http URLs", OK: mirrors},
 		{Key: "checkpoints.max_bytes", Want: "1 MiB or more", OK: c.MaxBytes >= 1<<20},
 		{Key: "checkpoints.timeout", Want: "above 0", OK: c.Timeout > 0},
 		{Key: "checkpoints.keep", Want: "at least 2", OK: c.Keep >= 2},
@@ -60,15 +69,17 @@ type Cache struct {
 
 	mu     sync.Mutex
 	recent []*Policy              // newest first
+	relays map[string]*relay      // by server: the learner's is "", the mirrors' their URL
 	busy   map[string]*sync.Mutex // by digest: one download at a time
 }
 
 // New returns a cache below a folder.
 func New(dir string, config Config, fetcher *daemon.Fetcher, log *slog.Logger) *Cache {
-	return &Cache{dir: dir, config: config, fetcher: fetcher, log: log, busy: map[string]*sync.Mutex{}}
+	return &Cache{dir: dir, config: config, fetcher: fetcher, log: log, busy: map[string]*sync.Mutex{}, relays: map[string]*relay{}}
 }
 
-// Get returns the checkpoint of a digest, from memory, disk or its locator. A
+// Get returns the checkpoint of a digest, from memory, disk, its locator or a mirror: the
+// one first that has given most for its time, and failed least, of late. A
 // download that breaks or lies is tried again until ctx ends, because the
 // learner may be restarting; what arrives is never used before it has the digest.
 func (c *Cache) Get(ctx context.Context, digest []byte, locator string) (*Policy, error) {
@@ -90,8 +101,12 @@ func (c *Cache) Get(ctx context.Context, digest []byte, locator string) (*Policy
 		fmt.Sprintf("fetch checkpoint %x from %s", digest[:min(4, len(digest))], locator), func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 			defer cancel()
-			m, at, err := checkpoint.Fetch(ctx, locator, digest, c.dir, checkpoint.FetchOptions{
-				MaxBytes: c.config.MaxBytes, Client: c.fetcher.Client(),
+			sources := c.sources(locator, digest)
+			m, at, err := checkpoint.Fetch(ctx, sources[0], digest, c.dir, checkpoint.FetchOptions{
+				MaxBytes: c.config.MaxBytes, Client: c.fetcher.Client(), Mirrors: sources[1:],
+				Report: func(source string, bytes int64, took time.Duration, err error) {
+					c.measure(locator, source, bytes, took, err)
+				},
 			})
 			if errors.Is(err, checkpoint.ErrTooLarge) {
 				return daemon.Permanent(fmt.Errorf("%w; checkpoints.max_bytes allows more", err))
@@ -117,6 +132,90 @@ func (c *Cache) Get(ctx context.Context, digest []byte, locator string) (*Policy
 	c.recent = slices.Insert(c.recent, 0, p)
 	c.recent = c.recent[:min(len(c.recent), loaded)]
 	return p, c.prune()
+}
+
+// relay is what is known of a server that has checkpoints.
+type relay struct {
+	failures int     // since it last gave something
+	speed    float64 // trailing mean, bytes a second
+}
+
+// sources are the locators of a checkpoint, the best first: what never failed, or not as
+// often, and then what is faster; of equals the learner's own, and then as configured.
+func (c *Cache) sources(locator string, digest []byte) []string {
+	out := []string{locator}
+	for _, m := range c.config.Mirrors {
+		out = append(out, mirrorOf(m, digest))
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	known := func(source string) relay {
+		if r := c.relays[serverOf(locator, source)]; r != nil {
+			return *r
+		}
+		return relay{}
+	}
+	slices.SortStableFunc(out, func(a, b string) int {
+		x, y := known(a), known(b)
+		return cmp.Or(cmp.Compare(x.failures, y.failures), cmp.Compare(y.speed, x.speed))
+	})
+	return out
+}
+
+// mirrorOf is where a mirror serves a checkpoint; see Handler.
+func mirrorOf(mirror string, digest []byte) string {
+	return strings.TrimSuffix(mirror, "/") + "/checkpoints/" + hex.EncodeToString(digest) + "/"
+}
+
+// serverOf names a source apart from the checkpoint: "" for the learner's.
+func serverOf(locator, source string) string {
+	if source == locator {
+		return ""
+	}
+	mirror, _, _ := strings.Cut(source, "/checkpoints/")
+	return mirror
+}
+
+// measure takes what came from a source.
+func (c *Cache) measure(locator, source string, bytes int64, took time.Duration, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	name := serverOf(locator, source)
+	r := c.relays[name]
+	if r == nil {
+		r = &relay{}
+		c.relays[name] = r
+	}
+	switch {
+	case err != nil:
+		r.failures++
+	case bytes > 0:
+		now := float64(bytes) / max(took.Seconds(), 1e-6)
+		if r.failures = 0; r.speed == 0 {
+			r.speed = now
+		}
+		r.speed += (now - r.speed) / 4
+	}
+}
+
+// Handler serves the checkpoints that are here, below /checkpoints/<digest>/, so that who
+// cannot reach the learner has them all the same. There are no listings.
+func (c *Cache) Handler() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		digest, name, ok := strings.Cut(strings.TrimPrefix(r.URL.Path, "/checkpoints/"), "/")
+		raw, err := hex.DecodeString(digest)
+		if !ok || err != nil || len(raw) != 32 || name == "" || strings.ContainsAny(name, "/\\") {
+			http.NotFound(w, r)
+			return
+		}
+		root, err := os.OpenRoot(checkpoint.Dir(c.dir, raw)) // no name leads out of it
+		if err != nil {
+			http.NotFound(w, r)
+			return
+		}
+		defer root.Close()
+		http.ServeFileFS(w, r, root.FS(), name)
+	})
 }
 
 // remembered returns the policy if it is in memory, and makes it the newest.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -337,6 +338,57 @@ func TestFetchFromABadServer(t *testing.T) {
 			require.Empty(t, left)
 		})
 	}
+}
+
+// TestMirrorsMakeUpForEachOther: each lacks something or lies about it, and the checkpoint comes all the same.
+func TestMirrorsMakeUpForEachOther(t *testing.T) {
+	m, dir := write(t, 4096)
+	require.Greater(t, len(m.Shards), 5)
+	serve := func(broken map[string]http.HandlerFunc) string {
+		files := http.FileServer(http.Dir(dir))
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if h, ok := broken[strings.TrimPrefix(r.URL.Path, "/")]; ok {
+				h(w, r)
+				return
+			}
+			files.ServeHTTP(w, r)
+		}))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
+	lie := func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("lie")) }
+	first := serve(map[string]http.HandlerFunc{ManifestFile: lie, m.Shards[4].Name: http.NotFound})
+	second := serve(map[string]http.HandlerFunc{m.Shards[1].Name: lie, m.Shards[5].Name: http.NotFound})
+	third := serve(map[string]http.HandlerFunc{m.Shards[0].Name: http.NotFound, m.Shards[3].Name: lie})
+	var mu sync.Mutex
+	good, bad := map[string]int64{}, map[string]int{}
+	_, got, err := Fetch(t.Context(), first, m.Digest(), t.TempDir(), FetchOptions{
+		Mirrors: []string{"gopher://nowhere", second, third},
+		Report: func(locator string, bytes int64, _ time.Duration, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				bad[locator]++
+			} else {
+				good[locator] += bytes
+			}
+		},
+	})
+	require.NoError(t, err)
+	_, err = Verify(got, m.Digest())
+	require.NoError(t, err)
+	require.Positive(t, bad[first])
+	var sum int64
+	for _, locator := range []string{first, second, third} {
+		require.Positive(t, good[locator], "it gave something")
+		sum += good[locator]
+	}
+	require.Equal(t, m.Size(), sum, "every byte came once that was of use")
+
+	_, _, err = Fetch(t.Context(), first, m.Digest(), t.TempDir(), FetchOptions{})
+	require.ErrorIs(t, err, ErrManifest)
+	_, _, err = Fetch(t.Context(), second, m.Digest(), t.TempDir(), FetchOptions{Mirrors: []string{second}})
+	require.ErrorIs(t, err, ErrCorrupt)
 }
 
 type zeros struct{}

@@ -2,7 +2,6 @@ package checkpoint
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +25,12 @@ type FetchOptions struct {
 	MaxBytes int64                   // of all shards; 0 means DefaultMaxBytes
 	Client   *http.Client            // for http and https; nil means one that follows no redirect
 	Progress func(done, total int64) // called now and then, with bytes; may be nil
+	// Mirrors are further locators of the same folder, the best first. What one does not
+	// give, or gives wrongly, comes from the next; shards come from several at once.
+	Mirrors []string
+	// Report hears how each shard, and the manifest, came from a locator; may be nil. Calls
+	// may overlap.
+	Report func(locator string, bytes int64, took time.Duration, err error)
 }
 
 // Fetch brings the checkpoint of a digest from its locator, a folder's URL
@@ -41,14 +46,14 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 	if m, err := Verify(dir, digest); err == nil {
 		return m, dir, nil
 	}
-	src, err := openSource(ctx, locator, opt.Client)
+	from, err := openMirrors(ctx, append([]string{locator}, opt.Mirrors...), opt)
 	if err != nil {
 		return Manifest{}, "", err
 	}
-	defer src.Close()
-	m, err := fetchManifest(ctx, src, digest)
+	defer from.Close()
+	m, err := from.manifest(ctx, digest)
 	if err != nil {
-		return Manifest{}, "", fmt.Errorf("%s: %w", locator, err)
+		return Manifest{}, "", err
 	}
 	limit := opt.MaxBytes
 	if limit <= 0 {
@@ -62,13 +67,8 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 		return Manifest{}, "", err
 	}
 	defer os.RemoveAll(tmp)
-	report := func(done int64) {
-		if opt.Progress != nil {
-			opt.Progress(done, m.Size())
-		}
-	}
-	if err := fetchShards(ctx, src, m, root, tmp, report); err != nil {
-		return Manifest{}, "", fmt.Errorf("%s: %w", locator, err)
+	if err := from.shards(ctx, m, root, tmp); err != nil {
+		return Manifest{}, "", err
 	}
 	data, err := m.Encode()
 	if err != nil {
@@ -78,39 +78,6 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 		return Manifest{}, "", err
 	}
 	return m, dir, install(tmp, dir, digest)
-}
-
-// fetchShards brings all shards to tmp: by the delta from the parent, if that is here and the delta is good, or else whole.
-func fetchShards(ctx context.Context, src source, m Manifest, root, tmp string, report func(done int64)) error {
-	if parent, err := hex.DecodeString(m.Parent); err == nil && len(parent) > 0 {
-		if _, err := os.Stat(filepath.Join(Dir(root, parent), ManifestFile)); err == nil {
-			if fetchDelta(ctx, src, m, root, tmp, report) == nil {
-				return nil
-			}
-			if err := clearShards(tmp, m); err != nil {
-				return err
-			}
-		}
-	}
-	var done int64
-	for _, s := range m.Shards {
-		n, err := fetchShard(ctx, src, tmp, s, func(n int64) { report(done + n) })
-		if err != nil {
-			return err
-		}
-		done += n
-	}
-	return nil
-}
-
-// clearShards removes what a delta that failed has left.
-func clearShards(tmp string, m Manifest) error {
-	for _, s := range m.Shards {
-		if err := os.Remove(filepath.Join(tmp, s.Name)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 func fetchManifest(ctx context.Context, src source, digest []byte) (Manifest, error) {

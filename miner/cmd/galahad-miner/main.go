@@ -111,10 +111,10 @@ func start(cmd *cobra.Command) error {
 	limits.AllowPrivate = s.config.Fetch.AllowPrivate.On(s.config.Chain.ID)
 	fetcher := daemon.NewFetcher(limits)
 	defer fetcher.Close()
+	policies := checkpoints.New(filepath.Join(home, "checkpoints"), s.config.Checkpoints, fetcher, s.log)
 	options := miner.Options{
-		Home: home, Config: s.config, Chain: s.client, Sender: s.writer, Log: s.log,
-		Policies: checkpoints.New(filepath.Join(home, "checkpoints"), s.config.Checkpoints, fetcher, s.log),
-		Batches:  batches.Fetcher{HTTP: fetcher},
+		Home: home, Config: s.config, Chain: s.client, Sender: s.writer, Log: s.log, Policies: policies, Served: policies.Handler(),
+		Batches: batches.Fetcher{HTTP: fetcher},
 	}
 	if err := arm(cmd, &options); err != nil {
 		return err

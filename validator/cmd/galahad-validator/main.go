@@ -80,11 +80,11 @@ func start(cmd *cobra.Command) error {
 	defer listener.Close()
 	fetcher := daemon.NewFetcher(config.Fetch.Limits(config.Chain.ID))
 	defer fetcher.Close()
+	policies := checkpoints.New(filepath.Join(home, "checkpoints"), config.Checkpoints, fetcher, log)
 	v, err := validator.New(ctx, validator.Options{
-		Home: home, Config: config, Chain: c, Sender: w, Log: log,
-		Policies: checkpoints.New(filepath.Join(home, "checkpoints"), config.Checkpoints, fetcher, log),
-		Batches:  batches.Fetcher{HTTP: fetcher, AllowFiles: config.Fetch.AllowFiles},
-		Lineage:  learning.New(c, nil), Client: fetcher.Client(),
+		Home: home, Config: config, Chain: c, Sender: w, Log: log, Policies: policies, Served: policies.Handler(),
+		Batches: batches.Fetcher{HTTP: fetcher, AllowFiles: config.Fetch.AllowFiles},
+		Lineage: learning.New(c, nil), Client: fetcher.Client(),
 	})
 	if err != nil {
 		return err
