@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/galahad-network/galahad/learner"
 	"github.com/galahad-network/galahad/learner/simulate"
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/checkpoint"
@@ -132,4 +133,21 @@ func TestInitWritesSettingsOnce(t *testing.T) {
 	require.Error(t, err)
 	_, err = execute(t, "init", "--home", home, "--force")
 	require.NoError(t, err)
+}
+
+func TestCurvesAreWrittenForPeopleAndPrograms(t *testing.T) {
+	window, accuracy, low, high := uint64(3), 0.5, 0.4, 0.6
+	s := learner.Status{Versions: []learner.VersionStatus{
+		{Version: 0, Accuracy: &accuracy, Low: &low, High: &high},
+		{Version: 1, Window: &window, RewardMean: 0.25, Groups: 4, KeptGroups: 3, Entropy: 0.125, KL: 0.5, ClipFrac: 0.01, GradNorm: 2},
+	}}
+	dir := t.TempDir()
+	require.NoError(t, writeCurves(dir, s))
+	text, err := os.ReadFile(filepath.Join(dir, "curve.csv"))
+	require.NoError(t, err)
+	require.Equal(t, "version,window,fell,accuracy,reward,kept,entropy,kl,clip_fraction,grad_norm\n"+
+		"0,,false,0.5,,,,,,\n1,3,false,,0.25,0.75,0.125,0.5,0.01,2\n", string(text))
+	for _, c := range columns {
+		require.FileExists(t, filepath.Join(dir, c.name+".svg"))
+	}
 }

@@ -36,6 +36,6 @@ A first time: galahad-learner init, look through the config.toml that it writes,
 	if err != nil {
 		return nil, err
 	}
-	root.AddCommand(startCommand(), statusCommand(), pretrainCommand(), evalCommand(), simulateCommand(), replayCommand(), exportCommand())
+	root.AddCommand(startCommand(), statusCommand(), pretrainCommand(), evalCommand(), simulateCommand(), replayCommand(), exportCommand(), curveCommand())
 	return root, nil
 }
