@@ -28,7 +28,7 @@ type Chart struct {
 // Size of the picture, and of the margins around the plot.
 const (
 	width, height          = 760, 420
-	left, right, top, foot = 60, 16, 34, 46
+	left, right, top, foot = 60, 22, 34, 46
 )
 
 // SVG draws it.

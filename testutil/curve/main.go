@@ -58,7 +58,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.runs, "runs", 3, "networks, and seeds of the loop")
 	flag.IntVar(&o.windows, "windows", 100, "settled windows of each network")
-	flag.IntVar(&o.loop, "loop", 40, "windows of each loop in one process; 0: none")
+	flag.IntVar(&o.loop, "loop", 100, "windows of each loop in one process; 0: none")
 	flag.IntVar(&o.every, "every", 4, "versions from one measurement to the next")
 	flag.IntVar(&o.problems, "n", 1024, "held-out problems for each measurement")
 	flag.StringVar(&o.work, "work", ".curve", "folder for the networks' state")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/learner"
+	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/lineage"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -98,6 +99,18 @@ func (ch *Chain) Window(ctx context.Context, run, window uint64) (lineage.Window
 	}
 	slices.SortFunc(out.Batches, func(a, b lineage.Batch) int { return bytes.Compare(a.Miner, b.Miner) })
 	return out, nil
+}
+
+// Rules returns a run's generation settings and recipe as a window that froze now would take them: for whoever replays a
+// version whose window the chain has forgotten. It has no batches, and no version that sampled.
+func (ch *Chain) Rules(ctx context.Context, run uint64) (lineage.Window, error) {
+	r, err := ch.c.Run(ctx, run)
+	if err != nil {
+		return lineage.Window{}, err
+	}
+	w := challengetypes.Window{Run: run, Params: r.Params, OpeningSeed: make([]byte, len(derive.Seed{}))}
+	challenge, err := w.Challenge(ch.c.ChainID(), nil, 0)
+	return lineage.Window{Challenge: challenge, Recipe: RecipeOf(r.Params.Recipe)}, err
 }
 
 // RecipeOf rounds a run's recipe to binary32, each number once.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/client/learning"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/learner"
@@ -73,7 +74,7 @@ differs first, and fails if anything does. It needs a node and the learner's ser
 				Chain: chain, Run: config.Run, Dir: dir, Options: engine.Options{Threads: config.Train.Threads},
 				Files: lineage.Files{MaxStateBytes: maxStateBytes, MaxRolloutsBytes: maxRolloutsBytes},
 			}
-			return replayVersions(cmd, r, from, to, newReplayPrinter(cmd.OutOrStdout(), output))
+			return replayVersions(cmd, r, chain, from, to, newReplayPrinter(cmd.OutOrStdout(), output))
 		},
 	}
 	flags := cmd.Flags()
@@ -91,8 +92,8 @@ type replayed struct {
 	Seconds  float64  `json:"seconds"` // of the step, downloads not counted
 }
 
-func replayVersions(cmd *cobra.Command, r *lineage.Replayer, from, to uint64, print func(replayed)) error {
-	ctx, mismatch := cmd.Context(), false
+func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Chain, from, to uint64, print func(replayed)) error {
+	ctx, mismatch, forgotten := cmd.Context(), false, false
 	for v := from; v <= to; v++ {
 		c, found, err := r.Chain.Checkpoint(ctx, r.Run, v)
 		if err == nil && !found {
@@ -101,9 +102,18 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, from, to uint64, pr
 		if err != nil {
 			return err
 		}
-		w, err := r.Chain.Window(ctx, r.Run, c.TrainedWindows[len(c.TrainedWindows)-1])
+		w, err := chain.Window(ctx, r.Run, c.TrainedWindows[len(c.TrainedWindows)-1])
+		if errors.Is(err, client.ErrNotFound) && !forgotten {
+			forgotten = true
+			fmt.Fprintln(cmd.ErrOrStderr(), "the chain has forgotten the windows of some versions; these are replayed by the run's recipe of today")
+		}
+		if errors.Is(err, client.ErrNotFound) {
+			if w, err = chain.Rules(ctx, r.Run); err == nil && w.Challenge.Tolerance != nil {
+				err = errors.New("which checkpoint sampled its rollouts is forgotten with its window, and a tolerant run's step needs it")
+			}
+		}
 		if err != nil {
-			return fmt.Errorf("version %d: its recipe was frozen into a window that cannot be read: %w", v, err)
+			return fmt.Errorf("version %d: %w", v, err)
 		}
 		leaves, err := r.Files.Rollouts(ctx, c)
 		if err != nil {
