@@ -25,7 +25,8 @@ import (
 //	 8        for each shard: bytes of its steps, big-endian; 0: it is the parent's
 //	          for each shard: its steps, as wordModel codes them
 //
-// Whoever followed the last two versions has what it needs. It makes no more than the parent's bytes, whatever it holds, so no bomb is possible.
+// Whoever followed the last two versions has what it needs. It makes no more than the parent's bytes, whatever it holds,
+// so no bomb is possible.
 
 // DeltaFile is a delta's name in a checkpoint's folder.
 const DeltaFile = "delta.bin"
