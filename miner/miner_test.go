@@ -372,19 +372,29 @@ func (l late) Tx(ctx context.Context, msgs ...sdk.Msg) (client.Result, error) {
 	return r, err
 }
 
-// TestTheCommitmentAtHalfTimeDoesNotHoldUpGenerating: it waits a second for its block, in
+// slowBlocks has blocks of a minute, so that there is time on any machine.
+type slowBlocks struct{ *daemonchain.Chain }
+
+func (s slowBlocks) ChallengeParams(ctx context.Context) (challengetypes.Params, error) {
+	p, err := s.Chain.ChallengeParams(ctx)
+	p.BlockTime = time.Minute
+	return p, err
+}
+
+// TestTheCommitmentAtHalfTimeDoesNotHoldUpGenerating: it waits five seconds for its block, in
 // which time the other groups are made.
 func TestTheCommitmentAtHalfTimeDoesNotHoldUpGenerating(t *testing.T) {
+	const wait = 5 * time.Second
 	r := newRig(t)
 	r.chain.SetHeight(16) // past half of COMMIT
 	m := r.start(func(o *Options) {
-		o.Sender = late{r.sender, time.Second}
+		o.Chain, o.Sender = slowBlocks{r.chain}, late{r.sender, wait}
 		o.Strategy, o.Kind = slow{20 * time.Millisecond}, "slow"
 	})
 	r.committed(1)
 	began := time.Now()
-	require.Eventually(t, func() bool { return m.Status().Runs[0].Groups == declared }, 10*time.Second, time.Millisecond)
-	require.Less(t, time.Since(began), 900*time.Millisecond, "all groups are there before the first commitment is in its block")
+	require.Eventually(t, func() bool { return m.Status().Runs[0].Groups == declared }, 20*time.Second, time.Millisecond)
+	require.Less(t, time.Since(began), wait*9/10, "all groups are there before the first commitment is in its block")
 	r.committed(declared)
 	require.NoError(t, m.stop())
 	require.Len(t, r.chain.History(), 2)
