@@ -315,6 +315,16 @@ func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
 	require.Equal(t, 2, n.broadcasts, "each checkpoint is broadcast once")
 	require.Equal(t, []Accusation{{Window: 0, Miner: bytes.Repeat([]byte{2}, 20), Leaf: 15}}, n.accused, "who edited it was accused, once")
 
+	// Each version's accuracy is served with it.
+	body, err := checkpoint.OpenFile(t.Context(), first.Locator, lineage.EvaluationFile, nil)
+	require.NoError(t, err)
+	var served evaluation
+	require.NoError(t, json.NewDecoder(body).Decode(&served))
+	require.NoError(t, body.Close())
+	require.EqualValues(t, 1, served.Version)
+	require.Equal(t, *s.Versions[1].Accuracy, served.Value)
+	require.Equal(t, config.Evaluation.Seed, served.Seed)
+
 	// A stranger makes both versions again from what the chain and the learner's server say.
 	for from := uint64(1); from <= 2; from++ { // the second time with version 1's state downloaded
 		stranger := lineage.Replayer{Chain: n, Run: 1, Dir: t.TempDir(), Options: engine.Options{Threads: 1}, Files: lineage.Files{MaxStateBytes: 1 << 30, MaxRolloutsBytes: 1 << 30}}

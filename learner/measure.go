@@ -2,13 +2,19 @@ package learner
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/learner/evaluate"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/lineage"
 )
 
 // wakeEvaluator tells the evaluator that there is something new; it never waits.
@@ -46,7 +52,7 @@ func (d *Daemon) evaluate(ctx context.Context) error {
 			d.log.Warn("version cannot be measured", "version", r.Version, "error", err)
 			continue
 		}
-		if err := d.core.journal.Measured(r.Version, a); err != nil {
+		if err := errors.Join(d.core.journal.Measured(r.Version, a), d.publishEvaluation(r, a)); err != nil {
 			return err
 		}
 		d.metrics.seconds.WithLabelValues("evaluate").Observe(time.Since(start).Seconds())
@@ -54,6 +60,30 @@ func (d *Daemon) evaluate(ctx context.Context) error {
 		d.log.Info("accuracy measured", "version", r.Version, "accuracy", fmt.Sprintf("%.3f", a.Value), "ci95",
 			fmt.Sprintf("%.3f..%.3f", a.Low, a.High), "n", a.N, "seconds", round(time.Since(start)))
 	}
+}
+
+// evaluation is what EvaluationFile holds: how the accuracy was measured, and what it is.
+type evaluation struct {
+	Version  uint64 `json:"version"`
+	Env      string `json:"env"`
+	Problems int    `json:"problems"`
+	MaxNew   int    `json:"max_new"`
+	Seed     uint64 `json:"seed"` // with it galahad-learner eval asks the same
+	Accuracy
+}
+
+// publishEvaluation puts a version's accuracy beside its files, which are served.
+func (d *Daemon) publishEvaluation(r Record, a Accuracy) error {
+	set := d.config.Evaluation
+	data, err := json.MarshalIndent(evaluation{r.Version, set.Env, set.Problems, set.MaxNew, set.Seed, a}, "", "  ")
+	if err != nil {
+		return err
+	}
+	folder := d.core.home.Checkpoint(r.Digest)
+	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
+		return nil // pruned meanwhile
+	}
+	return daemon.WriteFile(filepath.Join(folder, lineage.EvaluationFile), append(data, '\n'), 0o644)
 }
 
 // unmeasured returns the newest version without an accuracy.

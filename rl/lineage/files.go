@@ -17,6 +17,8 @@ import (
 const (
 	StateFile    = "state.safetensors" // binary32 weights and moments, as engine.Trainer saves them
 	RolloutsFile = "rollouts.batch"    // the rollout set as a batch file
+	// EvaluationFile is what the learner measured of the version: its word, which anybody can check with the same seed.
+	EvaluationFile = "evaluation.json"
 )
 
 // ErrState is wrapped when a state is not the one that the chain has the hash of.
