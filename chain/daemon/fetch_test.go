@@ -206,7 +206,7 @@ func TestOtherURLsAndStatusesAreErrors(t *testing.T) {
 	require.ErrorIs(t, err, daemon.ErrFetchStatus)
 }
 
-// raw is a server that answers each connection with some bytes and hangs up, or never does.
+// raw is a server that hears a request, answers with some bytes and hangs up, or never does.
 func raw(t *testing.T, answer string, hangUp bool) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -220,6 +220,9 @@ func raw(t *testing.T, answer string, hangUp bool) string {
 			}
 			open.Go(func() {
 				defer c.Close()
+				if _, err := c.Read(make([]byte, 1<<14)); err != nil {
+					return
+				}
 				_, _ = io.WriteString(c, answer)
 				if !hangUp {
 					<-stop
