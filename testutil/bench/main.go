@@ -55,6 +55,8 @@ var suites = []suite{
 	{group: "verify", pkg: "./rl/verify", bench: "Batch", benchtime: "1s"},
 	{group: "proof", pkg: "./rl/proof", bench: "Verify", benchtime: "20x"},
 	{group: "verify/replay", pkg: "./rl/verify/replay", bench: "Check", benchtime: "2s"},
+	{group: "checkpoint", pkg: "./rl/checkpoint", bench: "^BenchmarkDelta$", benchtime: "50x"},
+	{group: "grader", pkg: "./validator", bench: "^BenchmarkAuditOf1000Miners$", benchtime: "1x"},
 	{group: "chain/beacon", pkg: "./x/challenge/beacon", bench: "Verify", benchtime: "1s"},
 	{group: "chain/settlement", pkg: "./x/settlement/consensus", bench: "Tally", benchtime: "10x"},
 	{group: "chain/settlement", pkg: "./x/settlement/keeper", bench: "^Benchmark(Settle|SettleFirstBlock|Reveal)$", benchtime: "5x"},
