@@ -97,13 +97,16 @@ func (c *Cache) Get(ctx context.Context, digest []byte, locator string) (*Policy
 	}
 	var dir string
 	began := time.Now()
+	// Between attempts what came stays; whole shards need not come twice.
+	scratch := filepath.Join(c.dir, fmt.Sprintf(".fetch-%x-%d", digest, os.Getpid()))
+	defer os.RemoveAll(scratch)
 	err := daemon.Retry(ctx, c.log, daemon.Backoff{Min: 200 * time.Millisecond, Max: 5 * time.Second},
 		fmt.Sprintf("fetch checkpoint %x from %s", digest[:min(4, len(digest))], locator), func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 			defer cancel()
 			sources := c.sources(locator, digest)
 			m, at, err := checkpoint.Fetch(ctx, sources[0], digest, c.dir, checkpoint.FetchOptions{
-				MaxBytes: c.config.MaxBytes, Client: c.fetcher.Client(), Mirrors: sources[1:],
+				MaxBytes: c.config.MaxBytes, Client: c.fetcher.Client(), Mirrors: sources[1:], Scratch: scratch,
 				Report: func(source string, bytes int64, took time.Duration, err error) {
 					c.measure(locator, source, bytes, took, err)
 				},
@@ -231,7 +234,11 @@ func (c *Cache) remembered(digest []byte) *Policy {
 	return nil
 }
 
-// prune removes the checkpoints on disk that were not used for longest.
+// stale is the age at which what a killed process left of a download is removed.
+const stale = time.Hour
+
+// prune removes the checkpoints on disk that were not used for longest, and what killed
+// processes left.
 func (c *Cache) prune() error {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
@@ -243,10 +250,16 @@ func (c *Cache) prune() error {
 	}
 	var all []used
 	for _, e := range entries {
-		if _, err := hex.DecodeString(e.Name()); err != nil || !e.IsDir() {
+		info, err := e.Info()
+		if err != nil || !e.IsDir() {
 			continue
 		}
-		if info, err := e.Info(); err == nil {
+		if strings.HasPrefix(e.Name(), ".") && time.Since(info.ModTime()) > stale {
+			if err := os.RemoveAll(filepath.Join(c.dir, e.Name())); err != nil {
+				return fmt.Errorf("checkpoints: %w", err)
+			}
+		}
+		if _, err := hex.DecodeString(e.Name()); err == nil {
 			all = append(all, used{filepath.Join(c.dir, e.Name()), info.ModTime()})
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -80,6 +82,22 @@ func TestACheckpointComesFromAMirrorWhenTheLearnerIsDown(t *testing.T) {
 	down.Store(false)
 	second.measure(locator(0), locator(0), 1<<30, time.Second, nil)
 	require.Equal(t, locator(0), second.sources(locator(0), versions[0].Digest())[0], "it is back, and faster")
+}
+
+func TestWhatKilledProcessesLeftIsRemoved(t *testing.T) {
+	var down atomic.Bool
+	url, versions := learner(t, &down)
+	c := newCache(t)
+	for name, age := range map[string]time.Duration{".fetch-old-1": 2 * stale, ".checkpoint-new": 0} {
+		dir := filepath.Join(c.dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "sub"), 0o755))
+		at := time.Now().Add(-age)
+		require.NoError(t, os.Chtimes(dir, at, at))
+	}
+	_, err := c.Get(t.Context(), versions[0].Digest(), fmt.Sprintf("%s/checkpoints/%x/", url, versions[0].Digest()))
+	require.NoError(t, err)
+	require.NoDirExists(t, filepath.Join(c.dir, ".fetch-old-1"))
+	require.DirExists(t, filepath.Join(c.dir, ".checkpoint-new"), "somebody may be at it")
 }
 
 func TestOnlyFilesOfCheckpointsAreServed(t *testing.T) {

@@ -391,6 +391,41 @@ func TestMirrorsMakeUpForEachOther(t *testing.T) {
 	require.ErrorIs(t, err, ErrCorrupt)
 }
 
+// TestADownloadGoesOnFromTheShardsThatCame: after a failure the next attempt asks for the others alone, and for
+// those that were damaged meanwhile.
+func TestADownloadGoesOnFromTheShardsThatCame(t *testing.T) {
+	m, dir := write(t, 4096)
+	require.Greater(t, len(m.Shards), 6)
+	var mu sync.Mutex
+	var asked []string
+	down := true
+	files := http.FileServer(http.Dir(dir))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		asked = append(asked, strings.TrimPrefix(r.URL.Path, "/"))
+		if down && asked[len(asked)-1] == m.Shards[5].Name {
+			http.Error(w, "down", http.StatusServiceUnavailable)
+			return
+		}
+		files.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	root := t.TempDir()
+	opt := FetchOptions{Scratch: filepath.Join(root, "scratch")}
+	_, _, err := Fetch(t.Context(), server.URL, m.Digest(), root, opt)
+	require.ErrorIs(t, err, ErrCorrupt)
+	require.Equal(t, append([]string{ManifestFile}, shardNames(len(m.Shards))[:6]...), asked)
+	require.NoError(t, os.WriteFile(filepath.Join(opt.Scratch, m.Shards[2].Name), []byte("damaged"), 0o600))
+	down, asked = false, nil
+	_, got, err := Fetch(t.Context(), server.URL, m.Digest(), root, opt)
+	require.NoError(t, err)
+	require.Equal(t, append([]string{ManifestFile, m.Shards[2].Name}, shardNames(len(m.Shards))[5:]...), asked)
+	_, err = Verify(got, m.Digest())
+	require.NoError(t, err)
+	require.NoDirExists(t, opt.Scratch)
+}
+
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }

@@ -28,6 +28,10 @@ type FetchOptions struct {
 	// Mirrors are further locators of the same folder, the best first. What one does not
 	// give, or gives wrongly, comes from the next; shards come from several at once.
 	Mirrors []string
+	// Scratch is a folder of the caller's, on the disk of root, in which shards that came
+	// stay after a failure, so that the next attempt goes on from there; it becomes the
+	// checkpoint's folder when all are there. Empty: a new one, removed after a failure.
+	Scratch string
 	// Report hears how each shard, and the manifest, came from a locator; may be nil. Calls
 	// may overlap.
 	Report func(locator string, bytes int64, took time.Duration, err error)
@@ -62,16 +66,23 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 	if m.Size() > limit {
 		return Manifest{}, "", fmt.Errorf("%s: %w: %d bytes, limit %d", locator, ErrTooLarge, m.Size(), limit)
 	}
-	tmp, err := makeTemp(root)
-	if err != nil {
+	tmp := opt.Scratch
+	if tmp == "" {
+		if tmp, err = makeTemp(root); err != nil {
+			return Manifest{}, "", err
+		}
+		defer os.RemoveAll(tmp)
+	} else if err := os.MkdirAll(tmp, 0o755); err != nil {
 		return Manifest{}, "", err
 	}
-	defer os.RemoveAll(tmp)
 	if err := from.shards(ctx, m, root, tmp); err != nil {
 		return Manifest{}, "", err
 	}
 	data, err := m.Encode()
 	if err != nil {
+		return Manifest{}, "", err
+	}
+	if err := os.Remove(filepath.Join(tmp, ManifestFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return Manifest{}, "", err
 	}
 	if err := writeFile(filepath.Join(tmp, ManifestFile), func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {

@@ -90,7 +90,8 @@ func (m *mirrors) shards(ctx context.Context, of Manifest, root, tmp string) err
 			m.opt.Progress(min(done.Load(), of.Size()), of.Size())
 		}
 	}
-	if parent, err := hex.DecodeString(of.Parent); err == nil && len(parent) > 0 {
+	missing, have := missingShards(tmp, of)
+	if parent, err := hex.DecodeString(of.Parent); err == nil && len(parent) > 0 && have == 0 {
 		if _, err := os.Stat(filepath.Join(Dir(root, parent), ManifestFile)); err == nil {
 			for _, x := range m.all {
 				if fetchDelta(ctx, x.src, of, root, tmp, func(n int64) { done.Store(n); progress() }) == nil {
@@ -102,10 +103,10 @@ func (m *mirrors) shards(ctx context.Context, of Manifest, root, tmp string) err
 			}
 		}
 	}
-	done.Store(0)
+	done.Store(have)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(min(len(m.all), maxMirrorsAtOnce))
-	for i, s := range of.Shards {
+	for i, s := range missing {
 		group.Go(func() error {
 			return m.try(ctx, i, func(x mirror) (int64, error) {
 				var seen int64
@@ -119,6 +120,20 @@ func (m *mirrors) shards(ctx context.Context, of Manifest, root, tmp string) err
 		})
 	}
 	return group.Wait()
+}
+
+// missingShards are those that an attempt before has not left whole below tmp; have is the
+// size of the others. What is there and broken is removed.
+func missingShards(tmp string, of Manifest) (missing []Shard, have int64) {
+	for _, s := range of.Shards {
+		if got, err := hashShard(tmp, s.Name, func(int64) {}); err == nil && got == s {
+			have += s.Size
+			continue
+		}
+		_ = os.Remove(filepath.Join(tmp, s.Name)) // if it cannot be removed, it cannot be written either
+		missing = append(missing, s)
+	}
+	return missing, have
 }
 
 // removeShards removes what an attempt that failed has left.
