@@ -235,7 +235,7 @@ func (c *Cache) remembered(digest []byte) *Policy {
 }
 
 // stale is the age at which what a killed process left of a download is removed.
-const stale = time.Hour
+const stale = 24 * time.Hour
 
 // prune removes the checkpoints on disk that were not used for longest, and what killed
 // processes left.
