@@ -184,17 +184,19 @@ func (j *job) draw(ctx context.Context, w challengetypes.Window) (err error) {
 	if j.audit, err = j.v.chain.Audited(ctx, w.Run, w.Id, w.AuditStart); err != nil {
 		return fmt.Errorf("audit seed of window %d: %w", w.Id, err)
 	}
-	if !reflect.DeepEqual(sealed(j.audit), sealed(j.window)) {
+	if !reflect.DeepEqual(asked(j.audit), asked(j.window)) {
 		return fmt.Errorf("window %d: %w: it was told otherwise before its audit", w.Id, client.ErrDisagree)
 	}
 	return nil
 }
 
-// sealed is a window without what comes to it after COMMIT.
-func sealed(w challengetypes.Window) challengetypes.Window {
-	w.AuditRound, w.AuditStart, w.AuditEnd, w.RevealEnd, w.AuditSeed = 0, 0, 0, 0, nil
-	w.ClosedHeight, w.VoidHeight, w.VoidReason = 0, 0, ""
-	return w
+// asked is what a window asked of its miners, which is fixed before COMMIT. Other fields
+// come to it, or change, later.
+func asked(w challengetypes.Window) challengetypes.Window {
+	return challengetypes.Window{
+		Run: w.Run, Id: w.Id, OpeningSeed: w.OpeningSeed, Params: w.Params, CommitStart: w.CommitStart, CommitEnd: w.CommitEnd,
+		CheckpointDigest: w.CheckpointDigest, CheckpointVersion: w.CheckpointVersion,
+	}
 }
 
 // lineUp is how long the replays of a window are held back when its audit is drawn,

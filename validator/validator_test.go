@@ -298,6 +298,34 @@ func TestAGraderWaitsForANodeThatKnowsAllCommitments(t *testing.T) {
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(2).Code)
 }
 
+// counting counts how often an audit was begun.
+type counting struct {
+	*daemonchain.Chain
+	begun atomic.Int32
+}
+
+func (c *counting) Committed(ctx context.Context, run, window uint64, commitEnd int64) (client.Committed, error) {
+	c.begun.Add(1)
+	return c.Chain.Committed(ctx, run, window, commitEnd)
+}
+
+// TestAnAuditIsBegunOnce: what comes to a window after COMMIT, when the next one opens and the beacon
+// arrives, is no contradiction.
+func TestAnAuditIsBegunOnce(t *testing.T) {
+	r := newRig(t)
+	r.miner(1, nil, nil)
+	node := &counting{Chain: r.chain}
+	r.node = node
+	r.chain.SetHeight(20)
+	v := r.start(nil)
+	require.Eventually(t, func() bool { return node.begun.Load() == 1 }, 20*time.Second, time.Millisecond)
+	r.chain.StartAudit()
+	r.blocks()
+	require.NoError(t, v.stop())
+	require.EqualValues(t, 1, node.begun.Load())
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(1).Code)
+}
+
 // liar is a node that tells of a window with another opening seed, under which all honest
 // work is wrong.
 type liar struct{ *daemonchain.Chain }

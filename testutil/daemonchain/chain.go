@@ -130,6 +130,7 @@ func (c *Chain) StartAudit() {
 	c.window.AuditSeed, c.window.AuditStart = seed[:], c.height+1
 	c.window.AuditEnd = c.window.AuditStart + int64(c.window.Params.AuditBlocks)
 	c.window.RevealEnd = c.window.AuditEnd + int64(c.window.Params.RevealBlocks)
+	c.window.EmissionEnd = c.height // the next window has opened meanwhile
 }
 
 // SetBondPerGroup makes each committed group lock so much of its miner's bond.
