@@ -52,7 +52,15 @@ func (ch *Chain) NewestSettled(ctx context.Context, run uint64) (uint64, bool, e
 		if err != nil {
 			return 0, false, err
 		}
-		if !s.Window.Void {
+		if s.Window.Void {
+			continue
+		}
+		// A checkpoint that is trained on a window which is not closed yet, or closes in this very block, would be refused.
+		status, err := ch.c.Window(ctx, run, w-1)
+		if err != nil {
+			return 0, false, err
+		}
+		if closed := status.Window.ClosedHeight; closed > 0 && status.Height > closed {
 			return w - 1, true, nil
 		}
 	}
