@@ -94,7 +94,8 @@ func TestAudit_E36_EveryMessageIsRegistered(t *testing.T) {
 }
 
 // No message of ours can tie a key to somebody's account: none has a field for one. Who
-// signs for whom is x/auth's and x/authz's alone.
+// signs for whom is x/auth's and x/authz's alone. The two signatures that messages carry
+// are a beacon's and the proof of a step, whose key belongs to a version and to nobody.
 func TestAudit_E31_NoMessageRegistersAKey(t *testing.T) {
 	var walk func(name string, typ reflect.Type, seen map[reflect.Type]bool)
 	fields := 0
@@ -112,8 +113,8 @@ func TestAudit_E31_NoMessageRegistersAKey(t *testing.T) {
 				f := typ.Field(i)
 				fields++
 				field := strings.ToLower(f.Name)
-				require.False(t, strings.Contains(field, "key") || strings.Contains(field, "signature") && name != "galahad.challenge.v1.MsgSubmitBeacon",
-					"%s has a field %s", name, f.Name)
+				known := name+"."+f.Name == "galahad.policy.v1.MsgPublishCheckpoint.StepKey" || name+"."+f.Name == "galahad.challenge.v1.MsgSubmitBeacon.Signature"
+				require.True(t, known || !strings.Contains(field, "key") && !strings.Contains(field, "signature"), "%s has a field %s", name, f.Name)
 				walk(name, f.Type, seen)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/app/params"
+	"github.com/galahad-network/galahad/rl/lineage"
 	testapp "github.com/galahad-network/galahad/testutil/app"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
@@ -206,7 +207,7 @@ func (c *benchChain) publication(v uint64) testapp.Tx {
 	return benchTx(learner, &policytypes.MsgPublishCheckpoint{
 		Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(v - 1), Digest: benchDigest(v),
 		Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{1},
-		RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v),
+		RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v), StepKey: lineage.Secret(benchDigest(v)).Key(),
 	})
 }
 

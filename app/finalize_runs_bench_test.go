@@ -10,6 +10,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/app/params"
+	"github.com/galahad-network/galahad/rl/lineage"
 	testapp "github.com/galahad-network/galahad/testutil/app"
 	"github.com/galahad-network/galahad/testutil/story"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -113,11 +114,11 @@ var voteBlocks = []blockOf{
 	{name: "AttestCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
 		c.decide(i)
 		c.publish(i)
-		return c.votes(0, 30, func(g string) sdk.Msg { return attest(g, i) })
+		return c.votes(0, 30, func(g string) sdk.Msg { return c.attest(g, i) })
 	}},
 	{name: "RejectCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
 		if i > 0 { // those who did not reject are enough
-			c.prepare(c.votes(15, benchGraders, func(g string) sdk.Msg { return attest(g, i-1) })[:32])
+			c.prepare(c.votes(15, benchGraders, func(g string) sdk.Msg { return c.attest(g, i-1) })[:32])
 			c.NextBlock()
 		}
 		c.publish(i)
@@ -127,7 +128,7 @@ var voteBlocks = []blockOf{
 	}},
 	{name: "RollbackCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
 		c.publish(i)
-		c.prepare(c.votes(0, 30, func(g string) sdk.Msg { return attest(g, i) }))
+		c.prepare(c.votes(0, 30, func(g string) sdk.Msg { return c.attest(g, i) }))
 		c.decide(i + 1)
 		return c.votes(0, 30, func(g string) sdk.Msg {
 			return &policytypes.MsgRollbackCheckpoint{Grader: g, Run: 1, Version: uint64(i) + 1}
@@ -154,9 +155,14 @@ func (c *benchChain) publish(i int) {
 	c.prepare([]testapp.Tx{c.publication(uint64(i) + 1)})
 }
 
-func attest(grader string, i int) sdk.Msg {
+func (c *benchChain) attest(grader string, i int) sdk.Msg {
 	v := uint64(i) + 1
-	return &policytypes.MsgAttestCheckpoint{Grader: grader, Run: 1, Version: v, Digest: benchDigest(v), StateHash: benchDigest(v)}
+	account, err := sdk.AccAddressFromBech32(grader)
+	require.NoError(c.b, err)
+	return &policytypes.MsgAttestCheckpoint{
+		Grader: grader, Run: 1, Version: v, Digest: benchDigest(v), StateHash: benchDigest(v),
+		Proof: lineage.Secret(benchDigest(v)).Attest(c.ChainID(), 1, v, account),
+	}
 }
 
 // decide makes version i active, on which the first 30 graders have voted: with stakes of
@@ -166,7 +172,7 @@ func (c *benchChain) decide(i int) {
 	if i == 0 {
 		return
 	}
-	c.prepare(c.votes(30, 40, func(g string) sdk.Msg { return attest(g, i-1) })[:6])
+	c.prepare(c.votes(30, 40, func(g string) sdk.Msg { return c.attest(g, i-1) })[:6])
 	c.NextBlock()
 }
 

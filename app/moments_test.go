@@ -137,6 +137,7 @@ func quietBases(t testing.TB, s *moment) []base {
 	add(s.Learner, s.Checkpoint(3, 0))
 	add(g.Account, &policytypes.MsgAttestCheckpoint{
 		Grader: g.String(), Run: story.Run, Version: 2, Digest: story.Digest(2), StateHash: story.Digest(2),
+		Proof: story.StepSecret(2).Attest(s.ChainID(), story.Run, 2, g.Operator),
 	})
 	add(g.Account, &policytypes.MsgRejectCheckpoint{Grader: g.String(), Run: story.Run, Version: 2, Reason: "it does not replay"})
 	add(g.Account, &policytypes.MsgRollbackCheckpoint{Grader: g.String(), Run: story.Run, Version: 1})

@@ -169,7 +169,7 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	}
 	r := Record{
 		Version: p.Version, Parent: parent.Digest, Digest: made.Digest, TrainedWindows: []uint64{p.Window}, RolloutSet: p.RolloutSet,
-		StateHash: made.StateHash, StateFile: made.StateSum, Metrics: metrics, MadeAt: time.Now().UTC(),
+		StateHash: made.StateHash, StepKey: lineage.Secret(metrics.Gradient).Key(), StateFile: made.StateSum, Metrics: metrics, MadeAt: time.Now().UTC(),
 	}
 	return r, c.journal.Made(r)
 }

@@ -199,7 +199,7 @@ func (d *Daemon) publishPending(ctx context.Context) error {
 		d.phase.set("publishing version %d", r.Version)
 		c := lineage.Checkpoint{
 			Version: r.Version, Parent: r.Parent, Digest: r.Digest, TrainedWindows: r.TrainedWindows, RolloutSet: r.RolloutSet,
-			StateHash: r.StateHash, Locator: fmt.Sprintf("%s/checkpoints/%s/", d.config.Server.Public, r.Digest),
+			StateHash: r.StateHash, StepKey: r.StepKey, Locator: fmt.Sprintf("%s/checkpoints/%s/", d.config.Server.Public, r.Digest),
 		}
 		if err := d.retry(ctx, fmt.Sprintf("publish version %d", r.Version), func() error { return d.publish(ctx, c) }); err != nil {
 			return err

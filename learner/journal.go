@@ -44,6 +44,7 @@ type Record struct {
 	TrainedWindows []uint64     `json:"trained_windows"`
 	RolloutSet     Hex          `json:"rollout_set"`
 	StateHash      Hex          `json:"state_hash"`
+	StepKey        Hex          `json:"step_key"`   // public half of the step's secret; empty for version 0
 	StateFile      Hex          `json:"state_file"` // SHA-256 of lineage.StateFile; empty for version 0
 	Metrics        grpo.Metrics `json:"metrics"`
 	MadeAt         time.Time    `json:"made_at"`

@@ -31,6 +31,7 @@ type vote struct {
 	Attest    bool   `json:"attest"` // false: reject
 	Digest    []byte `json:"digest"` // of the replay
 	StateHash []byte `json:"state_hash"`
+	Proof     []byte `json:"proof,omitempty"`  // that this grader made the step; see lineage.Secret
 	Reason    string `json:"reason,omitempty"` // of a rejection
 }
 
@@ -47,11 +48,7 @@ func (v *Validator) attest(ctx context.Context) error {
 	if v.lineage == nil || !v.config.Attest.Enabled {
 		return nil
 	}
-	a := &attester{v: v, replayer: &lineage.Replayer{
-		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
-		Options: engine.Options{Threads: v.config.Checkpoints.Threads}, Turn: v.lastTurn,
-		Files: lineage.Files{Client: v.client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
-	}}
+	a := v.newAttester()
 	for {
 		wait := v.config.Chain.PollInterval
 		if err := a.pending(ctx); err != nil {
@@ -68,6 +65,30 @@ func (v *Validator) attest(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// Attest judges one version that waits and votes on it, as the running daemon does. attested says how; reason is that of
+// a rejection. A version on which this grader has decided before gets the same vote again.
+func (v *Validator) Attest(ctx context.Context, version uint64) (attested bool, reason string, err error) {
+	c, found, err := v.chain.Checkpoint(ctx, v.config.Run, version)
+	switch {
+	case err != nil:
+		return false, "", err
+	case !found:
+		return false, "", fmt.Errorf("run %d has no version %d", v.config.Run, version)
+	case c.Status != policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING:
+		return false, "", policytypes.ErrNotPending.Wrapf("version %d is %s", version, c.Status.Short())
+	}
+	said, err := v.newAttester().decide(ctx, version)
+	return said.Attest, said.Reason, err
+}
+
+func (v *Validator) newAttester() *attester {
+	return &attester{v: v, replayer: &lineage.Replayer{
+		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
+		Options: engine.Options{Threads: v.config.Checkpoints.Threads}, Turn: v.lastTurn,
+		Files: lineage.Files{Client: v.client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
+	}}
 }
 
 // pending votes on every version that waits, once.
@@ -91,26 +112,32 @@ func (a *attester) pending(ctx context.Context) error {
 		if !found || c.Status != policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING {
 			continue
 		}
-		said, decided, err := v.journal.vote(version)
-		if err != nil {
-			return err
-		}
-		if !decided {
-			if said, err = a.judge(ctx, version); err != nil {
-				return fmt.Errorf("version %d: %w", version, err)
-			}
-			if err := v.journal.decideVote(version, said); err != nil {
-				return err
-			}
-		}
-		if err := a.send(ctx, version, said); err != nil {
-			return fmt.Errorf("vote on version %d: %w", version, err)
-		}
-		if err := v.journal.sent(version); err != nil {
+		if _, err := a.decide(ctx, version); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// decide judges a version, unless that was done before, and sends the vote.
+func (a *attester) decide(ctx context.Context, version uint64) (vote, error) {
+	v := a.v
+	said, decided, err := v.journal.vote(version)
+	if err != nil {
+		return vote{}, err
+	}
+	if !decided {
+		if said, err = a.judge(ctx, version); err != nil {
+			return vote{}, fmt.Errorf("version %d: %w", version, err)
+		}
+		if err := v.journal.decideVote(version, said); err != nil {
+			return vote{}, err
+		}
+	}
+	if err := a.send(ctx, version, said); err != nil {
+		return vote{}, fmt.Errorf("vote on version %d: %w", version, err)
+	}
+	return said, v.journal.sent(version)
 }
 
 // judge makes a version again. An error says that it could not.
@@ -157,7 +184,8 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	}
 	v.log.Info("checkpoint replayed: it matches", "version", version, "rollouts", len(leaves), "batches_left_out", left,
 		"seconds", time.Since(began).Round(10*time.Millisecond).Seconds())
-	return vote{Attest: true, Digest: report.Digest, StateHash: report.State}, nil
+	proof := report.Secret.Attest(v.lineage.ChainID(), v.config.Run, version, v.operator)
+	return vote{Attest: true, Digest: report.Digest, StateHash: report.State, Proof: proof}, nil
 }
 
 // lastTurn is a turn at the engine when no audit wants one. It is never held while
@@ -185,7 +213,9 @@ func (a *attester) send(ctx context.Context, version uint64, said vote) error {
 	var msg sdk.Msg = &policytypes.MsgRejectCheckpoint{Grader: v.account(), Run: v.config.Run, Version: version, Reason: said.Reason}
 	word := "reject"
 	if said.Attest {
-		msg = &policytypes.MsgAttestCheckpoint{Grader: v.account(), Run: v.config.Run, Version: version, Digest: said.Digest, StateHash: said.StateHash}
+		msg = &policytypes.MsgAttestCheckpoint{
+			Grader: v.account(), Run: v.config.Run, Version: version, Digest: said.Digest, StateHash: said.StateHash, Proof: said.Proof,
+		}
 		word = "attest"
 	}
 	err := v.send(ctx, msg)

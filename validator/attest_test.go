@@ -81,7 +81,7 @@ func (n node) Checkpoint(_ context.Context, _, version uint64) (policytypes.Chec
 	if version == 0 {
 		status = policytypes.CheckpointStatus_CHECKPOINT_STATUS_ACTIVE
 	}
-	return policytypes.Checkpoint{Run: 1, Version: version, Digest: c.Digest, Locator: c.Locator, Status: status}, true, nil
+	return policytypes.Checkpoint{Run: 1, Version: version, Digest: c.Digest, StepKey: c.StepKey, Locator: c.Locator, Status: status}, true, nil
 }
 
 func (n node) ActiveCheckpoint(ctx context.Context, _ uint64) (active, latest policytypes.Checkpoint, err error) {
@@ -167,7 +167,7 @@ func (s *school) publish(leaves, claimed [][]byte) {
 	s.t.Helper()
 	trainer := engine.NewTrainer(s.base.Model, engine.Options{Threads: 2})
 	step := lineage.Step{Version: 1, Leaves: leaves, TemperatureBits: s.window.Challenge.Generation.TemperatureBits, Recipe: s.window.Recipe}
-	_, err := lineage.Train(s.t.Context(), trainer, step)
+	metrics, err := lineage.Train(s.t.Context(), trainer, step)
 	require.NoError(s.t, err)
 	made, err := lineage.Seal(s.dir, daemonchain.ID, s.versions[0], step, trainer, s.base.TokenizerFile)
 	require.NoError(s.t, err)
@@ -178,7 +178,7 @@ func (s *school) publish(leaves, claimed [][]byte) {
 	defer s.mu.Unlock()
 	s.versions = append(s.versions, lineage.Checkpoint{
 		Version: 1, Parent: s.base.Digest, Digest: made.Digest, Locator: fmt.Sprintf("%s/%x/", s.server.URL, made.Digest), TrainedWindows: []uint64{1},
-		RolloutSet: batch.Batch{Leaves: claimed}.Root(), StateHash: made.StateHash,
+		RolloutSet: batch.Batch{Leaves: claimed}.Root(), StateHash: made.StateHash, StepKey: lineage.Secret(metrics.Gradient).Key(),
 	})
 }
 
@@ -213,6 +213,9 @@ func TestAReplayedCheckpointIsAttestedOnce(t *testing.T) {
 	require.Equal(t, s.versions[1].Digest, vote.Digest)
 	require.Equal(t, s.versions[1].StateHash, vote.StateHash)
 	require.Equal(t, grader.String(), vote.Grader)
+	published, _, err := node{r.chain, s}.Checkpoint(t.Context(), 1, 1)
+	require.NoError(t, err)
+	require.NoError(t, published.CheckProof(daemonchain.ID, sdk.ValAddress(grader), vote.Proof), "the chain takes it")
 	require.Eventually(t, func() bool { sent, err := l.journal.voted(1); return err == nil && sent }, time.Minute, 10*time.Millisecond,
 		"the chain says that it has the vote already")
 	require.NoError(t, l.stop())

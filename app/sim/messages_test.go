@@ -21,6 +21,7 @@ import (
 
 	"github.com/galahad-network/galahad/app"
 	"github.com/galahad-network/galahad/app/params"
+	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/x/challenge/beacon"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -567,6 +568,7 @@ func publish(w world) (string, *policytypes.MsgPublishCheckpoint, string) {
 	return run.Learner, &policytypes.MsgPublishCheckpoint{
 		Learner: run.Learner, Run: mainRun, Version: version, ParentDigest: head.Digest, Digest: digest("checkpoint", version),
 		Locator: locator, TrainedWindows: []uint64{o.Id}, RolloutSetDigest: digest("set", version), StateHash: digest("state", version),
+		StepKey: secretOf(version).Key(),
 	}, ""
 }
 
@@ -596,8 +598,16 @@ func attest(w world) (string, *policytypes.MsgAttestCheckpoint, string) {
 	if !ok {
 		return "", nil, "nothing to attest"
 	}
-	return who, &policytypes.MsgAttestCheckpoint{Grader: who, Run: mainRun, Version: c.Version, Digest: c.Digest, StateHash: c.StateHash}, ""
+	account, err := sdk.AccAddressFromBech32(who)
+	must(err)
+	return who, &policytypes.MsgAttestCheckpoint{
+		Grader: who, Run: mainRun, Version: c.Version, Digest: c.Digest, StateHash: c.StateHash,
+		Proof: secretOf(c.Version).Attest(w.Context.ChainID(), mainRun, c.Version, account),
+	}, ""
 }
+
+// secretOf is that of the step to a version.
+func secretOf(version uint64) lineage.Secret { return lineage.Secret(digest("secret", version)) }
 
 func reject(w world) (string, *policytypes.MsgRejectCheckpoint, string) {
 	c, who, ok := w.ballot()

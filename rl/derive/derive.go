@@ -26,6 +26,7 @@
 //	proof        audit seed, miner, leaf                       positions that a tolerant run compares
 //	toploc       audit seed, miner, leaf                       places at which TOPLOC's polynomials must look uniform
 //	verdict      run, window, grader, verdict bytes, salt      hash posted before the reveal
+//	attest       run, version, grader                          what an attestation of a checkpoint signs
 //	state        parent state, weights, moments, rollout set   state hash (package checkpoint)
 //
 // Package conformance uses the tag "conformance" with an empty chain id.
@@ -161,4 +162,10 @@ func ProofPositions(chainID string, audit Seed, miner []byte, leaf, length uint6
 // address (raw bytes), verdicts the canonical verdict bytes, salt 32 secret bytes.
 func VerdictHash(chainID string, run, window uint64, grader, verdicts, salt []byte) Seed {
 	return Derive(chainID, "verdict", U64(run), U64(window), grader, verdicts, salt)
+}
+
+// Attestation is what a grader signs with a step's secret when it attests a version:
+// grader is its operator address (raw bytes).
+func Attestation(chainID string, run, version uint64, grader []byte) Seed {
+	return Derive(chainID, "attest", U64(run), U64(version), grader)
 }

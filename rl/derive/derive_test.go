@@ -31,6 +31,8 @@ type vectors struct {
 	GroupSeed   hexData `json:"group_seed"`
 	SampleSeed  hexData `json:"sample_seed"`
 	VerdictHash hexData `json:"verdict_hash"`
+	Version     uint64  `json:"version"`
+	Attestation hexData `json:"attestation"`
 	Derive      []struct {
 		ChainID string    `json:"chain_id"`
 		Tag     string    `json:"tag"`
@@ -102,6 +104,7 @@ func TestDerivationsMatchThePublishedVectors(t *testing.T) {
 	require.Equal(t, seedOf(v.GroupSeed), group)
 	require.Equal(t, seedOf(v.SampleSeed), SampleSeed(v.ChainID, group, v.Index))
 	require.Equal(t, seedOf(v.VerdictHash), VerdictHash(v.ChainID, v.Run, v.Window, v.Grader, v.Verdicts, v.Salt))
+	require.Equal(t, seedOf(v.Attestation), Attestation(v.ChainID, v.Run, v.Version, v.Grader))
 	for _, a := range v.AuditGroups {
 		got := AuditGroups(v.ChainID, audit, v.Miner, a.Groups, a.PPM)
 		require.Equal(t, a.Out, append([]uint64{}, got...), "groups %d, ppm %d", a.Groups, a.PPM)

@@ -146,3 +146,47 @@ func TestRefusedStepNamesTheElement(t *testing.T) {
 		}
 	}
 }
+
+// TestGradientDigestIsOfTheWholeGradient: it is the same however the work is split,
+// and differs when anything of any sequence does.
+func TestGradientDigestIsOfTheWholeGradient(t *testing.T) {
+	for name, c := range tinyConfigs {
+		t.Run(name, func(t *testing.T) {
+			m := randomModel(t, c, 5)
+			digest := func(threads, calls int, edit func(seqs []TrainSequence, d []float32)) [32]byte {
+				seqs := make([]TrainSequence, 6)
+				for i := range seqs {
+					seqs[i] = TrainSequence{Tokens: []int32{int32(i), 2, 3, 4, 5, 1}, Prompt: 2}
+				}
+				weight := []float32{0.5, -0.25, 1, 0.75}
+				edit(seqs, weight)
+				tr := NewTrainer(m, Options{Threads: threads})
+				for from := 0; from < len(seqs); from += len(seqs) / calls {
+					err := tr.Accumulate(context.Background(), seqs[from:from+len(seqs)/calls], func(_ int, logp []float32) []float32 {
+						return append([]float32(nil), weight...)
+					})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+				return tr.GradientDigest()
+			}
+			same := func([]TrainSequence, []float32) {}
+			want := digest(1, 1, same)
+			for _, split := range [][2]int{{2, 1}, {1, 2}, {3, 3}, {2, 6}} {
+				if got := digest(split[0], split[1], same); got != want {
+					t.Errorf("%d threads, %d calls: %x, want %x", split[0], split[1], got, want)
+				}
+			}
+			for what, edit := range map[string]func([]TrainSequence, []float32){
+				"a token":      func(s []TrainSequence, _ []float32) { s[3].Tokens[4] = 6 },
+				"a prompt":     func(s []TrainSequence, _ []float32) { s[5].Tokens[0] = 7 },
+				"a derivative": func(_ []TrainSequence, d []float32) { d[2] = 1.0000001 },
+			} {
+				if digest(1, 1, edit) == want {
+					t.Errorf("%s changed, the digest did not", what)
+				}
+			}
+		})
+	}
+}

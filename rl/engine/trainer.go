@@ -2,7 +2,10 @@ package engine
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/galahad-network/galahad/rl/kernel"
 )
@@ -183,6 +186,30 @@ func (tp *tape) ask(from int, grad func(int, []float32) []float32) error {
 		tp.dlogp = append(tp.dlogp, d...)
 	}
 	return nil
+}
+
+// GradientDigest is the SHA-256 of the accumulated gradient: its elements as
+// little-endian binary32, tensors in the order of their names, then what the output
+// matrix adds where it is tied to the embedding. Nobody has it without the passes
+// that make it, forward and backward.
+func (t *Trainer) GradientDigest() (out [sha256.Size]byte) {
+	h := sha256.New()
+	parts := [][]float32{t.grad.flat}
+	if t.live.cfg.TieWordEmbeddings {
+		parts = append(parts, t.headGrad)
+	}
+	var piece [4 << 10]byte
+	for _, part := range parts {
+		for at := 0; at < len(part); {
+			n := 0
+			for ; n < len(piece) && at < len(part); n, at = n+4, at+1 {
+				binary.LittleEndian.PutUint32(piece[n:], math.Float32bits(part[at]))
+			}
+			h.Write(piece[:n])
+		}
+	}
+	h.Sum(out[:0])
+	return out
 }
 
 func (t *Trainer) dropGradient() {

@@ -139,6 +139,9 @@ type Metrics struct {
 	Ratio            float64 `json:"ratio"`              // mean probability ratio over Tokens
 	GradNorm         float32 `json:"grad_norm"`          // before clipping
 	Updated          bool    `json:"updated"`            // false: nothing was kept, the weights are the parent's
+	// Gradient is engine.Trainer.GradientDigest before the update. It is a secret of those who make the step, and so never
+	// written down.
+	Gradient [32]byte `json:"-"`
 }
 
 // selection is what is left of the groups: flat, in order, with the advantage of each rollout.
@@ -189,6 +192,7 @@ func Step(ctx context.Context, trainer *engine.Trainer, groups []Group, version 
 		return m, trainError(err)
 	}
 	m.ClipFraction = float64(cut) / float64(m.Tokens)
+	m.Gradient = trainer.GradientDigest()
 	m.Entropy, m.KL, m.Ratio = m.Entropy/float64(m.Tokens), m.KL/float64(m.Tokens), m.Ratio/float64(m.Tokens)
 	// The settings are in range, so an error can only be about values that are not finite.
 	if m.GradNorm, err = trainer.Step(h.optimizer(version)); err != nil {

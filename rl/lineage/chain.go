@@ -48,6 +48,7 @@ type Checkpoint struct {
 	TrainedWindows []uint64 // windows whose rollouts made it
 	RolloutSet     []byte   // Merkle root over the ordered rollouts
 	StateHash      []byte   // chains parent state hash, weights, moments and rollout set
+	StepKey        []byte   // public half of the step's Secret
 }
 
 // Chained is the checkpoint's state hash as its children chain it: the base's follows from its digest, for genesis may

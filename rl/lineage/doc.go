@@ -12,4 +12,7 @@
 // So the learner's word is needed for nothing. It serves, in the folder of each checkpoint, beside manifest and shards,
 // the state (StateFile) and the rollout set (RolloutsFile); whoever holds them against the chain can make the next
 // version, and compare.
+//
+// All of these can be copied from the publication. What cannot is the step's gradient, which is served nowhere: its digest
+// is a Secret, the chain has the public half of the key that it makes, and graders sign their attestations with it.
 package lineage

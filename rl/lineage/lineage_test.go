@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -41,6 +42,7 @@ type history struct {
 	dir      string
 	url      string
 	trainer  *engine.Trainer // in the newest version's state
+	secret   lineage.Secret  // of the step made last
 }
 
 func (h *history) ChainID() string { return chainID }
@@ -90,8 +92,9 @@ func (h *history) stepOn(leaves [][]byte, logProbs [][]float32, r lineage.Recipe
 
 func (h *history) make(s lineage.Step, parent lineage.Checkpoint) lineage.Made {
 	h.t.Helper()
-	_, err := lineage.Train(h.t.Context(), h.trainer, s)
+	metrics, err := lineage.Train(h.t.Context(), h.trainer, s)
 	require.NoError(h.t, err)
+	h.secret = lineage.Secret(metrics.Gradient)
 	made, err := lineage.Seal(h.dir, chainID, parent, s, h.trainer, tokenizer.ArithmeticFile())
 	require.NoError(h.t, err)
 	return made
@@ -108,7 +111,7 @@ func (h *history) publish(made lineage.Made, leaves [][]byte) lineage.Checkpoint
 	require.NoError(h.t, os.WriteFile(filepath.Join(folder, lineage.StateFile), made.State, 0o600))
 	c := lineage.Checkpoint{
 		Version: parent.Version + 1, Parent: parent.Digest, Digest: made.Digest, Locator: h.locator(made.Digest), TrainedWindows: []uint64{parent.Version},
-		RolloutSet: batch.Batch{Leaves: leaves}.Root(), StateHash: made.StateHash,
+		RolloutSet: batch.Batch{Leaves: leaves}.Root(), StateHash: made.StateHash, StepKey: h.secret.Key(),
 	}
 	h.versions = append(h.versions, c)
 	return c
@@ -157,7 +160,13 @@ func TestAnHonestStepIsReplayedToTheBit(t *testing.T) {
 		leaves := rollouts(t, v)
 		h.publish(h.step(leaves, recipe), leaves)
 		require.True(t, h.replay(along).Match, "who follows from the base on")
-		require.True(t, h.replay(h.replayer()).Match, "who comes later and downloads the parent's state")
+		late := h.replay(h.replayer())
+		require.True(t, late.Match, "who comes later and downloads the parent's state")
+		require.Equal(t, h.secret, late.Secret)
+		told, err := json.Marshal(late)
+		require.NoError(t, err)
+		require.NotContains(t, string(told), fmt.Sprintf("%x", h.secret[:8]), "a report may be shown to all")
+		require.NotContains(t, string(told), strings.Trim(strings.ReplaceAll(fmt.Sprint(h.secret[:4]), " ", ","), "[]"))
 	}
 }
 
@@ -235,6 +244,7 @@ func TestAWrongCheckpointDoesNotMatch(t *testing.T) {
 		"one rollout left out":          {func(h *history) lineage.Made { return h.step(leaves[1:], recipe) }, "tensor "},
 		"another learning rate":         {func(h *history) lineage.Made { return h.step(leaves, faster) }, "tensor "},
 		"another state":                 {func(h *history) lineage.Made { m := h.step(leaves, recipe); m.StateHash[0] ^= 1; return m }, "the state hash does not"},
+		"another step key":              {func(h *history) lineage.Made { m := h.step(leaves, recipe); h.secret[0] ^= 1; return m }, "the step key does not"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHistory(t)

@@ -50,6 +50,7 @@ type Report struct {
 	Metrics grpo.Metrics `json:"metrics"`
 	Digest  []byte       `json:"digest"`     // of the replay
 	State   []byte       `json:"state_hash"` // of the replay
+	Secret  Secret       `json:"-"`          // of the step; zero if none was made
 }
 
 // Parent returns the version that a checkpoint was made from. Errors: ErrParent, the chain's.
@@ -110,8 +111,9 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 	case err != nil:
 		return report, err
 	}
-	report.Digest, report.State = made.Digest, made.StateHash
-	report.Match = bytes.Equal(made.Digest, c.Digest) && bytes.Equal(made.StateHash, c.StateHash)
+	report.Digest, report.State, report.Secret = made.Digest, made.StateHash, Secret(report.Metrics.Gradient)
+	same := bytes.Equal(made.Digest, c.Digest) && bytes.Equal(made.StateHash, c.StateHash)
+	report.Match = same && bytes.Equal(report.Secret.Key(), c.StepKey)
 	if report.Match {
 		r.trainer, r.at = trainer, c.Digest
 	} else if report.Detail, err = r.difference(ctx, c, made); err != nil {
@@ -209,8 +211,12 @@ func (r *Replayer) load(ctx context.Context, c Checkpoint) (*checkpoint.Checkpoi
 // difference says what is not the same: the first tensor of the published weights that differs, or what is hashed with
 // them.
 func (r *Replayer) difference(ctx context.Context, c Checkpoint, made Made) (string, error) {
-	if bytes.Equal(made.Digest, c.Digest) {
+	switch {
+	case !bytes.Equal(made.Digest, c.Digest):
+	case !bytes.Equal(made.StateHash, c.StateHash):
 		return fmt.Sprintf("the weights match, the state hash does not: it is %x, published is %x", made.StateHash, c.StateHash), nil
+	default:
+		return "weights and state match, the step key does not: nobody who makes the step could attest it", nil
 	}
 	mine, err := checkpoint.Load(made.Folder, made.Digest)
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/rl/verify"
 	testapp "github.com/galahad-network/galahad/testutil/app"
 	"github.com/galahad-network/galahad/x/challenge/beacon"
@@ -319,8 +320,12 @@ func (s *Story) Checkpoint(version, window uint64) *policytypes.MsgPublishCheckp
 	return &policytypes.MsgPublishCheckpoint{
 		Learner: s.Learner.String(), Run: Run, Version: version, ParentDigest: Digest(version - 1), Digest: Digest(version),
 		Locator: Locator, TrainedWindows: []uint64{window}, RolloutSetDigest: Digest(version), StateHash: Digest(version),
+		StepKey: StepSecret(version).Key(),
 	}
 }
+
+// StepSecret is that of the step which makes a version.
+func StepSecret(version uint64) lineage.Secret { return lineage.Secret(Digest(version)) }
 
 // Until runs blocks until ok is true between two of them.
 func (s *Story) Until(what string, ok func() bool) {

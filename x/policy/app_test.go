@@ -12,6 +12,7 @@ import (
 
 	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/lineage"
 	testapp "github.com/galahad-network/galahad/testutil/app"
 	"github.com/galahad-network/galahad/x/challenge/beacon"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -49,7 +50,7 @@ func newChain(t *testing.T) *testapp.Chain {
 			g.Checkpoints = []types.Checkpoint{{Run: 1, Digest: bytes.Repeat([]byte{3}, 32)}, {
 				Run: 1, Version: 1, Depth: 1, ParentDigest: bytes.Repeat([]byte{3}, 32), Digest: bytes.Repeat([]byte{4}, 32),
 				Locator: "https://learner.example/1", TrainedWindows: []uint64{0}, RolloutSetDigest: bytes.Repeat([]byte{5}, 32),
-				StateHash: bytes.Repeat([]byte{6}, 32), Status: types.CheckpointStatus_CHECKPOINT_STATUS_PENDING,
+				StateHash: bytes.Repeat([]byte{6}, 32), StepKey: secret.Key(), Status: types.CheckpointStatus_CHECKPOINT_STATUS_PENDING,
 			}}
 		}),
 	)
@@ -60,9 +61,13 @@ func newChain(t *testing.T) *testapp.Chain {
 	return c
 }
 
+// secret of the step to version 1.
+var secret = lineage.Secret{7}
+
 func attest(grader sdk.AccAddress) *types.MsgAttestCheckpoint {
 	return &types.MsgAttestCheckpoint{
 		Grader: grader.String(), Run: 1, Version: 1, Digest: bytes.Repeat([]byte{4}, 32), StateHash: bytes.Repeat([]byte{6}, 32),
+		Proof: secret.Attest(testapp.DefaultChainID, 1, 1, grader),
 	}
 }
 

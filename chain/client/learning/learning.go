@@ -149,7 +149,7 @@ func (ch *Chain) Head(ctx context.Context, run uint64) (lineage.Checkpoint, erro
 func checkpointOf(c policytypes.Checkpoint) lineage.Checkpoint {
 	return lineage.Checkpoint{
 		Version: c.Version, Parent: c.ParentDigest, Digest: c.Digest, Locator: c.Locator,
-		TrainedWindows: c.TrainedWindows, RolloutSet: c.RolloutSetDigest, StateHash: c.StateHash,
+		TrainedWindows: c.TrainedWindows, RolloutSet: c.RolloutSetDigest, StateHash: c.StateHash, StepKey: c.StepKey,
 	}
 }
 
@@ -164,7 +164,7 @@ func (ch *Chain) Publish(ctx context.Context, run uint64, c lineage.Checkpoint) 
 	}
 	_, err = ch.w.Tx(ctx, &policytypes.MsgPublishCheckpoint{
 		Learner: ch.w.Address().String(), Run: run, Version: c.Version, ParentDigest: c.Parent, Digest: c.Digest,
-		Locator: c.Locator, TrainedWindows: c.TrainedWindows, RolloutSetDigest: c.RolloutSet, StateHash: c.StateHash,
+		Locator: c.Locator, TrainedWindows: c.TrainedWindows, RolloutSetDigest: c.RolloutSet, StateHash: c.StateHash, StepKey: c.StepKey,
 	})
 	if err == nil {
 		return nil

@@ -59,17 +59,8 @@ func startCommand() *cobra.Command {
 }
 
 func start(cmd *cobra.Command) error {
-	ctx, home := cmd.Context(), daemon.Home(cmd)
+	ctx := cmd.Context()
 	config, log, err := settings(cmd)
-	if err != nil {
-		return err
-	}
-	c, err := config.Chain.Open(log)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	w, err := config.Chain.OpenWriter(c, home, cmd.InOrStdin())
 	if err != nil {
 		return err
 	}
@@ -78,27 +69,65 @@ func start(cmd *cobra.Command) error {
 		return err
 	}
 	defer listener.Close()
-	fetcher := daemon.NewFetcher(config.Fetch.Limits(config.Chain.ID))
-	defer fetcher.Close()
-	policies := checkpoints.New(filepath.Join(home, "checkpoints"), config.Checkpoints, fetcher, log)
-	v, err := validator.New(ctx, validator.Options{
-		Home: home, Config: config, Chain: c, Sender: w, Log: log, Policies: policies, Served: policies.Handler(),
-		Batches: batches.Fetcher{HTTP: fetcher, AllowFiles: config.Fetch.AllowFiles},
-		Lineage: learning.New(c, nil), Client: fetcher.Client(),
-	})
+	g, err := openGrader(cmd, config, log)
 	if err != nil {
 		return err
 	}
-	defer v.Close()
-	log.Info("grading", "run", config.Run, "key", w.Address().String(), "chain", config.Chain.ID, "serving", config.Server.Public)
-	if err := c.CheckChain(ctx); err != nil && ctx.Err() == nil {
+	defer g.Close()
+	log.Info("grading", "run", config.Run, "key", g.key.Address().String(), "chain", config.Chain.ID, "serving", config.Server.Public)
+	if err := g.node.CheckChain(ctx); err != nil && ctx.Err() == nil {
 		return err
 	}
-	if err := v.Run(ctx, listener); err != nil {
+	if err := g.Run(ctx, listener); err != nil {
 		return err
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// grader is a Validator with all that it uses.
+type grader struct {
+	*validator.Validator
+	node    *client.Client
+	key     *client.Writer
+	fetcher *daemon.Fetcher
+}
+
+func openGrader(cmd *cobra.Command, config validator.Config, log *slog.Logger) (g *grader, err error) {
+	home := daemon.Home(cmd)
+	g = &grader{}
+	defer func() {
+		if err != nil {
+			g.Close()
+		}
+	}()
+	if g.node, err = config.Chain.Open(log); err != nil {
+		return nil, err
+	}
+	if g.key, err = config.Chain.OpenWriter(g.node, home, cmd.InOrStdin()); err != nil {
+		return nil, err
+	}
+	g.fetcher = daemon.NewFetcher(config.Fetch.Limits(config.Chain.ID))
+	policies := checkpoints.New(filepath.Join(home, "checkpoints"), config.Checkpoints, g.fetcher, log)
+	g.Validator, err = validator.New(cmd.Context(), validator.Options{
+		Home: home, Config: config, Chain: g.node, Sender: g.key, Log: log, Policies: policies, Served: policies.Handler(),
+		Batches: batches.Fetcher{HTTP: g.fetcher, AllowFiles: config.Fetch.AllowFiles},
+		Lineage: learning.New(g.node, nil), Client: g.fetcher.Client(),
+	})
+	return g, err
+}
+
+// Close releases what was opened.
+func (g *grader) Close() {
+	if g.Validator != nil {
+		_ = g.Validator.Close()
+	}
+	if g.fetcher != nil {
+		g.fetcher.Close()
+	}
+	if g.node != nil {
+		g.node.Close()
+	}
 }
 
 func settings(cmd *cobra.Command) (validator.Config, *slog.Logger, error) {

@@ -13,6 +13,7 @@ import (
 
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
 
+	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/testutil/xtest"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	"github.com/galahad-network/galahad/x/policy/keeper"
@@ -119,8 +120,13 @@ func (f *fixture) message(version uint64, windows ...uint64) *types.MsgPublishCh
 		Learner: name, Run: 1, Version: version,
 		ParentDigest: xtest.Digest(byte(0x10 + version - 1)), Digest: xtest.Digest(byte(0x10 + version)),
 		Locator: "https://learner.example/1", TrainedWindows: windows,
-		RolloutSetDigest: xtest.Digest(0xaa), StateHash: xtest.Digest(0xbb),
+		RolloutSetDigest: xtest.Digest(0xaa), StateHash: xtest.Digest(0xbb), StepKey: secretOf(version).Key(),
 	}
+}
+
+// secretOf is what whoever makes the step to a version knows.
+func secretOf(version uint64) lineage.Secret {
+	return lineage.Secret(xtest.Digest(byte(0x80 + version)))
 }
 
 func (f *fixture) publish(m *types.MsgPublishCheckpoint) error {
@@ -209,6 +215,8 @@ func TestInvalidPublicationsChangeNothing(t *testing.T) {
 		"digest of 31 bytes":     {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Digest = m.Digest[1:] }},
 		"digest of 33 bytes":     {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Digest = append(bytes.Clone(m.Digest), 0) }},
 		"no rollout set":         {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.RolloutSetDigest = nil }},
+		"no step key":            {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.StepKey = nil }},
+		"step key of 33 bytes":   {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.StepKey = append(m.StepKey, 0) }},
 		"no state hash":          {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.StateHash = nil }},
 		"no locator":             {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Locator = "" }},
 		"locator is a script":    {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Locator = "javascript://x/y" }},
@@ -278,7 +286,7 @@ func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
 	child := func(version uint64, parent, digest byte) types.Checkpoint {
 		return types.Checkpoint{
 			Run: 1, Version: version, ParentDigest: xtest.Digest(parent), Digest: xtest.Digest(digest),
-			Locator: "https://x/1", TrainedWindows: []uint64{0}, RolloutSetDigest: xtest.Digest(9), StateHash: xtest.Digest(8),
+			Locator: "https://x/1", TrainedWindows: []uint64{0}, RolloutSetDigest: xtest.Digest(9), StateHash: xtest.Digest(8), StepKey: xtest.Digest(7),
 			PublishedHeight: int64(version), ActivatesHeight: int64(version) + 5,
 			ParentVersion: version - 1, Depth: version, Status: types.CheckpointStatus_CHECKPOINT_STATUS_ACTIVE,
 		}

@@ -4,13 +4,16 @@ import (
 	"bytes"
 	"context"
 
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
 	"github.com/galahad-network/galahad/x/policy/types"
 )
 
 // AttestCheckpoint counts a grader's word that a replay of the step gave the
-// published digest and state hash. More than 2/3 of the eligible stake make a
-// version active that waits for it and whose parent is. Errors:
-// ErrCheckpointNotFound, ErrNotPending, ErrMismatch, those of cast.
+// published digest and state hash, which its proof shows that it made. More than
+// 2/3 of the eligible stake make a version active that waits for it and whose
+// parent is. Errors: ErrCheckpointNotFound, ErrNotPending, ErrMismatch, ErrProof,
+// those of cast.
 func (s msgServer) AttestCheckpoint(ctx context.Context, msg *types.MsgAttestCheckpoint) (*types.MsgAttestCheckpointResponse, error) {
 	c, err := s.k.pendingCheckpoint(ctx, msg.Run, msg.Version)
 	if err != nil {
@@ -18,6 +21,15 @@ func (s msgServer) AttestCheckpoint(ctx context.Context, msg *types.MsgAttestChe
 	}
 	if !bytes.Equal(msg.Digest, c.Digest) || !bytes.Equal(msg.StateHash, c.StateHash) {
 		return nil, types.ErrMismatch.Wrapf("version %d of run %d is %x with state %x", c.Version, c.Run, c.Digest, c.StateHash)
+	}
+	account, err := s.k.addressCodec.StringToBytes(msg.Grader)
+	if err != nil {
+		return nil, types.ErrInvalidAddress.Wrapf("grader: %s", err)
+	}
+	sdkCtx := sdk.UnwrapSDKContext(ctx)
+	sdkCtx.GasMeter().ConsumeGas(types.ProofGas, "proof of a step")
+	if err := c.CheckProof(sdkCtx.ChainID(), account, msg.Proof); err != nil {
+		return nil, err
 	}
 	if c, err = s.k.cast(ctx, c, types.VoteKind_VOTE_KIND_ATTEST, msg.Grader, ""); err != nil {
 		return nil, err

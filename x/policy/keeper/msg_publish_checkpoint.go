@@ -50,6 +50,7 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 		TrainedWindows:   msg.TrainedWindows,
 		RolloutSetDigest: msg.RolloutSetDigest,
 		StateHash:        msg.StateHash,
+		StepKey:          msg.StepKey,
 		PublishedHeight:  ctx.BlockHeight(),
 		Status:           types.CheckpointStatus_CHECKPOINT_STATUS_PENDING,
 	}.Normalized()

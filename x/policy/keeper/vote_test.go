@@ -15,6 +15,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	"github.com/cosmos/cosmos-sdk/types/query"
 
+	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/testutil/xtest"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	"github.com/galahad-network/galahad/x/policy/keeper"
@@ -76,10 +77,17 @@ func (f *fixture) next() uint64 {
 }
 
 func (f *fixture) attest(i int, version uint64) error {
-	_, err := f.msgs.AttestCheckpoint(f.env.Ctx, &types.MsgAttestCheckpoint{
-		Grader: grader(i), Run: 1, Version: version, Digest: digestOf(version), StateHash: xtest.Digest(0xbb),
-	})
+	_, err := f.msgs.AttestCheckpoint(f.env.Ctx, f.attestation(i, version))
 	return err
+}
+
+// attestation is that of a grader who made the step.
+func (f *fixture) attestation(i int, version uint64) *types.MsgAttestCheckpoint {
+	operator := xtest.Address(fmt.Sprintf("g%d", i))
+	return &types.MsgAttestCheckpoint{
+		Grader: operator.String(), Run: 1, Version: version, Digest: digestOf(version), StateHash: xtest.Digest(0xbb),
+		Proof: secretOf(version).Attest(f.env.Ctx.ChainID(), 1, version, operator),
+	}
 }
 
 func (f *fixture) reject(i int, version uint64) error {
@@ -407,6 +415,35 @@ func TestCreateBase(t *testing.T) {
 	require.Equal(t, xtest.Digest(7), digest)
 }
 
+// A lazy grader copies what is public: digest and state hash from the publication, and the proof of a grader that made
+// the step. It is bound to that grader, run, version and chain, so a copy proves nothing and the version waits.
+func TestAttackAttestWithoutMakingTheStep(t *testing.T) {
+	f := newVotes(t, 1, 1, 1)
+	v := f.next()
+	require.NoError(t, f.attest(0, v))
+	operator := xtest.Address("g1")
+	chain := f.env.Ctx.ChainID()
+	for name, proof := range map[string][]byte{
+		"copied":             f.attestation(0, v).Proof,
+		"of another version": secretOf(v).Attest(chain, 1, v+1, operator),
+		"of another run":     secretOf(v).Attest(chain, 2, v, operator),
+		"of another chain":   secretOf(v).Attest("elsewhere", 1, v, operator),
+		"of another step":    secretOf(v+1).Attest(chain, 1, v, operator),
+		"of the public key":  lineage.Secret(f.checkpoint(v).StepKey).Attest(chain, 1, v, operator),
+		"of the digest":      lineage.Secret(digestOf(v)).Attest(chain, 1, v, operator),
+		"of the state hash":  lineage.Secret(f.checkpoint(v).StateHash).Attest(chain, 1, v, operator),
+		"zeros":              make([]byte, 64),
+	} {
+		m := f.attestation(1, v)
+		m.Proof = proof
+		f.env.RequireUnchanged(types.ErrProof, func(ctx context.Context) error { _, err := f.msgs.AttestCheckpoint(ctx, m); return err })
+		require.Equal(t, "1", f.checkpoint(v).AttestedStake.String(), name)
+	}
+	require.NoError(t, f.attest(1, v))
+	require.NoError(t, f.attest(2, v))
+	f.requireStatuses(active)
+}
+
 // Every field of every vote, one at a time.
 func TestAudit_E28_VotesWithBadFields(t *testing.T) {
 	f := newVotes(t, 1, 1, 1)
@@ -425,11 +462,14 @@ func TestAudit_E28_VotesWithBadFields(t *testing.T) {
 		"long digest":    {types.ErrMismatch, func(m *types.MsgAttestCheckpoint) { m.Digest = append(m.Digest, 0) }},
 		"no state":       {types.ErrMismatch, func(m *types.MsgAttestCheckpoint) { m.StateHash = nil }},
 		"other state":    {types.ErrMismatch, func(m *types.MsgAttestCheckpoint) { m.StateHash = xtest.Digest(1) }},
+		"no proof":       {types.ErrProof, func(m *types.MsgAttestCheckpoint) { m.Proof = nil }},
+		"long proof":     {types.ErrProof, func(m *types.MsgAttestCheckpoint) { m.Proof = append(m.Proof, 0) }},
+		"another's":      {types.ErrProof, func(m *types.MsgAttestCheckpoint) { m.Proof = f.attestation(1, v).Proof }},
 		"no grader":      {types.ErrInvalidAddress, func(m *types.MsgAttestCheckpoint) { m.Grader = "" }},
 		"grader garbage": {types.ErrInvalidAddress, func(m *types.MsgAttestCheckpoint) { m.Grader = long }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			m := &types.MsgAttestCheckpoint{Grader: grader(0), Run: 1, Version: v, Digest: digestOf(v), StateHash: xtest.Digest(0xbb)}
+			m := f.attestation(0, v)
 			c.change(m)
 			f.env.RequireUnchanged(c.want, func(ctx context.Context) error { _, err := f.msgs.AttestCheckpoint(ctx, m); return err })
 		})

@@ -5,6 +5,10 @@ import (
 
 	sdkmath "cosmossdk.io/math"
 
+	"github.com/cosmos/cosmos-sdk/crypto/keys/ed25519"
+	sdk "github.com/cosmos/cosmos-sdk/types"
+
+	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/x/internal/locator"
 )
 
@@ -14,6 +18,9 @@ const DigestSize = 32
 // MaxPending is how many published checkpoints of a run may wait to become
 // active. It bounds every walk along the lineage.
 const MaxPending = 16
+
+// ProofGas is charged before the signature of an attestation is verified.
+const ProofGas = 1000
 
 // MaxReasonLength is the longest reason of a rejection, in bytes.
 const MaxReasonLength = 256
@@ -46,6 +53,17 @@ func (c Checkpoint) Normalized() Checkpoint {
 // Fallen reports whether c was rejected or rolled back.
 func (c Checkpoint) Fallen() bool {
 	return c.Status == CheckpointStatus_CHECKPOINT_STATUS_REJECTED || c.Status == CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK
+}
+
+// CheckProof checks that the grader with this operator address made the step to c: its proof is a signature by the
+// secret of c's step key. Error: ErrProof.
+func (c Checkpoint) CheckProof(chainID string, grader sdk.ValAddress, proof []byte) error {
+	message := derive.Attestation(chainID, c.Run, c.Version, grader)
+	key := ed25519.PubKey{Key: c.StepKey}
+	if len(c.StepKey) != ed25519.PubKeySize || !key.VerifySignature(message[:], proof) {
+		return ErrProof.Wrapf("version %d of run %d", c.Version, c.Run)
+	}
+	return nil
 }
 
 // Short is the status without its prefix.
@@ -85,14 +103,17 @@ func (c Checkpoint) Validate(p Params) error {
 		return err
 	}
 	if base {
-		if len(c.ParentDigest) != 0 || len(c.RolloutSetDigest) != 0 || len(c.TrainedWindows) != 0 || c.ParentVersion != 0 || c.Depth != 0 {
-			return bad("the base model has a parent, a rollout set or trained windows")
+		if len(c.ParentDigest) != 0 || len(c.StepKey) != 0 || len(c.RolloutSetDigest) != 0 || len(c.TrainedWindows) != 0 || c.ParentVersion != 0 || c.Depth != 0 {
+			return bad("the base model has a parent, a step key, a rollout set or trained windows")
 		}
 	} else {
 		if err := size("parent_digest", c.ParentDigest, false); err != nil {
 			return err
 		}
 		if err := size("rollout_set_digest", c.RolloutSetDigest, false); err != nil {
+			return err
+		}
+		if err := size("step_key", c.StepKey, false); err != nil {
 			return err
 		}
 		if bytes.Equal(c.ParentDigest, c.Digest) {

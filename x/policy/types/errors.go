@@ -27,4 +27,5 @@ var (
 	ErrFallenPolicy       = errorsmod.Register(ModuleName, 22, "trained window was sampled with a version that fell")
 	ErrRunClosed          = errorsmod.Register(ModuleName, 23, "run is closed")
 	ErrBaseExists         = errorsmod.Register(ModuleName, 24, "run has a base model")
+	ErrProof              = errorsmod.Register(ModuleName, 25, "not signed with the secret of the step")
 )
