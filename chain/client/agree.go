@@ -122,13 +122,13 @@ func (c *Client) Committed(ctx context.Context, run, window uint64, commitEnd in
 	})
 }
 
-// Audited returns a window with its audit seed, as the nodes agree on it; see ErrDisagree
-// and ErrBehind. auditStart is the window's: the block before it brought the beacon.
+// Audited returns a window with its audit seed, as the nodes agree on it; what comes to a
+// window later is left out. See ErrDisagree and ErrBehind. auditStart is the window's: the block before it brought the beacon.
 func (c *Client) Audited(ctx context.Context, run, window uint64, auditStart int64) (challengetypes.Window, error) {
 	return agreed(ctx, c, auditStart-1, func(ctx context.Context, n *Client) (challengetypes.Window, error) {
 		s, err := n.Window(ctx, run, window)
-		// Set when the window closes, which a node that is ahead may know of.
-		s.Window.ClosedHeight, s.Window.VoidHeight, s.Window.VoidReason = 0, 0, ""
+		// Set when the next window freezes and when this one closes, which a node that is ahead may know of.
+		s.Window.EmissionEnd, s.Window.ClosedHeight, s.Window.VoidHeight, s.Window.VoidReason = 0, 0, 0, ""
 		return s.Window, err
 	})
 }

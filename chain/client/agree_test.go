@@ -39,7 +39,7 @@ func (n witness) query(_ context.Context, method string, _, resp proto.Message) 
 		r.Miners = []challengetypes.FrozenMiner{{Address: "a", DeclaredGroups: 4}}
 	case *rollouttypes.QueryAccusationsResponse:
 	case *challengetypes.QueryWindowResponse:
-		r.Status.Window = challengetypes.Window{Id: 7, AuditSeed: []byte{n.root}, ClosedHeight: n.closed}
+		r.Status.Window = challengetypes.Window{Id: 7, AuditSeed: []byte{n.root}, ClosedHeight: n.closed, EmissionEnd: n.closed}
 	default:
 		return fmt.Errorf("unexpected query %s", method)
 	}
