@@ -111,8 +111,12 @@ func (c *Core) Decide(version uint64, w lineage.Window, set lineage.Collected) e
 		h := sha256.Sum256(data)
 		sum = h[:]
 	}
+	given, err := w.Given(c.tokenizer, set.Leaves)
+	if err != nil {
+		return fmt.Errorf("rollouts of version %d: %w", version, err)
+	}
 	return c.journal.Decide(Plan{
-		LogProbs: sum, Version: version, Parent: parent.Version, Sampled: w.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
+		Given: given, LogProbs: sum, Version: version, Parent: parent.Version, Sampled: w.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
 		Bytes: rollouts.PayloadBytes(), TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe,
 	})
 }
@@ -145,7 +149,7 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	s := lineage.Step{Version: p.Version, Leaves: leaves, LogProbs: logProbs, TemperatureBits: p.TemperatureBits, Recipe: p.Recipe}
+	s := lineage.Step{Version: p.Version, Leaves: leaves, LogProbs: logProbs, Given: p.Given, TemperatureBits: p.TemperatureBits, Recipe: p.Recipe}
 	metrics, err := lineage.Train(ctx, trainer, s)
 	if err != nil {
 		return Record{}, err

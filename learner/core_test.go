@@ -21,6 +21,7 @@ import (
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/lineage"
@@ -69,6 +70,41 @@ func rewarded(t testing.TB, eng *engine.Engine, window uint64) lineage.Collected
 		out.Groups += 3
 	}
 	return out
+}
+
+// A step on rollouts of several turns is the same after a crash: the plan says which tokens the environment wrote.
+func TestAStepOnSeveralTurnsIsPlannedWithItsMask(t *testing.T) {
+	e, err := env.Lookup("guess-2")
+	require.NoError(t, err)
+	w := settled(1)
+	w.Challenge = tiny.Challenge(t, 1)
+	w.Challenge.Mix = []env.MixEntry{{Env: e.ID(), Digest: e.Digest(), Weight: 1}}
+	w.Challenge.Generation.MaxNew, w.Challenge.Generation.EndTokens = 30, []int32{2, 4, 7, 12, 16}
+	rollouts, err := generate.Groups(t.Context(), tiny.Engine(t, "base"), tiny.Tokenizer(t), w.Challenge, []uint64{0, 1, 2})
+	require.NoError(t, err)
+	tokens := 0
+	for i := range rollouts {
+		rollouts[i].Reward = uint32(i%2) * 1_000_000
+		tokens += len(rollouts[i].Completion)
+	}
+	b, err := batch.New(rollouts)
+	require.NoError(t, err)
+	home := Home(t.TempDir())
+	core := openCore(t, home, 1)
+	require.NoError(t, core.Decide(1, w, lineage.Collected{Leaves: b.Leaves, Groups: 3}))
+	require.NoError(t, core.Close())
+	core = openCore(t, home, 1)
+	plan, found, err := core.journal.Plan()
+	require.NoError(t, err)
+	require.True(t, found)
+	written := 0
+	for _, g := range plan.Given {
+		written += g.Tokens()
+	}
+	require.Greater(t, written, 10)
+	made, err := core.Step(t.Context(), plan)
+	require.NoError(t, err)
+	require.Equal(t, tokens-written, made.Metrics.Tokens)
 }
 
 // oneBits is the temperature 1.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/lineage"
 )
@@ -64,6 +65,8 @@ type Plan struct {
 	Groups     int    `json:"groups"`              // groups among them
 	Leaves     uint64 `json:"leaves"`              // rollouts
 	Bytes      uint64 `json:"bytes"`               // payload of the spool
+	// Given of each rollout, what of its completion the environment wrote; none where none answers.
+	Given []env.Given `json:"given,omitempty"`
 	// TemperatureBits is the run's sampling temperature as binary32 bits.
 	TemperatureBits uint32         `json:"temperature_bits"`
 	Recipe          lineage.Recipe `json:"recipe"`

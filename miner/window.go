@@ -378,7 +378,7 @@ func (m *worker) selfCheck(ctx context.Context, k *work, c verify.Challenge, b b
 			leaves = append(leaves, uint64(g)*c.GroupSize+i)
 		}
 	}
-	res, _, err := replay.Check(ctx, k.input.Engine, c, rollouts, leaves)
+	res, _, err := replay.Check(ctx, k.input.Engine, k.input.Tokenizer, c, rollouts, leaves)
 	if err != nil {
 		return fmt.Errorf("self-check: %w", err)
 	}

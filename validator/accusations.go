@@ -77,7 +77,7 @@ func (j *job) try(fetching, checking context.Context, a rollouttypes.Accusation)
 	// The replay looks at the leaves that it is told to, and at no other.
 	rollouts := make([]batch.Rollout, challenge.Leaves())
 	rollouts[a.Leaf] = rollout
-	res, _, err = replay.Check(checking, policy.Engine, challenge, rollouts, []uint64{a.Leaf})
+	res, _, err = replay.Check(checking, policy.Engine, policy.Tokenizer, challenge, rollouts, []uint64{a.Leaf})
 	return res, err
 }
 

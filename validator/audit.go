@@ -356,7 +356,7 @@ func (j *job) replay(ctx context.Context, s *subject) (verify.Result, replay.Wor
 		return verify.Result{}, replay.Work{}, err
 	}
 	began := time.Now()
-	res, work, err := replay.Check(ctx, j.policy.Engine, c, rollouts, leaves)
+	res, work, err := replay.Check(ctx, j.policy.Engine, j.policy.Tokenizer, c, rollouts, leaves)
 	j.v.metrics.replayed.Add(float64(len(leaves)))
 	j.v.log.Debug("replayed", "window", j.window.Id, "miner", s.commitment.Miner, "rollouts", len(leaves), "took", time.Since(began).Round(time.Millisecond))
 	return res, work, err

@@ -71,6 +71,41 @@ func TestFailuresThatNeedNoModelAreProvenOnChainOnce(t *testing.T) {
 	}
 }
 
+// A grader reads the environment's replies where a miner's batch has them, and proves a wrong one on chain.
+func TestAWrongReplyIsNamedAndProven(t *testing.T) {
+	r := newRig(t)
+	r.chain.SetTokenizer([]byte("a file; the stand-in for the chain has it parsed"))
+	r.chain.SetEnvironment(t, "guess-2", 30, 2, 4, 7, 12, 16)
+	w := r.chain.CurrentWindow()
+	replies := func(i byte, all []batch.Rollout, each func(leaf, at int)) {
+		c, err := w.Challenge(daemonchain.ID, minerAddress(i), 3)
+		require.NoError(t, err)
+		for leaf, o := range all {
+			given, err := c.Given(r.chain.Policy.Tokenizer, o.Group, o.Completion)
+			require.NoError(t, err)
+			for _, run := range given[0] {
+				each(leaf, run[0])
+			}
+		}
+	}
+	count, first := 0, uint64(0)
+	r.miner(1, func(all []batch.Rollout) { replies(1, all, func(int, int) { count++ }) }, nil)
+	require.Greater(t, count, 5)
+	r.miner(2, func(all []batch.Rollout) {
+		replies(2, all, func(leaf, at int) { all[leaf].Completion[at], first = 20, uint64(leaf) })
+	}, nil)
+	r.miner(3, func(all []batch.Rollout) { // the last token of a rollout with replies is sampled
+		replies(3, all, func(leaf, _ int) { all[leaf].LogProbs[len(all[leaf].LogProbs)-1] ^= 1 })
+	}, nil)
+	r.chain.SetHeight(20)
+	r.finish(1)
+	require.Equal(t, minerAddress(2).String(), r.chain.Proven()[0].Miner)
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(1).Code)
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_BAD_PROMPT, r.verdict(2).Code)
+	require.LessOrEqual(t, r.verdict(2).Leaf, first)
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_BAD_LOGPROB, r.verdict(3).Code)
+}
+
 func TestEvidenceCanBeTurnedOff(t *testing.T) {
 	r := newRig(t)
 	r.edit = func(c *Config) { c.Audit.Evidence = false }

@@ -180,7 +180,7 @@ func VerifyBatch(ctx context.Context, c Claim, policy *checkpoints.Policy, b bat
 			out.Tokens += len(r.Completion)
 		}
 		began = time.Now()
-		if res, _, err = replay.Check(ctx, policy.Engine, challenge, rollouts, all); err != nil {
+		if res, _, err = replay.Check(ctx, policy.Engine, policy.Tokenizer, challenge, rollouts, all); err != nil {
 			return out, err
 		}
 		out.Replay = time.Since(began).Seconds()

@@ -375,7 +375,7 @@ func TestTheReplayAnswersToTheWindowsAuditSeed(t *testing.T) {
 	c.Audit = derive.Seed(r.chain.CurrentWindow().AuditSeed)
 	res, rollouts := verify.Batch(c, r.chain.Policy.Tokenizer, b.Root(), b.Leaves)
 	require.Equal(t, verify.OK, res.Code)
-	_, work, err := replay.Check(t.Context(), r.chain.Policy.Engine, c, rollouts, c.Mandatory(derive.Million))
+	_, work, err := replay.Check(t.Context(), r.chain.Policy.Engine, r.chain.Policy.Tokenizer, c, rollouts, c.Mandatory(derive.Million))
 	require.NoError(t, err)
 	require.Equal(t, replay.WorkRoot([]replay.Work{work}), revealed.Verdicts[0].Work)
 }

@@ -96,7 +96,8 @@ func Run(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, spec 
 		}
 		for i, c := range completions {
 			p := (start + i) / spec.Samples
-			result.Tokens += len(c.Tokens)
+			given := env.Read(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens).Given
+			result.Tokens += len(c.Tokens) - given.Tokens()
 			if c.Finish == engine.FinishEnd {
 				result.Finished++
 			}
@@ -150,9 +151,10 @@ func (s Spec) draw(tok tokenizer.Tokenizer) ([]env.Problem, []engine.Request, er
 		if err != nil {
 			return nil, nil, err
 		}
+		reply := env.Replies(s.Env, tok, problems[i], sampling.EndTokens)
 		for j := range s.Samples {
 			seed := derive.Derive(domain, "sample", derive.U64(s.Seed), derive.U64(uint64(i)), derive.U64(uint64(j)))
-			requests = append(requests, engine.Request{Prompt: prompt, Seed: seed, Sampling: sampling})
+			requests = append(requests, engine.Request{Prompt: prompt, Seed: seed, Sampling: sampling, Reply: reply})
 		}
 	}
 	return problems, requests, nil

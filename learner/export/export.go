@@ -13,6 +13,7 @@ import (
 	"github.com/parquet-go/parquet-go"
 
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 )
@@ -38,6 +39,8 @@ type Row struct {
 	PromptTokens     []int32   `json:"prompt_tokens" parquet:"prompt_tokens"`
 	CompletionTokens []int32   `json:"completion_tokens" parquet:"completion_tokens"`
 	LogProbs         []float32 `json:"log_probs" parquet:"log_probs"`
+	// Given says of each completion token whether the environment wrote it: there is nothing to learn from those.
+	Given []bool `json:"given" parquet:"given"`
 	// Provenance: digests in hexadecimal of the checkpoint that sampled and of the one that was made, and the Merkle root
 	// on chain over the rollout set.
 	Sampler    string `json:"sampler" parquet:"sampler,dict"`
@@ -79,10 +82,12 @@ func Rows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tokenizer
 		}
 		advantages := w.Recipe.Advantage.Advantages(rewards, w.Recipe.AdvantageEps)
 		for i, x := range decoded[first:last] {
+			given := make([]bool, len(x.Completion))
+			copy(given, env.Read(a.Env, tok, a.Problem, x.Completion, challenge.Generation.EndTokens).Given.Mask(len(given)))
 			row := Row{
 				Version: c.Version, Window: x.Window, Miner: b.Name, Group: x.Group, Index: x.Index, Env: x.Env,
 				Prompt: a.Problem.PromptText, Answer: a.Problem.Answer, Completion: text(tok, x.Completion), Finish: x.Finish,
-				Reward: float64(x.Reward) / 1e6, Advantage: advantages[i], PromptTokens: x.Prompt, CompletionTokens: x.Completion,
+				Reward: float64(x.Reward) / 1e6, Advantage: advantages[i], PromptTokens: x.Prompt, CompletionTokens: x.Completion, Given: given,
 				Sampler: hex.EncodeToString(x.Checkpoint), Checkpoint: hex.EncodeToString(c.Digest), RolloutSet: hex.EncodeToString(c.RolloutSet),
 			}
 			for _, bits := range x.LogProbBits() {

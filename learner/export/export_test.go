@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/lineage"
@@ -38,6 +39,7 @@ func TestRowsSayAllThatTrainingElsewhereNeeds(t *testing.T) {
 		require.Equal(t, r.Prompt, row.PromptTokens)
 		require.Equal(t, r.Completion, row.CompletionTokens)
 		require.Len(t, row.LogProbs, len(r.Completion))
+		require.Equal(t, make([]bool, len(r.Completion)), row.Given)
 		require.Equal(t, hex.EncodeToString(b.Root()), row.RolloutSet)
 		require.Equal(t, hex.EncodeToString(r.Checkpoint), row.Sampler)
 		ids, err := tok.Encode(row.Prompt)
@@ -77,6 +79,28 @@ func TestRowsSayAllThatTrainingElsewhereNeeds(t *testing.T) {
 	}
 	_, err = NewWriter(&bytes.Buffer{}, "csv")
 	require.ErrorContains(t, err, "parquet")
+
+	guess, err := env.Lookup("guess-2")
+	require.NoError(t, err)
+	talk := w
+	talk.Challenge.Mix = []env.MixEntry{{Env: guess.ID(), Digest: guess.Digest(), Weight: 1}}
+	talk.Challenge.Generation.MaxNew, talk.Challenge.Generation.EndTokens = 30, []int32{2, 4, 7, 12, 16}
+	rollouts, err = generate.Groups(t.Context(), tiny.Engine(t, "base"), tok, talk.Challenge, []uint64{0, 1})
+	require.NoError(t, err)
+	b, err = batch.New(rollouts)
+	require.NoError(t, err)
+	rows, err = Rows(made, talk, b.Leaves, tok)
+	require.NoError(t, err)
+	marked := 0
+	for _, row := range rows {
+		for at, given := range row.Given {
+			if given {
+				marked++
+				require.Zero(t, row.LogProbs[at])
+			}
+		}
+	}
+	require.Greater(t, marked, 5)
 
 	w.Batches = nil
 	_, err = Rows(made, w, b.Leaves, tok)

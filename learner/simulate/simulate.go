@@ -60,11 +60,12 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 	if o.Env == nil || o.Windows < 1 || o.Groups < 1 || o.GroupSize < 2 || o.Staleness < 0 || o.MaxNew < 1 {
 		return nil, fmt.Errorf("%w: %d windows of %d groups of %d, staleness %d", ErrOptions, o.Windows, o.Groups, o.GroupSize, o.Staleness)
 	}
-	trainer := engine.NewTrainer(base, engine.Options{Threads: o.Threads})
+	trainer := engine.NewTrainer(base, o.engineOptions())
 	published := []*engine.Model{base} // by version
 	version := uint64(0)
 	total := Point{}
-	if err := measure(ctx, base, tok, o, &total); err != nil {
+	var err error
+	if total.Accuracy, total.Greedy, err = measure(ctx, engine.New(base, o.engineOptions()), tok, o); err != nil {
 		return nil, err
 	}
 	report(total)
@@ -91,8 +92,8 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 		published = append(published, model)
 		p.Trained += p.Metrics.Tokens
 		p.Seconds = time.Since(start).Seconds()
-		if w+1 == o.Windows || o.EvalEvery > 0 && (w+1)%o.EvalEvery == 0 {
-			if err := measure(ctx, model, tok, o, &p); err != nil {
+		if o.measured(w) {
+			if p.Accuracy, p.Greedy, err = measure(ctx, engine.New(model, o.engineOptions()), tok, o); err != nil {
 				return nil, err
 			}
 		}
@@ -104,7 +105,7 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 
 // sample makes a window's rollouts the way a miner does: problem and sampling streams from the group's seed.
 func sample(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o Options, window uint64, p *Point) ([]grpo.Group, error) {
-	eng := engine.New(model, engine.Options{Threads: o.Threads})
+	eng := engine.New(model, o.engineOptions())
 	end := []int32{tok.EOS()}
 	sampling := engine.Sampling{TemperatureBits: math.Float32bits(1), TopPMillionths: derive.Million, MaxNew: o.MaxNew, EndTokens: end}
 	problems := make([]env.Problem, o.Groups)
@@ -116,8 +117,11 @@ func sample(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o
 		if err != nil {
 			return nil, err
 		}
+		reply := env.Replies(o.Env, tok, problems[g], end)
 		for i := range o.GroupSize {
-			requests = append(requests, engine.Request{Prompt: prompt, Seed: derive.SampleSeed(domain, seed, uint64(i)), Sampling: sampling})
+			requests = append(requests, engine.Request{
+				Prompt: prompt, Seed: derive.SampleSeed(domain, seed, uint64(i)), Sampling: sampling, Reply: reply,
+			})
 		}
 	}
 	groups := make([]grpo.Group, o.Groups)
@@ -129,33 +133,40 @@ func sample(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o
 		}
 		for i, c := range completions {
 			g := (start + i) / o.GroupSize
+			given := env.Read(o.Env, tok, problems[g], c.Tokens, end).Given
 			groups[g] = append(groups[g], grpo.Rollout{
 				Prompt: part[i].Prompt, Completion: c.Tokens, LogProbs: c.LogProbs, Temperature: 1,
-				Reward: env.Judge(o.Env, tok, problems[g], c.Tokens, end),
+				Reward: env.Judge(o.Env, tok, problems[g], c.Tokens, end), Given: given.Mask(len(c.Tokens)),
 			})
 			p.Rollouts++
-			p.Tokens += len(c.Tokens)
+			p.Tokens += len(c.Tokens) - given.Tokens()
 		}
 	}
 	return groups, nil
 }
 
-// measure adds the held-out accuracy of a model, sampled and greedy, to a point.
-func measure(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o Options, p *Point) error {
+// engineOptions are those of every engine of a loop.
+func (o Options) engineOptions() engine.Options { return engine.Options{Threads: o.Threads} }
+
+// measured says that a measurement follows window w, the first being 0.
+func (o Options) measured(w int) bool {
+	return w+1 == o.Windows || o.EvalEvery > 0 && (w+1)%o.EvalEvery == 0
+}
+
+// measure returns the held-out accuracy of a model, sampled and greedy; nil if none is wanted.
+func measure(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, o Options) (accuracy, greedy *evaluate.Result, err error) {
 	if o.EvalProblems < 1 {
-		return nil
+		return nil, nil, nil
 	}
-	eng := engine.New(model, engine.Options{Threads: o.Threads})
 	spec := evaluate.Spec{Env: o.Env, Problems: o.EvalProblems, Samples: 1, MaxNew: o.MaxNew, Seed: 1}
 	sampled, err := evaluate.Run(ctx, eng, tok, spec, nil)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	spec.Greedy = true
-	greedy, err := evaluate.Run(ctx, eng, tok, spec, nil)
+	likeliest, err := evaluate.Run(ctx, eng, tok, spec, nil)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	p.Accuracy, p.Greedy = &sampled, &greedy
-	return nil
+	return &sampled, &likeliest, nil
 }

@@ -76,3 +76,21 @@ func TestSimulationRefusesNonsense(t *testing.T) {
 		require.ErrorIs(t, err, ErrOptions)
 	}
 }
+
+// The base has never seen an environment that answers. It finds a number now and then, and that is enough for steps.
+func TestSeveralTurnsAreTrainedOn(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	o := options(t)
+	o.Env, err = env.Lookup("guess-1")
+	require.NoError(t, err)
+	o.Windows, o.Groups, o.GroupSize, o.MaxNew, o.EvalProblems = 6, 64, 16, 50, 16
+	updates := 0
+	_, err = Run(context.Background(), base.Model, base.Tokenizer, o, func(p Point) {
+		if p.Metrics.Updated {
+			updates++
+		}
+	})
+	require.NoError(t, err)
+	require.Positive(t, updates)
+}

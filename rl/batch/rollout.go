@@ -10,7 +10,8 @@
 //	checkpoint                  byte string, 32 bytes
 //	miner                       byte string, the address, 1 to 64 bytes
 //	env                         text, 1 to 64 bytes
-//	prompt, completion          arrays of integers (int32)
+//	prompt, completion          arrays of integers (int32); of an environment that answers
+//	                            the completion holds its replies, too (package env)
 //	logprobs                    byte string: big-endian f32 bits, one per completion token
 //	finish                      text, "end" or "length"
 //	reward                      unsigned integer, millionths (uint32)

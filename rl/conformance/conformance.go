@@ -14,8 +14,10 @@
 // three ways of sampling (temperature 1, greedy, and 0.7 with top-k 8 and top-p
 // 0.9) two completions of at most 24 tokens with their log-probability bits and
 // rewards, and what a replay says of them: forced tokens, log-probability bits,
-// and the final hidden states at the first and the last position. Everything is
-// hashed with lengths, so that no two suites have the same input.
+// and the final hidden states at the first and the last position. Of an environment
+// of several turns the completions hold its replies, and added are its replies and
+// scores in episodes whose turns are wrong until the last, which is right. Everything
+// is hashed with lengths, so that no two suites have the same input.
 package conformance
 
 import (
@@ -135,10 +137,15 @@ func (s *state) problem(ctx context.Context, e env.Environment, p env.Problem, s
 		s.bytes(derive.U64(uint64(e.Reward(p, []byte(c.text), c.ended))))
 	}
 	end := s.tok.EOS()
+	if m, ok := e.(env.MultiTurn); ok {
+		s.episodes(m, p)
+	}
+	reply := env.Replies(e, s.tok, p, []int32{end})
 	var reqs []engine.Request
 	for i, sampling := range samplings(end) {
 		for j := range 2 {
-			reqs = append(reqs, engine.Request{Prompt: prompt, Seed: derive.SampleSeed("", seed, uint64(2*i+j)), Sampling: sampling})
+			seed := derive.SampleSeed("", seed, uint64(2*i+j))
+			reqs = append(reqs, engine.Request{Prompt: prompt, Seed: seed, Sampling: sampling, Reply: reply})
 		}
 	}
 	done, err := s.eng.Generate(ctx, reqs)
@@ -168,6 +175,16 @@ func (s *state) problem(ctx context.Context, e env.Environment, p env.Problem, s
 		}
 	}
 	return nil
+}
+
+// episodes hashes what an environment says to a wrong guess, to something else, and to those and then the right one.
+func (s *state) episodes(m env.MultiTurn, p env.Problem) {
+	var turns [][]byte
+	for _, turn := range []string{"#0", p.Answer, "#" + p.Answer + "0", "#" + p.Answer} {
+		turns = append(turns, []byte(turn))
+		s.tokens(m.Reply(s.tok, p, turns))
+		s.bytes(derive.U64(uint64(m.Score(p, turns))))
+	}
 }
 
 func (s *state) bytes(b []byte) {

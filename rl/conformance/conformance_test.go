@@ -35,6 +35,9 @@ func TestDigestIsTheGoldenValue(t *testing.T) {
 	d, err := Digest(context.Background(), arithmetic(t), lookup(t, "arithmetic-3"))
 	require.NoError(t, err)
 	require.Equal(t, "cb588a0547fbfdec0f20068c262a5f660588af90baae75af45db98b9c61491d5", hex.EncodeToString(d[:]))
+	d, err = Digest(context.Background(), arithmetic(t), lookup(t, "guess-2"))
+	require.NoError(t, err)
+	require.Equal(t, "08eff4807646e10629e8b3d7d42f0db73affe6d8080d51673b5aa0780465d579", hex.EncodeToString(d[:]))
 }
 
 func TestDigestDoesNotDependOnTheOrder(t *testing.T) {
@@ -59,6 +62,16 @@ type generous struct{ env.Environment }
 
 func (generous) Reward(env.Problem, []byte, bool) uint32 { return env.FullReward }
 
+// curt is generous's twin for replies: it has none.
+type curt struct{ env.MultiTurn }
+
+func (curt) Reply(tokenizer.Tokenizer, env.Problem, [][]byte) []int32 { return nil }
+
+// kind pays for every episode.
+type kind struct{ env.MultiTurn }
+
+func (kind) Score(env.Problem, [][]byte) uint32 { return env.FullReward }
+
 // shifted is a tokenizer that decodes otherwise under the same digest.
 type shifted struct{ tokenizer.Tokenizer }
 
@@ -82,6 +95,9 @@ func TestChangedCodeChangesTheDigest(t *testing.T) {
 		{shifted{tok}, envs},
 		{tok, lookup(t, "arithmetic-2")},
 		{tok, lookup(t, "arithmetic-2", "arithmetic-3")},
+		{tok, lookup(t, "guess-2")},
+		{tok, []env.Environment{curt{lookup(t, "guess-2")[0].(env.MultiTurn)}}},
+		{tok, []env.Environment{kind{lookup(t, "guess-2")[0].(env.MultiTurn)}}},
 	} {
 		d, err := Digest(context.Background(), c.tok, c.envs)
 		require.NoError(t, err)

@@ -33,9 +33,10 @@ func (tp *tape) headsBack(a *acts, d *layerGrads, lo, n, kv int) {
 	qkv, dqkv := a.qkv[lo*width:], d.dqkv[lo*width:]
 	keys, values := qkv[qd+kv*hd:], qkv[qd+kd+kv*hd:]
 	dk, dv := dqkv[qd+kv*hd:], dqkv[qd+kd+kv*hd:]
-	for t := range n {
-		for j, x := range values[t*width : t*width+hd] {
-			s.values[j*stride+t] = x
+	for j := range hd {
+		from := values[j:]
+		for t := range s.values[j*stride:][:n] {
+			s.values[j*stride+t] = from[t*width]
 		}
 	}
 	for head := kv * group; head < (kv+1)*group; head++ {

@@ -40,8 +40,11 @@ type layerGrads struct {
 	dh      []float32 // [rows, hidden] by the attention norm's output
 }
 
-func newTape(m *Model, k kernel.Kernel) *tape {
-	return &tape{p: newPass(m, k, nil), acts: make([]acts, m.cfg.NumHiddenLayers), layers: make([]layerGrads, m.cfg.NumHiddenLayers)}
+// newTape returns a tape for a model of the weights w.
+func newTape(m *Model, w *weights, k kernel.Kernel) *tape {
+	p := newPass(m, k, nil)
+	p.table = w.embed
+	return &tape{p: p, acts: make([]acts, m.cfg.NumHiddenLayers), layers: make([]layerGrads, m.cfg.NumHiddenLayers)}
 }
 
 // inputs is the number of rows of a sequence.

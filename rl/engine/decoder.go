@@ -1,6 +1,9 @@
 package engine
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // decoder is one goroutine of a Server: a pass and the lanes that it advances.
 type decoder struct {
@@ -11,6 +14,7 @@ type decoder struct {
 	prompts []*prompt // being computed here
 
 	rows   []row
+	last   []int     // rows that the lanes' next tokens are drawn from
 	hidden []float32 // [rows of logits, hidden]
 	draws  []*lane   // that get a token in this step, by row of the logits
 	begins []*prompt // of the lanes that get their first
@@ -73,6 +77,8 @@ func (d *decoder) leave() {
 			}
 		case ln.from.raised != nil:
 			s.finish(c, nil, ln.from.raised)
+		case ln.err != nil:
+			s.finish(c, ln.err, nil)
 		case s.closed:
 			s.finish(c, ErrClosed, nil)
 		}
@@ -136,20 +142,22 @@ func (d *decoder) stop(raised any) {
 }
 
 // step computes the next token of each lane whose prompt is done, and a piece of
-// the prompts that are not.
+// the prompts that are not. A lane after a reply waits for its token until the reply
+// is computed, in pieces like a prompt.
 func (d *decoder) step() {
 	p := d.p
 	h := p.c.HiddenSize
-	d.rows, d.begins = d.rows[:0], d.begins[:0]
+	d.rows, d.last, d.begins = d.rows[:0], d.last[:0], d.begins[:0]
 	for _, ln := range d.lanes {
-		if ln.begun {
-			ln.row = len(d.rows)
-			last := len(ln.out.Tokens) - 1
-			d.rows = append(d.rows, row{ln.out.Tokens[last], ln.positions - ln.limit + last, ln.cache})
-			d.draws = append(d.draws, ln)
+		if !ln.begun {
+			continue
+		}
+		if d.rows = ln.piece(d.rows); ln.fed == len(ln.out.Tokens) {
+			ln.row = len(d.last)
+			d.last, d.draws = append(d.last, len(d.rows)-1), append(d.draws, ln)
 		}
 	}
-	decoding := len(d.rows)
+	decoding := len(d.last)
 	for _, ln := range d.lanes {
 		if ln.ready && !ln.begun {
 			ln.begun = true
@@ -162,21 +170,23 @@ func (d *decoder) step() {
 			d.draws = append(d.draws, ln)
 		}
 	}
-	limit := max(pieceRows, decoding+minPiece)
+	at := len(d.rows)
+	limit := max(pieceRows, at+minPiece)
 	for _, pr := range d.prompts {
 		d.rows = pr.piece(d.rows, limit)
 	}
 	if len(d.rows) > 0 {
 		p.run(d.rows, nil)
 	}
-	at := decoding
 	for _, pr := range d.prompts {
 		if at += pr.pending; pr.done == len(pr.tokens) && pr.pending > 0 {
 			pr.hidden = slices.Clone(p.hidden[(at-1)*h : at*h])
 		}
 	}
 	grow(&d.hidden, (decoding+len(d.begins))*h)
-	copy(d.hidden, p.hidden[:decoding*h])
+	for i, r := range d.last {
+		copy(d.hidden[i*h:], p.hidden[r*h:(r+1)*h])
+	}
 	for i, pr := range d.begins {
 		copy(d.hidden[(decoding+i)*h:], pr.hidden)
 	}
@@ -194,6 +204,15 @@ func (p *prompt) piece(rows []row, limit int) []row {
 		rows = append(rows, row{p.tokens[pos], pos, p.cache})
 	}
 	p.done += p.pending
+	return rows
+}
+
+// piece appends the rows of a completion that are to be computed next: one, or after a
+// reply more, as long as there are less than pieceRows.
+func (ln *lane) piece(rows []row) []row {
+	n := min(len(ln.out.Tokens)-ln.fed, max(1, pieceRows-len(rows)))
+	rows = appendRows(rows, ln.out.Tokens[ln.fed:ln.fed+n], ln.positions-ln.limit+ln.fed, ln.cache)
+	ln.fed += n
 	return rows
 }
 
@@ -230,11 +249,36 @@ func (ln *lane) step(s *sampler, logits []float32) {
 	out := &ln.out
 	out.Tokens = append(out.Tokens, d.token)
 	out.LogProbs = append(out.LogProbs, s.logProb(d, d.token))
-	out.NonFinite = d.invalid
+	out.NonFinite = out.NonFinite || d.invalid
 	switch {
 	case slices.Contains(ln.sampling.EndTokens, d.token):
-		out.Finish = FinishEnd
+		ln.turn(len(s.z))
 	case len(out.Tokens) == ln.limit:
 		out.Finish = FinishLength
+	}
+}
+
+// turn puts what follows an end token.
+func (ln *lane) turn(vocab int) {
+	out := &ln.out
+	var reply []int32
+	if ln.reply != nil {
+		reply = ln.reply(slices.Clone(out.Tokens))
+	}
+	switch {
+	case len(reply) == 0:
+		out.Finish = FinishEnd
+		return
+	case len(out.Tokens)+len(reply) >= ln.limit:
+		out.Finish = FinishLength
+		return
+	}
+	for _, id := range reply {
+		if id < 0 || int(id) >= vocab {
+			ln.err = &InputError{ln.index, fmt.Sprintf("token %d of a reply is outside the vocabulary of %d", id, vocab)}
+			return
+		}
+		out.Tokens, out.LogProbs = append(out.Tokens, id), append(out.LogProbs, 0)
+		ln.stream.next()
 	}
 }

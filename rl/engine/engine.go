@@ -70,8 +70,8 @@ type Sampling struct {
 
 // Finish reasons of a Completion.
 const (
-	FinishEnd    = "end"    // the last token is one of Sampling.EndTokens
-	FinishLength = "length" // min(MaxNew, context - prompt) tokens and no end token
+	FinishEnd    = "end"    // the last token is one of Sampling.EndTokens, and Request.Reply has nothing to add
+	FinishLength = "length" // no room for the next token within min(MaxNew, context - prompt)
 )
 
 // Request asks for one completion of Prompt. The t-th token is drawn with the
@@ -80,18 +80,24 @@ type Request struct {
 	Prompt   []int32
 	Seed     [32]byte
 	Sampling Sampling
+	// Reply, unless nil, says what follows an end token: the tokens to put after the
+	// completion so far, or none if it is finished. They take their place, a uniform
+	// each and log-probability +0; a reply that leaves no room for one more token is
+	// left out, and the completion is finished by its length. Reply is a function of
+	// its argument, which it must not keep; it is called by goroutines of the engine.
+	Reply func(completion []int32) []int32
 }
 
 // Completion is a sampled continuation of a prompt.
 type Completion struct {
-	// Tokens are the drawn ids, the end token included.
+	// Tokens are the drawn ids, the end token included, and those of replies.
 	Tokens []int32
 	// LogProbs[t] is the log-probability of Tokens[t] under the full softmax at
 	// the sampling temperature.
 	LogProbs []float32
 	// Finish is FinishEnd or FinishLength.
 	Finish string
-	// NonFinite says that the last position had a logit that is not finite: its
+	// NonFinite says that some position had a logit that is not finite: its
 	// token is the lowest end token by rule, with log-probability +0. Such a
 	// completion must not be trained on.
 	NonFinite bool

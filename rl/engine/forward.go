@@ -67,6 +67,7 @@ type pass struct {
 	c      Config
 	k      kernel.Kernel
 	crew   *crew
+	table  []float32 // [vocab, hidden] embeddings, where there are such beside the operands
 	one    acts      // inference: shared by all layers
 	out    []float32 // [rows, hidden] residual stream after the last layer
 	outInv []float32 // [rows] 1/rms of out
@@ -128,7 +129,12 @@ func (p *pass) run(rows []row, tape []acts) {
 	h := p.c.HiddenSize
 	grow(&p.out, len(rows)*h)
 	for i, r := range rows {
-		p.m.ops.embed.Column(p.out[i*h:(i+1)*h], int(r.token))
+		x := p.out[i*h : (i+1)*h]
+		if p.table != nil {
+			copy(x, p.table[int(r.token)*h:])
+		} else {
+			p.m.ops.embed.Column(x, int(r.token))
+		}
 	}
 	p.cut(rows)
 	for l := range p.m.ops.layers {

@@ -196,8 +196,8 @@ func readTensor(r io.ReaderAt, base int64, e fileTensor, dst []float32) error {
 	return readElements(r, base, e, 0, dst)
 }
 
-// pieces are the buffers of eachPiece. A loader calls it for every few rows:
-// fresh ones would be garbage of the size of the model.
+// pieces are the buffers of eachPiece and writeElements. A loader calls the one for
+// every few rows: fresh ones would be garbage of the size of the model.
 var pieces = sync.Pool{New: func() any { return new([1 << 16]byte) }}
 
 // readElements is readTensor for the elements from.. that dst has room for. It

@@ -72,7 +72,8 @@ func writeSafetensors(w io.Writer, dtype DType, metadata map[string]string, tens
 
 // writeElements writes one tensor's elements in pieces.
 func writeElements(w io.Writer, dtype DType, name string, data []float32) error {
-	var buf [1 << 16]byte
+	buf := pieces.Get().(*[1 << 16]byte)
+	defer pieces.Put(buf)
 	width := int(dtype.bytes())
 	for done := 0; done < len(data); {
 		part := data[done:min(len(data), done+len(buf)/width)]

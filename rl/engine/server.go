@@ -232,6 +232,7 @@ type lane struct {
 	prompt   []int32 // until it is placed
 	sampling Sampling
 	stream   uniforms
+	reply    func([]int32) []int32
 	key      string // the prompt's tokens
 
 	positions int // of prompt and completion at its limit
@@ -242,14 +243,16 @@ type lane struct {
 	cache *cache
 	ready bool // the prompt is
 	begun bool // a token was drawn
+	fed   int  // tokens of the completion whose keys and values are computed
 	row   int  // of the logits for its next token
 	out   Completion
+	err   error // Reply's fault
 }
 
 func newLane(c Config, call *call, index int, r *Request) *lane {
 	n, limit := len(r.Prompt), r.Sampling.limit(c, len(r.Prompt))
 	ln := &lane{
-		call: call, index: index, prompt: r.Prompt, sampling: r.Sampling, stream: newUniforms(r.Seed),
+		call: call, index: index, prompt: r.Prompt, sampling: r.Sampling, stream: newUniforms(r.Seed), reply: r.Reply,
 		positions: n + limit, limit: limit,
 	}
 	key := make([]byte, 0, 4*n)

@@ -118,7 +118,7 @@ func (t *Trainer) Accumulate(ctx context.Context, seqs []TrainSequence, grad fun
 func (t *Trainer) deal(seqs []TrainSequence, from, rows int) (n, next int) {
 	for ; n < t.threads && from < len(seqs); n++ {
 		if n == len(t.tapes) {
-			t.tapes = append(t.tapes, newTape(t.live, t.kernel))
+			t.tapes = append(t.tapes, newTape(t.live, t.master, t.kernel))
 		}
 		to, left := from+1, rows-seqs[from].inputs()
 		for to < len(seqs) && seqs[to].inputs() <= left {

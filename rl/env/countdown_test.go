@@ -121,6 +121,10 @@ func TestARightAnswerInAnyFormIsFoundAndNotPaid(t *testing.T) {
 	for _, id := range IDs() {
 		e, err := Lookup(id)
 		require.NoError(t, err)
+		lenient, ok := e.(Lenient)
+		if !ok {
+			continue
+		}
 		p := e.Problem(derive.NewStream(derive.Seed{}))
 		for _, text := range []string{"a " + p.Answer, "##" + p.Answer, "#" + p.Answer + " b"} {
 			ids, err := tok.Encode(text)
@@ -130,13 +134,14 @@ func TestARightAnswerInAnyFormIsFoundAndNotPaid(t *testing.T) {
 			require.True(t, Form(e, tok, p, ids, []int32{tok.EOS()}), "%s %q, cut off", id, text)
 		}
 		require.False(t, Form(e, tok, p, []int32{tok.EOS()}, []int32{tok.EOS()}), id)
-		require.False(t, e.(Lenient).Found(p, []byte("#12345678901234567890")), id)
+		require.False(t, lenient.Found(p, []byte("#12345678901234567890")), id)
 	}
 }
 
 // The rules are pinned: whoever changes a prompt or a reward raises the rule version, and so changes these.
 func TestDigestsOfThePuzzlesAreFixed(t *testing.T) {
 	for id, want := range map[string]string{
+		"guess-2":     "galahad/env/guess-2 rule=1 digits=2 split of bounds=8/0x5eed",
 		"countdown-4": "galahad/env/countdown-4 rule=1 numbers=4/50 target=999 split=8/0x5eed",
 		"sat-5":       "galahad/env/sat-5 rule=1 variables=5 clauses=21 partial=false split=8/0x5eed",
 	} {

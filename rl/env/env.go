@@ -15,6 +15,13 @@
 // pair from token ids: it is the one rule by which a rollout's reward is
 // computed. A completion that was cut off by the length limit, or that holds a
 // control token other than the final end token, is worth 0 in every environment.
+//
+// # Several turns
+//
+// An environment that is MultiTurn answers what the policy says, and judges the
+// episode. The completion holds the policy's tokens and the replies in their
+// places. Which is which is nowhere written down: Read derives it from problem and
+// tokens, for miner, grader, node and learner alike.
 package env
 
 import (
@@ -103,17 +110,10 @@ func lastRun(text []byte, alphabet string) []byte {
 }
 
 // Judge is the reward of a completion given as token ids. endTokens are the
-// run's. The completion counts as ended when its last token is an end token.
+// run's. The completion counts as ended when its last token is the end token with
+// which the episode is over: the first one, unless the environment is MultiTurn.
 func Judge(e Environment, t tokenizer.Tokenizer, p Problem, completion, endTokens []int32) uint32 {
-	n := len(completion)
-	if n == 0 || !slices.Contains(endTokens, completion[n-1]) {
-		return 0
-	}
-	body := completion[:n-1]
-	if slices.ContainsFunc(body, t.Special) {
-		return 0
-	}
-	return e.Reward(p, t.Decode(body), true)
+	return Read(e, t, p, completion, endTokens).reward(e, p)
 }
 
 // PromptTokens is the usual prompt: bos, where the tokenizer has one, then the
@@ -145,6 +145,9 @@ var builtin = func() (all []Environment) {
 	for variables := MinSAT; variables <= MaxSAT; variables++ {
 		add(NewSAT(variables, false))
 		add(NewSAT(variables, true))
+	}
+	for digits := 1; digits <= MaxGuess; digits++ {
+		add(NewGuess(digits))
 	}
 	slices.SortFunc(all, func(a, b Environment) int { return strings.Compare(a.ID(), b.ID()) })
 	return all

@@ -42,11 +42,34 @@ func TestEveryEnvironmentKeepsTheRules(t *testing.T) {
 					}
 					require.LessOrEqual(t, e.Reward(p, junk, true), uint32(FullReward))
 					require.Zero(t, e.Reward(p, []byte(p.Answer), false), "what was cut off earns nothing")
+					if m, ok := e.(MultiTurn); ok {
+						keepsTheRulesOfTurns(t, m, tok, p, junk)
+					}
 				}
 			}
 			for key := range heldOut {
 				require.False(t, train[key], "problem %d is drawn for training and for evaluation", key)
 			}
 		})
+	}
+}
+
+// keepsTheRulesOfTurns says junk, turn after turn.
+func keepsTheRulesOfTurns(t *testing.T, m MultiTurn, tok tokenizer.Tokenizer, p Problem, junk []byte) {
+	t.Helper()
+	var turns [][]byte
+	for range MaxTurns {
+		turns = append(turns, junk)
+		reply := m.Reply(tok, p, turns)
+		require.Equal(t, reply, m.Reply(tok, p, turns), "a reply is a function of the turns")
+		require.Equal(t, turns[0], junk, "turns are left alone")
+		require.LessOrEqual(t, m.Score(p, turns), uint32(FullReward))
+		require.Equal(t, m.Score(p, turns), m.Score(p, turns), "so is a score")
+		for _, id := range reply {
+			require.True(t, id >= 0 && int(id) < tok.VocabSize(), "a reply is in the vocabulary")
+		}
+		if len(reply) == 0 {
+			return
+		}
 	}
 }

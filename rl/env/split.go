@@ -22,7 +22,7 @@ type source interface {
 	Below(n uint64) uint64
 }
 
-// IsHeldOut is the split of every environment here: held out are the problems for which
+// IsHeldOut is the split of every environment here, by the key, or in Guess by that of the bounds: held out are those for which
 // SplitMix64's finaliser of key + 0x5EED is a multiple of 8.
 func IsHeldOut(key uint64) bool {
 	z := key + HeldOutSalt

@@ -75,8 +75,9 @@ func Groups(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, c 
 			return nil, fmt.Errorf("group %d: %w", g, err)
 		}
 		assigned[i] = a
+		reply := env.Replies(a.Env, tok, a.Problem, sampling.EndTokens)
 		for index := uint64(0); index < c.GroupSize; index++ {
-			reqs = append(reqs, engine.Request{Prompt: a.Prompt, Seed: c.SampleSeed(g, index), Sampling: sampling})
+			reqs = append(reqs, engine.Request{Prompt: a.Prompt, Seed: c.SampleSeed(g, index), Sampling: sampling, Reply: reply})
 		}
 	}
 	done, err := eng.Generate(ctx, reqs)

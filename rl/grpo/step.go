@@ -28,6 +28,46 @@ type Rollout struct {
 	Temperature float32   // at which it was sampled and its log-probabilities were recorded; 0 means 1
 	Reward      uint32    // millionths
 	Truncated   bool      // it was cut off at the length limit
+	Given       []bool    // completion tokens that the environment wrote: nothing is learned from them; nil where none is
+}
+
+// sampled leaves out of what there is for each completion token the entries of those that were given.
+func (r *Rollout) sampled(of []float32) []float32 {
+	if r.Given == nil {
+		return of
+	}
+	out := make([]float32, 0, len(of))
+	for t, x := range of {
+		if !r.Given[t] {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// placed puts derivatives by sampled tokens in their places, with 0 at those that were given.
+func (r *Rollout) placed(d []float32) []float32 {
+	if r.Given == nil {
+		return d
+	}
+	out := make([]float32, len(r.Given))
+	for t := range out {
+		if !r.Given[t] {
+			out[t], d = d[0], d[1:]
+		}
+	}
+	return out
+}
+
+// tokens is the number of completion tokens that were sampled.
+func (r *Rollout) tokens() int {
+	n := len(r.Completion)
+	for _, given := range r.Given {
+		if given {
+			n--
+		}
+	}
+	return n
 }
 
 // Group is the rollouts of one prompt, in index order.
@@ -131,7 +171,7 @@ type Metrics struct {
 	Rollouts         int     `json:"rollouts"`           // given
 	RewardMean       float64 `json:"reward_mean"`        // over all rollouts given
 	ZeroVarianceRate float64 `json:"zero_variance_rate"` // ZeroVariance / Groups
-	Tokens           int     `json:"tokens"`             // completion tokens trained on
+	Tokens           int     `json:"tokens"`             // sampled completion tokens trained on
 	ClipFraction     float64 `json:"clip_fraction"`      // share of Tokens whose gradient was cut off
 	Loss             float64 `json:"loss"`               // before the update
 	Entropy          float64 `json:"entropy"`            // mean of -logp over Tokens, nats
@@ -175,18 +215,19 @@ func Step(ctx context.Context, trainer *engine.Trainer, groups []Group, version 
 	cut := 0
 	gradient := func(i int, logp []float32) []float32 {
 		r := &kept.rollouts[i]
+		logp, behaviour := r.sampled(logp), r.sampled(r.LogProbs)
 		d := make([]float32, len(logp))
 		divisor := h.divisor(len(logp), m.Tokens, len(kept.rollouts))
-		for t, token := range h.Loss.Rollout(logp, r.LogProbs, kept.advantages[i], h.bounds()) {
-			m.observe(logp[t], r.LogProbs[t])
+		for t, token := range h.Loss.Rollout(logp, behaviour, kept.advantages[i], h.bounds()) {
+			m.observe(logp[t], behaviour[t])
 			if token.Cut {
 				cut++
 			}
-			h.regularize(&token, logp[t], r.LogProbs[t])
+			h.regularize(&token, logp[t], behaviour[t])
 			d[t] = token.DLogP / divisor
 			m.Loss += float64(token.Loss) / float64(divisor)
 		}
-		return d
+		return r.placed(d)
 	}
 	if err := trainer.Accumulate(ctx, sequences, gradient); err != nil {
 		return m, trainError(err)
@@ -308,7 +349,7 @@ func (h Hyperparameters) keep(group Group, rewards []uint32, kept *selection, m 
 	if h.LengthWeight > 0 {
 		lengths := make([]int, len(group))
 		for i := range group {
-			lengths[i] = len(group[i].Completion)
+			lengths[i] = group[i].tokens()
 		}
 		ShapeByLength(r, lengths, h.LengthWeight)
 	}
@@ -322,7 +363,7 @@ func (h Hyperparameters) keep(group Group, rewards []uint32, kept *selection, m 
 		}
 		any = true
 		kept.rollouts, kept.advantages = append(kept.rollouts, group[i]), append(kept.advantages, a)
-		m.Tokens += len(group[i].Completion)
+		m.Tokens += group[i].tokens()
 	}
 	return any
 }
@@ -339,6 +380,10 @@ func (g Group) check() error {
 			return fmt.Errorf("rollout %d has no completion", i)
 		case len(r.LogProbs) != len(r.Completion):
 			return fmt.Errorf("rollout %d has %d log-probabilities for %d tokens", i, len(r.LogProbs), len(r.Completion))
+		case r.Given != nil && len(r.Given) != len(r.Completion):
+			return fmt.Errorf("rollout %d says of %d tokens whether they were given, not of %d", i, len(r.Given), len(r.Completion))
+		case r.tokens() == 0:
+			return fmt.Errorf("rollout %d has no token that was sampled", i)
 		}
 	}
 	return nil

@@ -2,10 +2,13 @@ package lineage
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
 )
 
@@ -27,6 +30,33 @@ type Window struct {
 	Recipe       Recipe
 	// Batches committed by miners whose verdict is ok, ordered by the miner's raw address.
 	Batches []Batch
+}
+
+// Given derives, for each rollout of the window, what of its completion the environment wrote; nil if that is nothing in
+// any. Errors: ErrRollouts, those of verify.Challenge.Given.
+func (w Window) Given(tok tokenizer.Tokenizer, leaves [][]byte) ([]env.Given, error) {
+	if !w.Challenge.Answers() {
+		return nil, nil
+	}
+	out, some := make([]env.Given, len(leaves)), false
+	for i, leaf := range leaves {
+		r, err := batch.Decode(leaf)
+		if err != nil {
+			return nil, fmt.Errorf("%w: rollout %d: %v", ErrRollouts, i, err)
+		}
+		c := w.Challenge
+		c.Miner = r.Miner
+		given, err := c.Given(tok, r.Group, r.Completion)
+		if err != nil {
+			return nil, fmt.Errorf("rollout %d: %w", i, err)
+		}
+		out[i] = given[0]
+		some = some || out[i] != nil
+	}
+	if !some {
+		return nil, nil
+	}
+	return out, nil
 }
 
 // Batch is a miner's commitment.

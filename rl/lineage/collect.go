@@ -153,7 +153,7 @@ func (c Collector) verify(ctx context.Context, eng *engine.Engine, w Window, b B
 		for i := range indices {
 			indices[i] = first + uint64(i)
 		}
-		result, work, err := replay.Check(ctx, eng, challenge, rollouts, indices)
+		result, work, err := replay.Check(ctx, eng, c.Tokenizer, challenge, rollouts, indices)
 		if err != nil {
 			return fmt.Errorf("group %d: %w", g, err)
 		}

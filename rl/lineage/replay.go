@@ -93,7 +93,8 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 	if err != nil {
 		return report, err
 	}
-	if sampler != nil {
+	s.Given, err = w.Given(r.zero.Tokenizer, leaves)
+	if err == nil && sampler != nil {
 		s.LogProbs, err = logProbs(ctx, sampler, w, leaves)
 	}
 	if err == nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/grpo"
 )
 
@@ -29,6 +30,8 @@ type Step struct {
 	// LogProbs of each leaf's tokens under the checkpoint that sampled them; nil takes those claimed, which an exact run
 	// has compared bit for bit.
 	LogProbs [][]float32
+	// Given of each leaf: what of its completion the environment wrote, as Window.Given derives it; nil where none answers.
+	Given []env.Given
 	// TemperatureBits is the run's sampling temperature as binary32 bits.
 	TemperatureBits uint32
 	Recipe          Recipe
@@ -92,6 +95,9 @@ func (s Step) groups() ([]grpo.Group, error) {
 	if s.LogProbs != nil && len(s.LogProbs) != len(s.Leaves) {
 		return nil, fmt.Errorf("%w: log-probabilities of %d rollouts for %d", ErrRollouts, len(s.LogProbs), len(s.Leaves))
 	}
+	if s.Given != nil && len(s.Given) != len(s.Leaves) {
+		return nil, fmt.Errorf("%w: given tokens of %d rollouts for %d", ErrRollouts, len(s.Given), len(s.Leaves))
+	}
 	temperature := math.Float32frombits(s.TemperatureBits)
 	var groups []grpo.Group
 	var last batch.Rollout
@@ -106,6 +112,9 @@ func (s Step) groups() ([]grpo.Group, error) {
 		last = r
 		rollout := grpo.Rollout{
 			Prompt: r.Prompt, Completion: r.Completion, Temperature: temperature, Reward: r.Reward, Truncated: r.Finish == batch.FinishLength,
+		}
+		if s.Given != nil {
+			rollout.Given = s.Given[i].Mask(len(r.Completion))
 		}
 		if s.LogProbs != nil {
 			rollout.LogProbs = s.LogProbs[i]

@@ -2,7 +2,9 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 )
@@ -17,7 +19,9 @@ import (
 //
 //	1 bad_encoding, 2 bad_binding  in full
 //	3 bad_prompt                   the environment's id alone, where it is built in
-//	4 bad_tokens, 5 bad_finish     against the limit of the leaf's own prompt
+//	4 bad_tokens, 5 bad_finish     against the limit of the leaf's own prompt; of an
+//	                               environment that has several turns, or is not built
+//	                               in and might, only what holds whatever it replies
 //	6 bad_reward                   not at all
 //
 // So a hard failure is always one that Leaf finds, too: if the leaf's prompt is the
@@ -56,12 +60,35 @@ func (c Challenge) evidenceWithoutPrompt(i uint64, leaf []byte) Result {
 	if res := c.checkBinding(i, r); res.Code != OK {
 		return res
 	}
-	if e, _, err := env.Assign(c.Mix, c.GroupSeed(i/c.GroupSize)); err == nil && r.Env != e.ID() {
+	e, _, err := env.Assign(c.Mix, c.GroupSeed(i/c.GroupSize))
+	if err == nil && r.Env != e.ID() {
 		return badEnvironment(i, r.Env, e.ID())
 	}
 	limit := c.Limit(len(r.Prompt))
 	if res := c.checkTokens(limit, i, r); res.Code != OK {
 		return res
 	}
-	return c.checkFinish(limit, i, r)
+	return c.finishWithoutReplies(err != nil || isMultiTurn(e), limit, i, r)
+}
+
+func isMultiTurn(e env.Environment) bool {
+	_, ok := e.(env.MultiTurn)
+	return ok
+}
+
+// finishWithoutReplies is check 5 where replies cannot be derived. Of several turns, each but the last ends with an end
+// token, too, and so does a completion in which the reply that is due has no room.
+func (c Challenge) finishWithoutReplies(several bool, limit int, i uint64, r batch.Rollout) Result {
+	n := len(r.Completion)
+	isEnd := func(id int32) bool { return slices.Contains(c.Generation.EndTokens, id) }
+	first, last := slices.IndexFunc(r.Completion, isEnd), n > 0 && isEnd(r.Completion[n-1])
+	switch {
+	case r.Finish == batch.FinishEnd && last && (several || first == n-1):
+		return Result{Code: OK}
+	case r.Finish == batch.FinishLength && first < 0 && n == limit:
+		return Result{Code: OK}
+	case r.Finish == batch.FinishLength && several && (n == limit || last):
+		return Result{Code: OK}
+	}
+	return badFinish(limit, first, i, r)
 }

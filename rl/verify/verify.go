@@ -6,16 +6,20 @@
 //	                bytes as the run asks for, log-probabilities finite
 //	2 bad_binding   run, window, checkpoint, miner, group and index are those of
 //	                the leaf's place in the committed batch; every place is filled
-//	3 bad_prompt    environment and prompt are the group's, token for token
+//	3 bad_prompt    environment and prompt are the group's, token for token, and so are
+//	                the environment's replies in a completion of several turns,
+//	                whose log-probabilities are +0 bits
 //	4 bad_tokens    ids in the vocabulary; no more than L tokens
-//	5 bad_finish    "end": the last token is an end token and no other is;
-//	                "length": exactly L tokens, none an end token
+//	5 bad_finish    "end": the episode is over with the last token, an end token, and
+//	                not before; "length": it is not, and L leaves no room for the next
+//	                token and the reply that is due before it. Where there are no
+//	                replies: exactly L tokens, none an end token
 //	6 bad_reward    the environment's reward of the completion
 //	7 duplicate     no two leaves are the same bytes. Check 2 already fails the
 //	                second of two equal leaves, since each place has its own group
 //	                and index; the check stays, as a second lock on that door
 //
-// L = min(max_new, context - prompt length). A leaf stops at its first failure,
+// L = min(max_new, context - prompt length). env.Read reads a completion. A leaf stops at its first failure,
 // and the result of a batch is that of the first failing leaf.
 //
 // Checks 8 to 12 run the model: package replay.
@@ -122,6 +126,31 @@ func (c Challenge) Assign(tok tokenizer.Tokenizer, group uint64) (Assignment, er
 	return Assignment{Env: e, Problem: p, Prompt: prompt}, nil
 }
 
+// Given returns, for each of a group's completions, the positions that its environment wrote; see env.Read. They are nil,
+// and nothing is derived, where no environment of the run answers. Errors: those of Assign.
+func (c Challenge) Given(tok tokenizer.Tokenizer, group uint64, completions ...[]int32) ([]env.Given, error) {
+	out := make([]env.Given, len(completions))
+	if !c.Answers() {
+		return out, nil
+	}
+	a, err := c.Assign(tok, group)
+	if err != nil {
+		return nil, err
+	}
+	for i, completion := range completions {
+		out[i] = env.Read(a.Env, tok, a.Problem, completion, c.Generation.EndTokens).Given
+	}
+	return out, nil
+}
+
+// Answers reports whether some environment of the run has several turns; one that is not known here may.
+func (c Challenge) Answers() bool {
+	return slices.ContainsFunc(c.Mix, func(m env.MixEntry) bool {
+		e, err := env.Lookup(m.Env)
+		return err != nil || isMultiTurn(e)
+	})
+}
+
 // MaxLeafBytes bounds an encoded rollout of the run: at most 5 bytes for each
 // token of a full context, 4 for its log-probability, its proof, and 1 KiB for the rest.
 func (c Challenge) MaxLeafBytes() int {
@@ -225,12 +254,17 @@ func (c Challenge) leaf(tok tokenizer.Tokenizer, a Assignment, i uint64, leaf []
 	if res.Code != OK {
 		return r, res
 	}
-	limit := c.Limit(len(a.Prompt))
+	if res := c.checkBinding(i, r); res.Code != OK {
+		return batch.Rollout{}, res
+	}
+	if res := checkPrompt(a, i, r); res.Code != OK {
+		return batch.Rollout{}, res
+	}
+	limit, tr := c.Limit(len(a.Prompt)), env.Read(a.Env, tok, a.Problem, r.Completion, c.Generation.EndTokens)
 	for _, check := range [...]func() Result{
-		func() Result { return c.checkBinding(i, r) },
-		func() Result { return checkPrompt(a, i, r) },
+		func() Result { return checkReplies(tr, i, r) },
 		func() Result { return c.checkTokens(limit, i, r) },
-		func() Result { return c.checkFinish(limit, i, r) },
+		func() Result { return checkFinish(tr, limit, i, r) },
 		func() Result { return c.checkReward(tok, a, i, r) },
 	} {
 		if res := check(); res.Code != OK {
@@ -310,17 +344,34 @@ func (c Challenge) checkTokens(limit int, i uint64, r batch.Rollout) Result {
 	return Result{Code: OK}
 }
 
-func (c Challenge) checkFinish(limit int, i uint64, r batch.Rollout) Result {
-	n := len(r.Completion)
-	first := slices.IndexFunc(r.Completion, func(id int32) bool { return slices.Contains(c.Generation.EndTokens, id) })
-	switch {
-	case r.Finish == batch.FinishEnd && n > 0 && first == n-1:
-		return Result{Code: OK}
-	case r.Finish == batch.FinishLength && n == limit && first < 0:
+// checkReplies is the exact-prefix check: what the policy is said to have answered is what the environment says.
+func checkReplies(tr env.Transcript, i uint64, r batch.Rollout) Result {
+	if tr.Wrong >= 0 {
+		return Result{Code: BadPrompt, Leaf: i, Value: int64(tr.Wrong), Threshold: int64(len(r.Completion)),
+			Detail: fmt.Sprintf("token %d of the completion is not what the environment replies", tr.Wrong)}
+	}
+	bits := r.LogProbBits()
+	for _, run := range tr.Given {
+		for t := run[0]; t < run[1]; t++ {
+			if bits[t] != 0 {
+				return Result{Code: BadPrompt, Leaf: i, Value: int64(t), Threshold: int64(len(r.Completion)),
+					Detail: fmt.Sprintf("log-probability of token %d has bits %#08x, but nothing was drawn there", t, bits[t])}
+			}
+		}
+	}
+	return Result{Code: OK}
+}
+
+func checkFinish(tr env.Transcript, limit int, i uint64, r batch.Rollout) Result {
+	if r.Finish == batch.FinishEnd && tr.Ended() || r.Finish == batch.FinishLength && tr.Full(limit) {
 		return Result{Code: OK}
 	}
-	return Result{Code: BadFinish, Leaf: i, Value: int64(n), Threshold: int64(limit),
-		Detail: fmt.Sprintf("finish %q with %d tokens of at most %d, first end token at %d", r.Finish, n, limit, first)}
+	return badFinish(limit, tr.End, i, r)
+}
+
+func badFinish(limit, end int, i uint64, r batch.Rollout) Result {
+	return Result{Code: BadFinish, Leaf: i, Value: int64(len(r.Completion)), Threshold: int64(limit),
+		Detail: fmt.Sprintf("finish %q with %d tokens of at most %d, over at token %d", r.Finish, len(r.Completion), limit, end)}
 }
 
 func (c Challenge) checkReward(tok tokenizer.Tokenizer, a Assignment, i uint64, r batch.Rollout) Result {

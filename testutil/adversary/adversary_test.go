@@ -46,7 +46,7 @@ func grade(t *testing.T, in generate.Input, rollouts []batch.Rollout, ppm uint64
 	if res.Code != verify.OK {
 		return res
 	}
-	res, _, err = replay.Check(context.Background(), in.Engine, in.Challenge, decoded, in.Challenge.Mandatory(ppm))
+	res, _, err = replay.Check(context.Background(), in.Engine, in.Tokenizer, in.Challenge, decoded, in.Challenge.Mandatory(ppm))
 	require.NoError(t, err)
 	return res
 }

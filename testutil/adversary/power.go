@@ -87,7 +87,7 @@ func Measure(ctx context.Context, s generate.Strategy, in generate.Input, grader
 			continue
 		}
 		if result.Code == verify.OK {
-			if result, _, err = replay.Check(ctx, grader, c, decoded, indices); err != nil {
+			if result, _, err = replay.Check(ctx, grader, in.Tokenizer, c, decoded, indices); err != nil {
 				return p, err
 			}
 		}

@@ -26,8 +26,9 @@ func bestOfN(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
 			return nil, err
 		}
 		var reqs []engine.Request
+		reply := env.Replies(a.Env, in.Tokenizer, a.Problem, sampling.EndTokens)
 		for i := range c.GroupSize * candidates { // candidate 0 has the seed that it should have
-			reqs = append(reqs, engine.Request{Prompt: a.Prompt, Seed: c.SampleSeed(g, i), Sampling: sampling})
+			reqs = append(reqs, engine.Request{Prompt: a.Prompt, Seed: c.SampleSeed(g, i), Sampling: sampling, Reply: reply})
 		}
 		done, err := in.Engine.Generate(ctx, reqs)
 		if err != nil {

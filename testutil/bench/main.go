@@ -52,6 +52,7 @@ var suites = []suite{
 	{group: "engine", pkg: "./rl/engine", bench: "^Benchmark(Decode|Prefill|Train)$", benchtime: "5x"},
 	{group: "engine", pkg: "./rl/engine", bench: "^BenchmarkLarge$", benchtime: "6x"},
 	{group: "engine", pkg: "./rl/engine", bench: "^BenchmarkLargeMemory$", benchtime: "1x"}, // in a process of its own
+	{group: "train", pkg: "./rl/grpo", bench: "^BenchmarkStepShare$", benchtime: "3x"},
 	{group: "verify", pkg: "./rl/verify", bench: "Batch", benchtime: "1s"},
 	{group: "proof", pkg: "./rl/proof", bench: "Verify", benchtime: "20x"},
 	{group: "verify/replay", pkg: "./rl/verify/replay", bench: "Check", benchtime: "2s"},

@@ -127,7 +127,7 @@ func accepted(ctx context.Context, in generate.Input, b batch.Batch) (bool, erro
 			leaves[i] = uint64(i)
 		}
 		var err error
-		if res, _, err = replay.Check(ctx, in.Engine, in.Challenge, rollouts, leaves); err != nil {
+		if res, _, err = replay.Check(ctx, in.Engine, in.Tokenizer, in.Challenge, rollouts, leaves); err != nil {
 			return false, err
 		}
 	}

@@ -149,6 +149,28 @@ func (c *Chain) SetTolerance(t *challengetypes.Tolerance) {
 	}
 }
 
+// SetEnvironment makes the run ask problems of one environment, with completions of at most so many tokens and turns that
+// any of the end tokens ends.
+func (c *Chain) SetEnvironment(t testing.TB, id string, maxNew uint32, endTokens ...uint32) {
+	t.Helper()
+	e, err := env.Lookup(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := e.Digest()
+	conform, err := conformance.ForMix(t.Context(), c.Policy.Tokenizer, []env.MixEntry{{Env: id, Digest: digest, Weight: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range []*challengetypes.RunParams{&c.run.Params, &c.window.Params} {
+		p.Mix = []challengetypes.EnvironmentWeight{{Id: id, Digest: digest[:], Weight: 1}}
+		p.Generation.MaxNew, p.Generation.EndTokens = maxNew, endTokens
+		p.ConformanceDigest = conform[:]
+	}
+}
+
 // CurrentWindow returns the window as it is.
 func (c *Chain) CurrentWindow() challengetypes.Window {
 	c.mu.Lock()

@@ -127,7 +127,7 @@ func Run(ctx context.Context, c *checkpoint.Checkpoint, o Options) (*Report, err
 			if err != nil {
 				return err
 			}
-			figures, err := replay.Measure(ctx, exact, in.Challenge, rollouts, every(rollouts))
+			figures, err := replay.Measure(ctx, exact, in.Tokenizer, in.Challenge, rollouts, every(rollouts))
 			m.Figures = append(m.Figures, figures...)
 			return err
 		})

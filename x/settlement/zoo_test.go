@@ -93,7 +93,7 @@ func (z *zoo) judge(window uint64, miner int) verify.Result {
 	require.NoError(z.t, err)
 	result, decoded := verify.Batch(c, shipped.Base(z.t).Tokenizer, b.Root(), b.Leaves)
 	if result.Code == verify.OK {
-		result, _, err = replay.Check(z.t.Context(), z.current, c, decoded, c.Mandatory(derive.Million))
+		result, _, err = replay.Check(z.t.Context(), z.current, shipped.Base(z.t).Tokenizer, c, decoded, c.Mandatory(derive.Million))
 		require.NoError(z.t, err)
 	}
 	z.judged[key(window, miner)] = result

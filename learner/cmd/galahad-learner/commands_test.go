@@ -84,6 +84,23 @@ func TestSimulatePrintsAPointAWindow(t *testing.T) {
 	require.NotNil(t, last.Accuracy)
 }
 
+func TestSimulateOfASwarmPrintsAPointAWindow(t *testing.T) {
+	args := []string{"simulate", "--swarm", "2", "--windows", "2", "--local", "3", "--external", "2", "--group-size", "4", "--eval-problems", "8"}
+	out, err := execute(t, append(args, "--output", "json")...)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(out), "\n")
+	require.Len(t, lines, 3)
+	var last simulate.SwarmPoint
+	require.NoError(t, json.Unmarshal([]byte(lines[2]), &last))
+	require.Equal(t, 2, last.Window)
+	require.Equal(t, 48, last.Rollouts)
+	require.Len(t, last.Nodes, 2)
+	require.NotNil(t, last.Accuracy)
+	text, err := execute(t, args...)
+	require.NoError(t, err)
+	require.Len(t, strings.Split(strings.TrimSpace(text), "\n"), 4)
+}
+
 func TestUnusableArgumentsAreRefused(t *testing.T) {
 	bad := filepath.Join(t.TempDir(), "bad")
 	require.NoError(t, os.MkdirAll(bad, 0o755))
@@ -111,6 +128,8 @@ func TestUnusableArgumentsAreRefused(t *testing.T) {
 		{[]string{"pretrain", "--steps", "1"}, "the shipped one " + models.BaseDigest},
 		{[]string{"simulate", "--group-size", "1"}, "groups of 1"},
 		{[]string{"simulate", "--lr", "-1"}, "learning rate"},
+		{[]string{"simulate", "--swarm", "2", "--local", "0"}, "0 groups of their own"},
+		{[]string{"simulate", "--swarm", "2", "--groups", "4"}, "groups swarm"},
 		{[]string{"start", "--home", t.TempDir(), "--run", "0"}, "run must be"},
 		{[]string{"start", "--home", t.TempDir(), "--chain.key", "nobody"}, "nobody"},
 	}

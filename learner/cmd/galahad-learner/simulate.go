@@ -13,13 +13,17 @@ import (
 )
 
 func simulateCommand() *cobra.Command {
-	o := simulate.Options{Hyper: grpo.Default()}
+	o := simulate.Swarm{Options: simulate.Options{Hyper: grpo.Default()}}
 	var dir, environment, output string
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "run the learning loop without a network",
 		Long: `simulate samples, judges and trains in one process, exactly as miners and learner do, and prints what each window saw:
-the way to try hyperparameters before a run gets them. It starts from the shipped base model, or from --checkpoint.`,
+the way to try hyperparameters before a run gets them. It starts from the shipped base model, or from --checkpoint.
+
+With --swarm N it plays N learners side by side, each with a policy of its own. In each window each samples --local groups,
+shares them, and trains on them and on up to --external groups of the others, whose rewards it judges itself (SAPO, arXiv
+2509.08721).`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -35,8 +39,11 @@ the way to try hyperparameters before a run gets them. It starts from the shippe
 			if err := o.Hyper.Validate(); err != nil {
 				return err
 			}
-			print := pointPrinter(cmd.OutOrStdout(), output)
-			_, err = simulate.Run(cmd.Context(), loaded.Model, loaded.Tokenizer, o, print)
+			if o.Nodes > 0 {
+				_, err = simulate.RunSwarm(cmd.Context(), loaded.Model, loaded.Tokenizer, o, swarmPrinter(cmd.OutOrStdout(), output))
+			} else {
+				_, err = simulate.Run(cmd.Context(), loaded.Model, loaded.Tokenizer, o.Options, pointPrinter(cmd.OutOrStdout(), output))
+			}
 			return err
 		},
 	}
@@ -53,6 +60,14 @@ the way to try hyperparameters before a run gets them. It starts from the shippe
 	flags.IntVar(&o.EvalProblems, "eval-problems", 512, "held-out problems a measurement; 0: none")
 	flags.Float32Var(&o.Hyper.LearningRate, "lr", o.Hyper.LearningRate, "learning rate")
 	flags.IntVar(&o.Threads, "threads", 0, "threads; 0: one per core. The result is the same with any number")
+	flags.IntVar(&o.Nodes, "swarm", 0, "learners side by side that share what they sample; 0: one learner")
+	flags.IntVar(&o.Local, "local", 4, "with --swarm: groups that each samples in a window")
+	flags.IntVar(&o.External, "external", 4, "with --swarm: groups of others that each trains on as well, at most")
+	flags.BoolVar(&o.Published, "published", false, "with --swarm: ratios of what others share are against the policy that sampled it, not the own one")
+	flags.IntVar(&o.Liars, "liars", 0, "with --swarm: how many of them claim the opposite of every reward")
+	flags.BoolVar(&o.Believe, "believe", false, "with --swarm: take claimed rewards for true, to see what judging them again is for")
+	cmd.MarkFlagsMutuallyExclusive("swarm", "groups")
+	cmd.MarkFlagsMutuallyExclusive("swarm", "staleness")
 	flags.StringVar(&output, "output", "text", "text, or json: one object a line")
 	return cmd
 }
@@ -71,6 +86,31 @@ func pointPrinter(w io.Writer, output string) func(simulate.Point) {
 			p.Window, p.Rollouts, p.Tokens, m.RewardMean, m.KeptGroups, m.Groups, m.AllCorrect, m.ClipFraction, m.GradNorm, p.GenSeconds, p.Seconds)
 		if a := p.Accuracy; a != nil {
 			line += fmt.Sprintf(" %.3f (%.3f to %.3f), %.3f", a.Accuracy, a.Low, a.High, p.Greedy.Accuracy)
+		}
+		_, _ = fmt.Fprintln(w, line)
+	}
+}
+
+// swarmPrinter prints one line a window: means over the nodes, and the accuracies' range.
+func swarmPrinter(w io.Writer, output string) func(simulate.SwarmPoint) {
+	if output == "json" {
+		e := json.NewEncoder(w)
+		return func(p simulate.SwarmPoint) { _ = e.Encode(p) }
+	}
+	_, _ = fmt.Fprintf(w, "%6s %8s %8s %7s %8s %7s %8s %7s %8s %7s %7s  %s\n", "window", "rollouts", "tokens", "reward",
+		"external", "signal", "refused", "clipped", "gradnorm", "gen s", "train s", "held-out, mean of nodes (least to most): T=1, greedy")
+	return func(p simulate.SwarmPoint) {
+		var reward, external, clipped, norm float64
+		for _, n := range p.Nodes {
+			reward += n.Metrics.RewardMean / float64(len(p.Nodes))
+			external += float64(n.External) / float64(len(p.Nodes))
+			clipped += n.Metrics.ClipFraction / float64(len(p.Nodes))
+			norm += float64(n.Metrics.GradNorm) / float64(len(p.Nodes))
+		}
+		line := fmt.Sprintf("%6d %8d %8d %7.3f %8.1f %3d/%-3d %8d %7.4f %8.3f %7.1f %7.1f ",
+			p.Window, p.Rollouts, p.Tokens, reward, external, p.Signal, p.Shared, p.Refused, clipped, norm, p.GenSeconds, p.Seconds)
+		if a, g := p.Accuracy, p.Greedy; a != nil {
+			line += fmt.Sprintf(" %.3f (%.3f to %.3f), %.3f (%.3f to %.3f)", a.Mean, a.Min, a.Max, g.Mean, g.Min, g.Max)
 		}
 		_, _ = fmt.Fprintln(w, line)
 	}

@@ -173,7 +173,7 @@ func (r *rehearsal) play(ctx context.Context, policy *checkpoints.Policy, c veri
 	began = time.Now()
 	result, decoded := verify.Batch(c, policy.Tokenizer, b.Root(), b.Leaves)
 	if result.Code == verify.OK {
-		if result, _, err = replay.Check(ctx, policy.Engine, c, decoded, leaves); err != nil {
+		if result, _, err = replay.Check(ctx, policy.Engine, policy.Tokenizer, c, decoded, leaves); err != nil {
 			return err
 		}
 	}

@@ -5,7 +5,10 @@
 //
 // Both come out of one prefill of prompt and completion: position t sees the
 // claimed tokens before it, so the first wrong token is found as such, and no
-// tolerance is needed, because the engine gives the same bits everywhere.
+// tolerance is needed, because the engine gives the same bits everywhere. Positions
+// that the environment wrote (env.Read) are part of the prefill, and package verify
+// has held them against its replies: checks 8, 9, 10 and 12 skip them. Proofs and work
+// hashes are of all positions.
 //
 // In a tolerant run the miner may have another engine; graders have this one, so they
 // still agree with each other to the bit. The run's verify.Tolerance says how far is
@@ -49,6 +52,7 @@ import (
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/generate"
+	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
 )
 
@@ -76,16 +80,21 @@ type Limits struct {
 
 // Check runs checks 8 and 9 on the given leaves (ascending, no repetition) of a
 // batch that passed verify.Batch; rollouts are all of that batch, in leaf order.
+// tok is the run's tokenizer, by which replies are derived.
 // The result is OK or the first failure in order (leaf, check). Work covers all
 // given leaves, also those after a failure, so that honest graders have the same.
 // With an error the result is Undecided: it says nothing about the miner.
-func Check(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64) (verify.Result, Work, error) {
-	return CheckWithin(ctx, eng, c, rollouts, leaves, Limits{})
+func Check(
+	ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64,
+) (verify.Result, Work, error) {
+	return CheckWithin(ctx, eng, tok, c, rollouts, leaves, Limits{})
 }
 
 // CheckWithin is Check with limits. Errors: ErrBudget, ErrInput, ErrModel,
-// ErrPanic, the engine's, or ctx's.
-func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64, lim Limits) (res verify.Result, work Work, err error) {
+// ErrPanic, the challenge's, the engine's, or ctx's.
+func CheckWithin(
+	ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64, lim Limits,
+) (res verify.Result, work Work, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%w: %v", ErrPanic, p)
@@ -103,9 +112,13 @@ func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, ro
 	if c.Tolerance != nil {
 		judge = newTolerant(c, eng.Model().Config().HiddenSize).judge
 	}
-	err = each(ctx, eng, c, rollouts, leaves, func(leaf uint64, own engine.Replayed) (err error) {
+	err = each(ctx, eng, c, rollouts, leaves, func(leaf uint64, own engine.Replayed) error {
 		if res.Code == verify.OK {
-			if res, err = judge(leaf, rollouts[leaf], own); err != nil {
+			given, err := givenOf(tok, c, rollouts[leaf], leaf)
+			if err == nil {
+				res, err = judge(leaf, rollouts[leaf], given, own)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -114,6 +127,15 @@ func CheckWithin(ctx context.Context, eng *engine.Engine, c verify.Challenge, ro
 		return nil
 	})
 	return res, work, err
+}
+
+// givenOf says of each position of a completion whether the environment wrote it; nil where none is.
+func givenOf(tok tokenizer.Tokenizer, c verify.Challenge, r batch.Rollout, leaf uint64) ([]bool, error) {
+	given, err := c.Given(tok, leaf/c.GroupSize, r.Completion)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	return given[0].Mask(len(r.Completion)), nil
 }
 
 // LogProbs returns the claimed tokens' log-probabilities of rollouts that passed their checks, as the engine computes
@@ -223,15 +245,15 @@ func request(c verify.Challenge, r batch.Rollout, leaf uint64) engine.ReplayRequ
 }
 
 // compare is check 8, then check 9 of an exact run.
-func compare(leaf uint64, r batch.Rollout, want engine.Replayed) (verify.Result, error) {
+func compare(leaf uint64, r batch.Rollout, given []bool, want engine.Replayed) (verify.Result, error) {
 	for t, id := range r.Completion {
-		if id != want.Forced[t] {
+		if id != want.Forced[t] && !(given != nil && given[t]) {
 			return verify.Result{Code: verify.BadSample, Leaf: leaf, Value: int64(id), Threshold: int64(want.Forced[t]),
 				Detail: fmt.Sprintf("token %d is %d, the seed forces %d", t, id, want.Forced[t])}, nil
 		}
 	}
 	for t, bits := range r.LogProbBits() {
-		if w := math.Float32bits(want.LogProbs[t]); bits != w {
+		if w := math.Float32bits(want.LogProbs[t]); bits != w && !(given != nil && given[t]) {
 			return verify.Result{Code: verify.BadLogProb, Leaf: leaf, Value: int64(bits), Threshold: int64(w),
 				Detail: fmt.Sprintf("log-probability of token %d has bits %#08x, the engine's are %#08x", t, bits, w)}, nil
 		}
@@ -264,7 +286,8 @@ type Work struct {
 type LeafWork struct {
 	Leaf uint64
 	Hash [32]byte // the work hash
-	// LogProbs are the claimed tokens' as this engine computes them. In an exact run they have the bits of those claimed.
+	// LogProbs are the claimed tokens' as this engine computes them. In an exact run they have the bits of those claimed,
+	// but for positions that the environment wrote.
 	LogProbs []float32
 }
 

@@ -33,7 +33,7 @@ func honest(t testing.TB, eng *engine.Engine, c verify.Challenge) []batch.Rollou
 
 func check(t *testing.T, eng *engine.Engine, c verify.Challenge, rs []batch.Rollout, leaves []uint64) (verify.Result, replay.Work) {
 	t.Helper()
-	res, work, err := replay.Check(context.Background(), eng, c, rs, leaves)
+	res, work, err := replay.Check(context.Background(), eng, tiny.Tokenizer(t), c, rs, leaves)
 	require.NoError(t, err)
 	return res, work
 }
@@ -232,7 +232,7 @@ func TestWhatIsNotTheMinersFaultIsUndecided(t *testing.T) {
 		"no engine":       {background, nil, c, rs, all, replay.Limits{}, replay.ErrPanic},
 		"unchecked token": {background, eng, c, outside, all, replay.Limits{}, nil},
 	} {
-		res, work, err := replay.CheckWithin(k.ctx, k.eng, k.c, k.rs, k.leaves, k.lim)
+		res, work, err := replay.CheckWithin(k.ctx, k.eng, tiny.Tokenizer(t), k.c, k.rs, k.leaves, k.lim)
 		require.Error(t, err, name)
 		if k.err != nil {
 			require.ErrorIs(t, err, k.err, name)
@@ -275,7 +275,7 @@ func BenchmarkCheck(b *testing.B) {
 			require.NoError(b, err)
 		})
 		timed(&checking, func() {
-			res, _, err := replay.Check(b.Context(), eng, c, rs, leaves)
+			res, _, err := replay.Check(b.Context(), eng, tok, c, rs, leaves)
 			require.NoError(b, err)
 			require.Equal(b, verify.OK, res.Code, res.String())
 		})

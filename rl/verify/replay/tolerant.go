@@ -11,6 +11,7 @@ import (
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/kernel"
 	"github.com/galahad-network/galahad/rl/proof"
+	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
 )
 
@@ -84,14 +85,20 @@ type Figures struct {
 // looks for a tolerance: of c.Tolerance only Proof and SampleEps matter. A rollout whose
 // proof is malformed has no figures of it. Errors: those of CheckWithin, and
 // ErrNonFinite.
-func Measure(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64) ([]Figures, error) {
+func Measure(
+	ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, c verify.Challenge, rollouts []batch.Rollout, leaves []uint64,
+) ([]Figures, error) {
 	if err := checkInput(eng, c, rollouts, leaves, Limits{}); err != nil {
 		return nil, err
 	}
 	t := newTolerant(c, eng.Model().Config().HiddenSize)
 	out := make([]Figures, 0, len(leaves))
 	err := each(ctx, eng, c, rollouts, leaves, func(leaf uint64, own engine.Replayed) error {
-		f, _, err := t.measure(leaf, rollouts[leaf], own)
+		given, err := givenOf(tok, c, rollouts[leaf], leaf)
+		if err != nil {
+			return err
+		}
+		f, _, err := t.measure(leaf, rollouts[leaf], given, own)
 		out = append(out, f)
 		return err
 	})
@@ -103,8 +110,8 @@ func Measure(ctx context.Context, eng *engine.Engine, c verify.Challenge, rollou
 
 // judge runs checks 8 to 12. Error: ErrNonFinite, or ErrModel for a model that is too
 // small for TOPLOC.
-func (t tolerant) judge(leaf uint64, r batch.Rollout, own engine.Replayed) (verify.Result, error) {
-	f, malformed, err := t.measure(leaf, r, own)
+func (t tolerant) judge(leaf uint64, r batch.Rollout, given []bool, own engine.Replayed) (verify.Result, error) {
+	f, malformed, err := t.measure(leaf, r, given, own)
 	if err != nil {
 		return verify.Result{}, err
 	}
@@ -144,13 +151,13 @@ func (t tolerant) judge(leaf uint64, r batch.Rollout, own engine.Replayed) (veri
 
 const maxDegeneracy = proof.MaxDegeneracy * million
 
-// measure takes the figures. malformed says what is wrong with the bytes of the proof.
-func (t tolerant) measure(leaf uint64, r batch.Rollout, own engine.Replayed) (f Figures, malformed, err error) {
+// measure takes the figures, of checks 8, 9 and 12 without the positions that are given. malformed says what is wrong with the bytes of the proof.
+func (t tolerant) measure(leaf uint64, r batch.Rollout, given []bool, own engine.Replayed) (f Figures, malformed, err error) {
 	if own.NonFinite || len(own.Views) != len(r.Completion) {
 		return f, nil, ErrNonFinite
 	}
-	t.sampling(&f, own.Views)
-	t.logProbs(&f, leaf, r, own)
+	t.sampling(&f, own.Views, given)
+	t.logProbs(&f, leaf, r, given, own)
 	if n := len(r.Completion); r.Finish == batch.FinishEnd {
 		last := own.Views[n-1]
 		f.End, f.EndOff = units(last.High-last.Low, million), units(off(last), million)
@@ -189,11 +196,14 @@ func units(x float64, per float64) int64 {
 	return int64(math.RoundToEven(max(-1e12, min(1e12, x*per))))
 }
 
-func (t tolerant) sampling(f *Figures, views []engine.View) {
+func (t tolerant) sampling(f *Figures, views []engine.View, given []bool) {
 	f.Least = math.MaxInt64
 	passed := int64(0)
 	var surprise, variance float64
 	for at, v := range views {
+		if given != nil && given[at] {
+			continue
+		}
 		d := units(off(v), million)
 		if d > f.Furthest {
 			f.Furthest, f.FurthestAt = d, at
@@ -228,19 +238,26 @@ func evidence(x, variance float64) float64 {
 	return math.Copysign(float64(root*root), x)
 }
 
-func (t tolerant) logProbs(f *Figures, leaf uint64, r batch.Rollout, own engine.Replayed) {
+func (t tolerant) logProbs(f *Figures, leaf uint64, r batch.Rollout, given []bool, own engine.Replayed) {
 	bits := r.LogProbBits()
 	all := make([]float32, len(bits))
 	for at, b := range bits {
+		if given != nil && given[at] {
+			continue
+		}
 		d := math.Float32frombits(b) - own.LogProbs[at]
 		all[at] = max(d, -d)
 	}
 	var few []float32
 	for _, at := range drawn(t.c, leaf, len(bits)) {
-		few = append(few, all[at])
+		if given == nil || !given[at] {
+			few = append(few, all[at])
+		}
 	}
-	slices.Sort(few)
-	f.LogProb, f.LogProbMost = excess(few[len(few)/2]), excess(slices.Max(all))
+	if slices.Sort(few); len(few) > 0 {
+		f.LogProb = excess(few[len(few)/2])
+	}
+	f.LogProbMost = excess(slices.Max(all))
 }
 
 // excess is exp(d) - 1 in millionths, d being at most 20.

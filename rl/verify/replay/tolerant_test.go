@@ -59,7 +59,7 @@ func rejected(t testing.TB, c verify.Challenge, rollouts []batch.Rollout) (n int
 		for i := range c.GroupSize {
 			leaves = append(leaves, g*c.GroupSize+i)
 		}
-		res, _, err := replay.Check(context.Background(), eng, c, decoded, leaves)
+		res, _, err := replay.Check(context.Background(), eng, shipped.Base(t).Tokenizer, c, decoded, leaves)
 		require.NoError(t, err)
 		codes[res.Code]++
 		if res.Code.Hard() {
@@ -157,16 +157,16 @@ func TestTolerantLies(t *testing.T) {
 		r.Completion = append([]int32(nil), r.Completion...)
 		r.LogProbs, r.Proof = append([]byte(nil), r.LogProbs...), append([]byte(nil), r.Proof...)
 		lie.tell(r)
-		res, _, err := replay.Check(context.Background(), shipped.Engine(t), c, rollouts, []uint64{leaf})
+		res, _, err := replay.Check(context.Background(), shipped.Engine(t), shipped.Base(t).Tokenizer, c, rollouts, []uint64{leaf})
 		require.NoError(t, err)
 		require.Equal(t, lie.code, res.Code, "%s: %s", name, res)
 		require.EqualValues(t, leaf, res.Leaf)
 	}
-	res, work, err := replay.Check(context.Background(), shipped.Engine(t), c, honest, []uint64{leaf})
+	res, work, err := replay.Check(context.Background(), shipped.Engine(t), shipped.Base(t).Tokenizer, c, honest, []uint64{leaf})
 	require.NoError(t, err)
 	require.Equal(t, verify.OK, res.Code)
 	c.Tolerance = nil
-	_, exact, err := replay.Check(context.Background(), shipped.Engine(t), c, honest, []uint64{leaf})
+	_, exact, err := replay.Check(context.Background(), shipped.Engine(t), shipped.Base(t).Tokenizer, c, honest, []uint64{leaf})
 	require.NoError(t, err)
 	require.Equal(t, exact, work, "graders have the exact engine, and so the same work, in both modes")
 }

@@ -232,6 +232,74 @@ func TestEachModelFreeLieIsProvenOnChain(t *testing.T) {
 	require.Equal(t, uint32(verify.BadEncoding), res.Code)
 }
 
+// episodes answer a challenge of guess-2: a wrong guess, the environment's reply, and the number.
+func episodes(t testing.TB, c verify.Challenge) []batch.Rollout {
+	t.Helper()
+	tok, err := tokenizer.Load(tokenizer.ArithmeticFile())
+	require.NoError(t, err)
+	var out []batch.Rollout
+	for i := range c.Leaves() {
+		a, err := c.Assign(tok, i/c.GroupSize)
+		require.NoError(t, err)
+		var ids []int32
+		for _, turn := range []string{"#0", "#" + a.Problem.Answer} {
+			more, err := tok.Encode(turn)
+			require.NoError(t, err)
+			ids = append(append(ids, more...), endToken)
+			ids = append(ids, env.Replies(a.Env, tok, a.Problem, c.Generation.EndTokens)(ids)...)
+		}
+		out = append(out, batch.Rollout{
+			Run: c.Run, Window: c.Window, Checkpoint: c.Checkpoint, Miner: c.Miner, Group: i / c.GroupSize, Index: i % c.GroupSize,
+			Env: a.Env.ID(), Prompt: a.Prompt, Completion: ids, LogProbs: make([]byte, 4*len(ids)), Finish: batch.FinishEnd, Reward: env.FullReward,
+		})
+	}
+	return out
+}
+
+// The chain derives what an environment replies: a word put into its mouth convicts, and an honest episode never does, not
+// even where the chain has no tokenizer to read it by.
+func TestAWrongReplyIsProvenOnChain(t *testing.T) {
+	const bad, reply = 5, 3
+	for name, lie := range map[string]func(r *batch.Rollout){
+		"another reply": func(r *batch.Rollout) { r.Completion[reply] = endToken },
+		"a reply left out": func(r *batch.Rollout) {
+			r.Completion, r.LogProbs = append(r.Completion[:reply:reply], r.Completion[reply+1:]...), r.LogProbs[4:]
+		},
+		"a reply's surprise": func(r *batch.Rollout) { r.LogProbs[4*reply] = 0xBF },
+	} {
+		for _, tokenizerKnown := range []bool{true, false} {
+			c := newCourtroomOf(t, func(c *courtroom) batch.Batch {
+				e, err := env.Lookup("guess-2")
+				require.NoError(t, err)
+				digest, w := e.Digest(), c.Challenge.Windows[[2]uint64{1, 5}]
+				w.Params.Mix = []challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}}
+				w.Params.Generation.MaxNew = 24
+				c.Challenge.Windows[[2]uint64{1, 5}] = w
+				c.challenge, err = w.Challenge(c.Ctx.ChainID(), c.alice, 3)
+				require.NoError(t, err)
+				c.rollouts = episodes(t, c.challenge)
+				lie(&c.rollouts[bad])
+				b, err := batch.New(c.rollouts)
+				require.NoError(t, err)
+				return b
+			})
+			if !tokenizerKnown {
+				delete(c.Challenge.Tokenizers, 1)
+			}
+			for i := range c.challenge.Leaves() {
+				if i != bad || !tokenizerKnown {
+					c.acquit(types.ErrNotProven, c.evidence(c.alice, c.batch, i))
+				}
+			}
+			if tokenizerKnown {
+				res, err := c.submit(c.evidence(c.alice, c.batch, bad))
+				require.NoError(t, err, name)
+				require.Equal(t, uint32(verify.BadPrompt), res.Code, name)
+			}
+		}
+	}
+}
+
 // One bad leaf among a hundred convicts; the good ones beside it prove nothing and leave
 // nothing behind, and neither does the bad one while anything else in its message is wrong.
 func TestAudit_C20_OneBadLeafAmongAHundredGoodOnes(t *testing.T) {
