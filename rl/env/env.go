@@ -200,23 +200,38 @@ func ValidateMix(mix []MixEntry) error {
 // sorted by id, then the environment draws its problem from the same stream.
 // Errors: those of ValidateMix.
 func Assign(mix []MixEntry, groupSeed derive.Seed) (Environment, Problem, error) {
-	sorted, sum, err := sortedMix(mix)
+	s := derive.NewStream(groupSeed)
+	e, err := pick(mix, s)
 	if err != nil {
 		return nil, Problem{}, err
 	}
-	s := derive.NewStream(groupSeed)
-	pick := s.Below(sum)
-	for _, m := range sorted {
-		if pick < m.Weight {
-			e, err := Lookup(m.Env)
-			if err != nil {
-				return nil, Problem{}, err
-			}
-			return e, e.Problem(s), nil
-		}
-		pick -= m.Weight
+	return e, e.Problem(s), nil
+}
+
+// AssignHeldOut is Assign with a held-out problem.
+func AssignHeldOut(mix []MixEntry, seed derive.Seed) (Environment, Problem, error) {
+	s := derive.NewStream(seed)
+	e, err := pick(mix, s)
+	if err != nil {
+		return nil, Problem{}, err
 	}
-	return nil, Problem{}, fmt.Errorf("%w: weights do not add up", ErrMix)
+	return e, e.HeldOut(s), nil
+}
+
+// pick draws an environment of a mix.
+func pick(mix []MixEntry, s *derive.Stream) (Environment, error) {
+	sorted, sum, err := sortedMix(mix)
+	if err != nil {
+		return nil, err
+	}
+	at := s.Below(sum)
+	for _, m := range sorted {
+		if at < m.Weight {
+			return Lookup(m.Env)
+		}
+		at -= m.Weight
+	}
+	return nil, fmt.Errorf("%w: weights do not add up", ErrMix)
 }
 
 // sortedMix checks a mix and returns a copy sorted by id, and the sum of weights.
