@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -129,12 +129,8 @@ func (g *genesisBuilder) run(ctx context.Context) (challenge.Run, error) {
 	if err != nil {
 		return challenge.Run{}, fmt.Errorf("conformance suite: %w", err)
 	}
-	var weights []challenge.EnvironmentWeight
-	for _, m := range mix {
-		weights = append(weights, challenge.EnvironmentWeight{Id: m.Env, Digest: m.Digest[:], Weight: m.Weight})
-	}
 	tok := base.Tokenizer.Digest()
-	p := challenge.DefaultRunParams(weights, tok[:], conformanceDigest[:])
+	p := challenge.DefaultRunParams(challenge.WeightsOf(mix), tok[:], conformanceDigest[:])
 	p.CommitBlocks, p.AuditBlocks, p.RevealBlocks = g.options.commit, g.options.audit, g.options.reveal
 	p.MaxGroupsPerWindow = 128
 	p.AuditBudgetGroups, p.AuditMinPpm = 32, 250_000
@@ -149,20 +145,14 @@ func (g *genesisBuilder) run(ctx context.Context) (challenge.Run, error) {
 	}, nil
 }
 
-// parseMix reads --mix: built-in environments with their weights, as id:weight separated by commas.
+// parseMix reads --mix, of built-in environments.
 func parseMix(s string) ([]env.MixEntry, error) {
-	var mix []env.MixEntry
-	for _, part := range strings.Split(s, ",") {
-		id, weight, ok := strings.Cut(part, ":")
-		w, err := strconv.ParseUint(weight, 10, 32)
-		if !ok || err != nil || w == 0 {
-			return nil, fmt.Errorf("--mix %q: want id:weight with a positive weight, separated by commas", part)
-		}
-		e, err := env.Lookup(id)
-		if err != nil {
-			return nil, fmt.Errorf("--mix: %w; there are %s", err, strings.Join(env.IDs(), ", "))
-		}
-		mix = append(mix, env.MixEntry{Env: id, Digest: e.Digest(), Weight: w})
+	mix, err := env.ParseMix(s, env.Lookup)
+	if errors.Is(err, env.ErrUnknown) {
+		return nil, fmt.Errorf("--mix: %w; there are %s", err, strings.Join(env.IDs(), ", "))
 	}
-	return mix, env.ValidateMix(mix)
+	if err != nil {
+		return nil, fmt.Errorf("--mix: %w", err)
+	}
+	return mix, nil
 }

@@ -39,9 +39,9 @@ func TestMixFlagPinsTheEnvironmentsDigests(t *testing.T) {
 	e, err := env.Lookup("arithmetic-3")
 	require.NoError(t, err)
 	require.Equal(t, env.MixEntry{Env: "arithmetic-3", Digest: e.Digest(), Weight: 4}, mix[1])
-	for _, bad := range []string{"", "arithmetic-3", "arithmetic-3:0", "arithmetic-3:-1", "poetry:1", "arithmetic-3:1,arithmetic-3:1"} {
+	for _, bad := range []string{"", "arithmetic-3:0", "arithmetic-3:1@1-", "arithmetic-3:-1", "poetry:1", "arithmetic-3:1,arithmetic-3:1"} {
 		_, err := parseMix(bad)
-		require.Error(t, err, "%q", bad)
+		require.ErrorContains(t, err, "--mix", "%q", bad)
 	}
 }
 

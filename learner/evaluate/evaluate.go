@@ -54,6 +54,11 @@ type Result struct {
 	Distinct int     `json:"distinct"`  // problems that differ
 	Lenient  float64 `json:"lenient"`   // share of completions with a right answer in whatever form; see env.Lenient
 	PassAt   []Pass  `json:"pass_at"`   // for k = 1, 2, 4, ... up to Samples
+	// Problems by what their samples, as a group, would teach: all have the full reward; rewards differ; all have one
+	// reward below it. Only the second moves a policy whose advantages are within groups. With one sample there is none.
+	AllRight int `json:"all_right"`
+	Mixed    int `json:"mixed"`
+	AllWrong int `json:"all_wrong"`
 }
 
 // Pass is pass@k: how likely at least one of k samples of a problem is right, estimated without bias from all samples
@@ -61,19 +66,32 @@ type Result struct {
 type Pass struct {
 	K     int     `json:"k"`
 	Value float64 `json:"value"`
+	Low   float64 `json:"ci95_low"`  // 95 % interval with the problem as the unit: Wilson's where one is right or not,
+	High  float64 `json:"ci95_high"` // which is so for k = Samples, else by the normal approximation
 }
 
 // passAt is the mean over problems of 1 - C(n-c, k)/C(n, k), for c right samples of n.
-func passAt(right []int, n, k int) float64 {
-	sum := 0.0
-	for _, c := range right {
+func passAt(right []int, n, k int) Pass {
+	p := Pass{K: k}
+	each, solved := make([]float64, len(right)), 0
+	for i, c := range right {
 		none := 1.0 // that no sample of k is right
-		for i := range k {
-			none *= max(0, float64(n-c-i)) / float64(n-i)
+		for j := range k {
+			none *= max(0, float64(n-c-j)) / float64(n-j)
 		}
-		sum += 1 - none
+		each[i] = 1 - none
+		p.Value += each[i]
+		if c > 0 {
+			solved++
+		}
 	}
-	return sum / float64(len(right))
+	p.Value /= float64(len(right))
+	if k == n {
+		p.Low, p.High = Wilson(solved, len(right))
+	} else {
+		p.Low, p.High = normal(each)
+	}
+	return p
 }
 
 // Run measures the engine's model. progress, if not nil, is told after each chunk how many completions are done.
@@ -87,7 +105,9 @@ func Run(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, spec 
 		return Result{}, err
 	}
 	result := Result{Problems: spec.Problems, Samples: spec.Samples, N: len(requests)}
-	right := make([]int, spec.Problems) // correct completions of each problem
+	right := make([]int, spec.Problems)    // correct completions of each problem
+	first := make([]uint32, spec.Problems) // reward of its first one
+	mixed := make([]bool, spec.Problems)   // another has another reward
 	for start := 0; start < len(requests); start += chunk {
 		end := min(start+chunk, len(requests))
 		completions, err := eng.Generate(ctx, requests[start:end])
@@ -101,9 +121,14 @@ func Run(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, spec 
 			if c.Finish == engine.FinishEnd {
 				result.Finished++
 			}
-			if env.Judge(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens) == env.FullReward {
+			reward := env.Judge(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens)
+			if reward == env.FullReward {
 				right[p]++
 			}
+			if (start+i)%spec.Samples == 0 {
+				first[p] = reward
+			}
+			mixed[p] = mixed[p] || reward != first[p]
 			if env.Form(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens) {
 				result.Lenient++
 			}
@@ -116,10 +141,18 @@ func Run(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, spec 
 	for i, r := range right {
 		result.Correct += r
 		distinct[problems[i].Key] = true
+		switch {
+		case mixed[i]:
+			result.Mixed++
+		case first[i] == env.FullReward:
+			result.AllRight++
+		default:
+			result.AllWrong++
+		}
 	}
 	result.Lenient /= float64(result.N)
 	for k := 1; k <= spec.Samples; k *= 2 {
-		result.PassAt = append(result.PassAt, Pass{k, passAt(right, spec.Samples, k)})
+		result.PassAt = append(result.PassAt, passAt(right, spec.Samples, k))
 	}
 	result.Distinct = len(distinct)
 	result.Accuracy = float64(result.Correct) / float64(result.N)
@@ -174,18 +207,26 @@ func Wilson(k, n int) (low, high float64) {
 // Clustered returns the 95 % interval of the mean over problems of the share of correct samples, by the normal
 // approximation with the variance between problems. right holds each problem's correct samples out of samples.
 func Clustered(right []int, samples int) (low, high float64) {
-	n := float64(len(right))
+	shares := make([]float64, len(right))
+	for i, r := range right {
+		shares[i] = float64(r) / float64(samples)
+	}
+	return normal(shares)
+}
+
+// normal returns the 95 % interval of the mean of independent shares by the normal approximation.
+func normal(shares []float64) (low, high float64) {
+	n := float64(len(shares))
 	if n < 2 {
 		return 0, 1
 	}
 	mean := 0.0
-	for _, r := range right {
-		mean += float64(r) / float64(samples) / n
+	for _, x := range shares {
+		mean += x / n
 	}
 	squares := 0.0
-	for _, r := range right {
-		d := float64(r)/float64(samples) - mean
-		squares += d * d
+	for _, x := range shares {
+		squares += (x - mean) * (x - mean)
 	}
 	half := z95 * math.Sqrt(squares/(n-1)/n)
 	return max(0, mean-half), min(1, mean+half)

@@ -57,8 +57,21 @@ func TestPassAtKIsTheMeanOverAllChoices(t *testing.T) {
 					hits++
 				}
 			}
-			require.InDelta(t, float64(hits)/float64(all), passAt([]int{c}, n, k), 1e-12, "c %d k %d", c, k)
+			require.InDelta(t, float64(hits)/float64(all), passAt([]int{c}, n, k).Value, 1e-12, "c %d k %d", c, k)
 		}
 	}
-	require.InDelta(t, 0.5, passAt([]int{0, 6}, 6, 3), 1e-12)
+	require.InDelta(t, 0.5, passAt([]int{0, 6}, 6, 3).Value, 1e-12)
+}
+
+func TestPassAtAllSamplesHasTheIntervalOfSolvedProblems(t *testing.T) {
+	right := []int{0, 0, 3, 6, 1, 0, 0, 0, 2, 0}
+	p := passAt(right, 6, 6)
+	low, high := Wilson(4, 10)
+	require.InDelta(t, 0.4, p.Value, 1e-12)
+	require.Equal(t, []float64{low, high}, []float64{p.Low, p.High})
+	p = passAt(right, 6, 1)
+	low, high = Clustered(right, 6)
+	require.InDelta(t, low, p.Low, 1e-12)
+	require.InDelta(t, high, p.High, 1e-12)
+	require.Positive(t, passAt(make([]int, 100), 4, 4).High, "no problem solved of a hundred does not say that none can be")
 }

@@ -32,7 +32,7 @@ func (s swarm) challenge(window, number int) verify.Challenge {
 		ChainID: domain, Run: 1, Window: uint64(window), Opening: s.seed("swarm-open", window, number),
 		Checkpoint: make([]byte, batch.DigestBytes), Miner: derive.U64(uint64(number)),
 		Groups: uint64(s.Local), GroupSize: uint64(s.GroupSize),
-		Mix: []env.MixEntry{{Env: s.Env.ID(), Digest: s.Env.Digest(), Weight: 1}},
+		Mix: s.mixAt(uint64(window)),
 		Generation: verify.Generation{
 			TemperatureBits: math.Float32bits(1), TopPMillionths: derive.Million, MaxNew: uint32(min(s.MaxNew, math.MaxInt32)), EndTokens: []int32{s.tok.EOS()},
 		},

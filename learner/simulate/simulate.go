@@ -29,15 +29,16 @@ var ErrOptions = errors.New("bad simulation")
 
 // Options describe a loop.
 type Options struct {
-	Env          env.Environment
-	Windows      int    // windows, one update each
-	Groups       int    // groups a window
-	GroupSize    int    // rollouts a group
-	Staleness    int    // rollouts of window w come from the weights after window w-1-Staleness
-	MaxNew       int    // completion tokens at most
-	Seed         uint64 // of problems and samples
-	EvalEvery    int    // windows between measurements; 0: only at the end
-	EvalProblems int    // held-out problems a measurement
+	Env          env.Environment // measured, and trained on unless there is a mix
+	Mix          []env.MixEntry  // trained on, window by window from 0 on, as a run's
+	Windows      int             // windows, one update each
+	Groups       int             // groups a window
+	GroupSize    int             // rollouts a group
+	Staleness    int             // rollouts of window w come from the weights after window w-1-Staleness
+	MaxNew       int             // completion tokens at most
+	Seed         uint64          // of problems and samples
+	EvalEvery    int             // windows between measurements; 0: only at the end
+	EvalProblems int             // held-out problems a measurement
 	Hyper        grpo.Hyperparameters
 	Threads      int
 }
@@ -59,6 +60,9 @@ type Point struct {
 func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Options, report func(Point)) (*engine.Model, error) {
 	if o.Env == nil || o.Windows < 1 || o.Groups < 1 || o.GroupSize < 2 || o.Staleness < 0 || o.MaxNew < 1 {
 		return nil, fmt.Errorf("%w: %d windows of %d groups of %d, staleness %d", ErrOptions, o.Windows, o.Groups, o.GroupSize, o.Staleness)
+	}
+	if err := o.checkMix(); err != nil {
+		return nil, err
 	}
 	trainer := engine.NewTrainer(base, o.engineOptions())
 	published := []*engine.Model{base} // by version
@@ -108,16 +112,19 @@ func sample(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o
 	eng := engine.New(model, o.engineOptions())
 	end := []int32{tok.EOS()}
 	sampling := engine.Sampling{TemperatureBits: math.Float32bits(1), TopPMillionths: derive.Million, MaxNew: o.MaxNew, EndTokens: end}
-	problems := make([]env.Problem, o.Groups)
+	asked, problems := make([]env.Environment, o.Groups), make([]env.Problem, o.Groups)
 	var requests []engine.Request
 	for g := range problems {
 		seed := derive.Derive(domain, "group", derive.U64(o.Seed), derive.U64(window), derive.U64(uint64(g)))
-		problems[g] = o.Env.Problem(derive.NewStream(seed))
-		prompt, err := o.Env.Prompt(tok, problems[g])
+		var err error
+		if asked[g], problems[g], err = o.problem(window, seed); err != nil {
+			return nil, err
+		}
+		prompt, err := asked[g].Prompt(tok, problems[g])
 		if err != nil {
 			return nil, err
 		}
-		reply := env.Replies(o.Env, tok, problems[g], end)
+		reply := env.Replies(asked[g], tok, problems[g], end)
 		for i := range o.GroupSize {
 			requests = append(requests, engine.Request{
 				Prompt: prompt, Seed: derive.SampleSeed(domain, seed, uint64(i)), Sampling: sampling, Reply: reply,
@@ -133,16 +140,40 @@ func sample(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o
 		}
 		for i, c := range completions {
 			g := (start + i) / o.GroupSize
-			given := env.Read(o.Env, tok, problems[g], c.Tokens, end).Given
+			given := env.Read(asked[g], tok, problems[g], c.Tokens, end).Given
 			groups[g] = append(groups[g], grpo.Rollout{
 				Prompt: part[i].Prompt, Completion: c.Tokens, LogProbs: c.LogProbs, Temperature: 1,
-				Reward: env.Judge(o.Env, tok, problems[g], c.Tokens, end), Given: given.Mask(len(c.Tokens)),
+				Reward: env.Judge(asked[g], tok, problems[g], c.Tokens, end), Given: given.Mask(len(c.Tokens)),
 			})
 			p.Rollouts++
 			p.Tokens += len(c.Tokens) - given.Tokens()
 		}
 	}
 	return groups, nil
+}
+
+// checkMix refuses a mix that no run could have. Errors: those of env.ValidateMix.
+func (o Options) checkMix() error {
+	if o.Mix == nil {
+		return nil
+	}
+	return env.ValidateMix(o.Mix)
+}
+
+// problem draws a group's environment and problem. Without a mix no entry is drawn: what was measured with a seed stays.
+func (o Options) problem(window uint64, seed derive.Seed) (env.Environment, env.Problem, error) {
+	if o.Mix == nil {
+		return o.Env, o.Env.Problem(derive.NewStream(seed)), nil
+	}
+	return env.Assign(env.MixAt(o.Mix, window), seed)
+}
+
+// mixAt is the mix of a window's challenges.
+func (o Options) mixAt(window uint64) []env.MixEntry {
+	if o.Mix == nil {
+		return []env.MixEntry{{Env: o.Env.ID(), Digest: o.Env.Digest(), Weight: 1}}
+	}
+	return env.MixAt(o.Mix, window)
 }
 
 // engineOptions are those of every engine of a loop.

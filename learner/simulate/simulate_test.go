@@ -77,6 +77,69 @@ func TestSimulationRefusesNonsense(t *testing.T) {
 	}
 }
 
+// Window by window a mix decides what is asked; what is measured stays.
+func TestASimulationFollowsItsMix(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	mix := func(text string) []env.MixEntry {
+		m, err := env.ParseMix(text, env.Lookup)
+		require.NoError(t, err)
+		return m
+	}
+	// play returns the tokens sampled in each window and the last accuracy. Staleness keeps the policy the same in all of them.
+	play := func(text string) (tokens []int, points []Point) {
+		o := options(t)
+		o.Staleness = 4
+		if o.Mix = nil; text != "" {
+			o.Mix = mix(text)
+		}
+		sum := 0
+		_, err := Run(context.Background(), base.Model, base.Tokenizer, o, func(p Point) {
+			if p.Window > 0 {
+				tokens, sum = append(tokens, p.Tokens-sum), p.Tokens
+			}
+			points = append(points, p)
+		})
+		require.NoError(t, err)
+		return tokens, points
+	}
+	easy, _ := play("arithmetic-1")
+	hard, points := play("arithmetic-3")
+	later, _ := play("arithmetic-1@0-2,arithmetic-3@2-")
+	require.NotEqual(t, easy[2:], hard[2:])
+	require.NotEqual(t, easy[:2], hard[:2])
+	require.Equal(t, append(easy[:2:2], hard[2:]...), later)
+	_, plain := play("")
+	require.Equal(t, plain[0].Accuracy, points[0].Accuracy, "both measure arithmetic-3")
+
+	o := options(t)
+	o.Mix = mix("arithmetic-1@0-2,arithmetic-3@2-")
+	o.Mix[1].From = 3
+	_, err = Run(context.Background(), base.Model, base.Tokenizer, o, func(Point) {})
+	require.ErrorIs(t, err, env.ErrMix)
+	_, err = RunSwarm(context.Background(), base.Model, base.Tokenizer, Swarm{Options: o, Nodes: 1, Local: 1}, func(SwarmPoint) {})
+	require.ErrorIs(t, err, env.ErrMix)
+}
+
+func TestASwarmFollowsItsMix(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	o := Swarm{Options: options(t), Nodes: 2, Local: 2, External: 1}
+	o.Mix, err = env.ParseMix("arithmetic-1@0-2,arithmetic-3@2-", env.Lookup)
+	require.NoError(t, err)
+	s := swarm{Swarm: o, tok: base.Tokenizer}
+	for range o.Nodes {
+		s.nodes = append(s.nodes, &node{engine: engine.New(base.Model, o.engineOptions())})
+	}
+	for w, want := range []string{"arithmetic-1", "arithmetic-1", "arithmetic-3", "arithmetic-3"} {
+		a, err := s.challenge(w, 1).Assign(base.Tokenizer, 0)
+		require.NoError(t, err)
+		require.Equal(t, want, a.Env.ID(), "window %d", w)
+	}
+	_, err = RunSwarm(context.Background(), base.Model, base.Tokenizer, o, func(p SwarmPoint) { require.Zero(t, p.Refused) })
+	require.NoError(t, err)
+}
+
 // The base has never seen an environment that answers. It finds a number now and then, and that is enough for steps.
 func TestSeveralTurnsAreTrainedOn(t *testing.T) {
 	base, err := models.Base()

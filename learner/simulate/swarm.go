@@ -125,7 +125,7 @@ func (o Swarm) check() error {
 	if o.Nodes < 1 || o.Local < 1 || o.External < 0 || o.Liars < 0 || o.Liars > o.Nodes {
 		return fmt.Errorf("%w: %d nodes with %d groups of their own and %d of others, %d liars", ErrOptions, o.Nodes, o.Local, o.External, o.Liars)
 	}
-	return nil
+	return o.checkMix()
 }
 
 // window plays one window: all nodes sample, then all train.

@@ -66,18 +66,21 @@ func Digest(ctx context.Context, tok tokenizer.Tokenizer, envs []env.Environment
 	return out, nil
 }
 
-// ForMix is Digest over the environments of a run.
+// ForMix is Digest over all environments of a run, each once, also those that take part in later windows only: who lacks
+// one learns it before the run, not in the middle of it.
 func ForMix(ctx context.Context, tok tokenizer.Tokenizer, mix []env.MixEntry) ([32]byte, error) {
 	if err := env.ValidateMix(mix); err != nil {
 		return [32]byte{}, err
 	}
-	envs := make([]env.Environment, len(mix))
-	for i, m := range mix {
+	var envs []env.Environment
+	for _, m := range mix {
 		e, err := env.Lookup(m.Env)
 		if err != nil {
 			return [32]byte{}, err
 		}
-		envs[i] = e
+		if !slices.ContainsFunc(envs, func(other env.Environment) bool { return other.ID() == e.ID() }) {
+			envs = append(envs, e)
+		}
 	}
 	return Digest(ctx, tok, envs)
 }

@@ -52,6 +52,12 @@ func TestDigestDoesNotDependOnTheOrder(t *testing.T) {
 	c, err := ForMix(context.Background(), tok, mix)
 	require.NoError(t, err)
 	require.Equal(t, a, c)
+	// All windows' environments count, each once.
+	later, again := mix[1], mix[1]
+	later.From, later.Until, again.From = 7, 9, 20
+	c, err = ForMix(context.Background(), tok, []env.MixEntry{later, mix[0], again})
+	require.NoError(t, err)
+	require.Equal(t, a, c)
 	_, err = ForMix(context.Background(), tok, nil)
 	require.ErrorIs(t, err, env.ErrMix)
 }

@@ -39,7 +39,7 @@ import (
 // FullReward is the reward of a perfect completion: rewards are in millionths.
 const FullReward = 1_000_000
 
-// MaxMix bounds the number of environments of a run.
+// MaxMix bounds the number of entries of a run's mix.
 const MaxMix = 64
 
 // Errors that Lookup and Assign wrap; test with errors.Is.
@@ -178,85 +178,4 @@ func IDs() []string {
 		ids[i] = e.ID()
 	}
 	return ids
-}
-
-// MixEntry is one environment of a run and its share of the groups.
-type MixEntry struct {
-	Env    string   // id
-	Digest [32]byte // Environment.Digest that the run pins
-	Weight uint64   // share = weight / sum of weights
-}
-
-// ValidateMix checks a mix: 1 to MaxMix entries, ids known and not repeated,
-// digests those of the built-in environments, weights positive, their sum
-// within uint64. Errors: ErrMix, ErrUnknown, ErrDigest.
-func ValidateMix(mix []MixEntry) error {
-	_, _, err := sortedMix(mix)
-	return err
-}
-
-// Assign returns the environment and the problem of a group: from the stream of
-// the group's seed first Below(sum of weights) picks the entry in the mix
-// sorted by id, then the environment draws its problem from the same stream.
-// Errors: those of ValidateMix.
-func Assign(mix []MixEntry, groupSeed derive.Seed) (Environment, Problem, error) {
-	s := derive.NewStream(groupSeed)
-	e, err := pick(mix, s)
-	if err != nil {
-		return nil, Problem{}, err
-	}
-	return e, e.Problem(s), nil
-}
-
-// AssignHeldOut is Assign with a held-out problem.
-func AssignHeldOut(mix []MixEntry, seed derive.Seed) (Environment, Problem, error) {
-	s := derive.NewStream(seed)
-	e, err := pick(mix, s)
-	if err != nil {
-		return nil, Problem{}, err
-	}
-	return e, e.HeldOut(s), nil
-}
-
-// pick draws an environment of a mix.
-func pick(mix []MixEntry, s *derive.Stream) (Environment, error) {
-	sorted, sum, err := sortedMix(mix)
-	if err != nil {
-		return nil, err
-	}
-	at := s.Below(sum)
-	for _, m := range sorted {
-		if at < m.Weight {
-			return Lookup(m.Env)
-		}
-		at -= m.Weight
-	}
-	return nil, fmt.Errorf("%w: weights do not add up", ErrMix)
-}
-
-// sortedMix checks a mix and returns a copy sorted by id, and the sum of weights.
-func sortedMix(mix []MixEntry) ([]MixEntry, uint64, error) {
-	if len(mix) == 0 || len(mix) > MaxMix {
-		return nil, 0, fmt.Errorf("%w: %d entries, want 1 to %d", ErrMix, len(mix), MaxMix)
-	}
-	sorted := slices.Clone(mix)
-	slices.SortFunc(sorted, func(a, b MixEntry) int { return strings.Compare(a.Env, b.Env) })
-	var sum uint64
-	for i, m := range sorted {
-		if i > 0 && sorted[i-1].Env == m.Env {
-			return nil, 0, fmt.Errorf("%w: %q is there twice", ErrMix, m.Env)
-		}
-		if m.Weight == 0 || sum+m.Weight < sum {
-			return nil, 0, fmt.Errorf("%w: weight %d of %q", ErrMix, m.Weight, m.Env)
-		}
-		sum += m.Weight
-		e, err := Lookup(m.Env)
-		if err != nil {
-			return nil, 0, err
-		}
-		if d := e.Digest(); !bytes.Equal(d[:], m.Digest[:]) {
-			return nil, 0, fmt.Errorf("%w: %q has %x, the mix says %x", ErrDigest, m.Env, d, m.Digest)
-		}
-	}
-	return sorted, sum, nil
 }

@@ -2,6 +2,8 @@ package env
 
 import (
 	"crypto/sha256"
+	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,6 +46,152 @@ func TestMixIsValidated(t *testing.T) {
 		_, _, err := Assign(c.mix, derive.Seed{})
 		require.ErrorIs(t, err, c.err, name)
 	}
+}
+
+// at gives an entry bounds.
+func at(m MixEntry, from, until uint64) MixEntry {
+	m.From, m.Until = from, until
+	return m
+}
+
+func TestEveryWindowHasTheEntriesWhoseBoundsHoldIt(t *testing.T) {
+	a, b := entry(t, "arithmetic-2", 1), entry(t, "arithmetic-3", 3)
+	heavy := b
+	heavy.Weight = 9
+	mix := []MixEntry{at(heavy, 40, 0), at(a, 0, 20), at(b, 10, 40)} // the weight of arithmetic-3 moves at 40
+	require.NoError(t, ValidateMix(mix))
+	for window, want := range map[uint64][]MixEntry{
+		0: {a}, 9: {a}, 10: {a, b}, 19: {a, b}, 20: {b}, 39: {b}, 40: {heavy}, 41: {heavy}, math.MaxUint64: {heavy},
+	} {
+		require.Equal(t, want, MixAt(mix, window), "window %d", window)
+	}
+	plain := []MixEntry{b, a}
+	require.Equal(t, plain, MixAt(plain, 7), "without bounds nothing changes")
+}
+
+func TestAMixThatLeavesAWindowEmptyOrHoldsAnEnvironmentTwiceIsRefused(t *testing.T) {
+	a, b := entry(t, "arithmetic-2", 1), entry(t, "arithmetic-3", 3)
+	for name, c := range map[string]struct {
+		mix  []MixEntry
+		says string // empty: the mix is good
+	}{
+		"one after the other":                {[]MixEntry{at(a, 0, 5), at(b, 5, 0)}, ""},
+		"one within the other":               {[]MixEntry{b, at(a, 3, 5)}, ""},
+		"three that hand over":               {[]MixEntry{at(a, 0, 5), at(b, 4, 9), at(a, 9, 0)}, ""},
+		"an environment that comes back":     {[]MixEntry{at(a, 0, 5), b, at(a, 7, 9)}, ""},
+		"nothing in window 0":                {[]MixEntry{at(a, 1, 0)}, "window 0"},
+		"a hole of one window":               {[]MixEntry{at(a, 0, 5), at(b, 6, 0)}, "window 5"},
+		"a hole behind a long entry":         {[]MixEntry{at(b, 0, 9), at(a, 1, 2), at(a, 10, 0)}, "window 9"},
+		"nothing at the end":                 {[]MixEntry{at(a, 0, 5), at(b, 3, 12)}, "window 12"},
+		"nothing in the last window of all":  {[]MixEntry{at(a, 0, math.MaxUint64)}, "window 18446744073709551615"},
+		"bounds of no window":                {[]MixEntry{b, at(a, 5, 5)}, "arithmetic-2:1@5-5 takes part in no window"},
+		"bounds turned round":                {[]MixEntry{b, at(a, 5, 4)}, "takes part in no window"},
+		"an environment twice in one window": {[]MixEntry{at(a, 0, 6), at(a, 5, 0)}, "twice in window 5"},
+		"twice from the beginning":           {[]MixEntry{at(a, 0, 6), a}, "twice in window 0"},
+		"twice within a long entry":          {[]MixEntry{a, at(a, 5, 6)}, "twice in window 5"},
+		"weights that overflow later": {
+			[]MixEntry{at(a, 0, 5), at(entry(t, "arithmetic-3", math.MaxUint64), 5, 0)}, "weight"},
+	} {
+		err := ValidateMix(c.mix)
+		if c.says == "" {
+			require.NoError(t, err, name)
+			continue
+		}
+		require.ErrorIs(t, err, ErrMix, name)
+		require.ErrorContains(t, err, c.says, name)
+	}
+}
+
+// Whoever forgot MixAt would draw from entries of other windows.
+func TestAssignRefusesTheMixOfMoreThanOneWindow(t *testing.T) {
+	a, b := entry(t, "arithmetic-2", 1), entry(t, "arithmetic-3", 3)
+	mix := []MixEntry{at(a, 0, 5), b}
+	require.NoError(t, ValidateMix(mix))
+	_, _, err := Assign(mix, derive.Seed{})
+	require.ErrorIs(t, err, ErrMix)
+	_, _, err = Assign(MixAt(mix, 4), derive.Seed{})
+	require.NoError(t, err)
+}
+
+// FuzzMixAt draws bounds and weights, and counts window by window what the rules say in one go.
+func FuzzMixAt(f *testing.F) {
+	f.Add([]byte{0, 1, 0, 5, 1, 1, 5, 0}, uint64(5))
+	f.Add([]byte{0, 1, 0, 5, 1, 1, 6, 0}, uint64(3))
+	f.Add([]byte{0, 1, 0, 5, 0, 2, 5, 0, 1, 3, 2, 9}, uint64(7))
+	f.Add([]byte{0, 1, 0, 6, 0, 2, 5, 0}, uint64(5))
+	f.Fuzz(func(t *testing.T, raw []byte, seed uint64) {
+		const last = 32 // no bound is later, so this window is like all that follow
+		ids := []string{"arithmetic-1", "arithmetic-2", "arithmetic-3"}
+		var mix []MixEntry
+		good := len(raw) >= 4
+		for ; len(raw) >= 4; raw = raw[4:] {
+			m := at(entry(t, ids[raw[0]%3], uint64(raw[1]%4)), uint64(raw[2]%last), uint64(raw[3]%last))
+			good = good && m.Weight > 0 && (m.Until == 0 || m.From < m.Until)
+			mix = append(mix, m)
+		}
+		good = good && len(mix) <= MaxMix
+		for w := uint64(0); w <= last; w++ {
+			there := map[string]uint64{}
+			for _, m := range mix {
+				if w < m.From || m.Until != 0 && w >= m.Until {
+					continue
+				}
+				if _, twice := there[m.Env]; twice {
+					good = false
+				}
+				there[m.Env] = m.Weight
+			}
+			good = good && len(there) > 0
+			if !good {
+				continue
+			}
+			now := MixAt(mix, w)
+			require.Len(t, now, len(there), "window %d of %s", w, FormatMix(mix))
+			for _, m := range now {
+				require.Equal(t, entry(t, m.Env, there[m.Env]), m)
+			}
+		}
+		require.Equal(t, good, ValidateMix(mix) == nil, "%s: %v", FormatMix(mix), ValidateMix(mix))
+		if !good {
+			return
+		}
+		for _, w := range []uint64{0, seed % last, seed, math.MaxUint64} {
+			e, _, err := Assign(MixAt(mix, w), sha256.Sum256(derive.U64(seed)))
+			require.NoError(t, err)
+			require.True(t, slices.ContainsFunc(mix, func(m MixEntry) bool { return m.Env == e.ID() && m.in(w) }), "%s in window %d", e.ID(), w)
+		}
+		again, err := ParseMix(FormatMix(mix), Lookup)
+		require.NoError(t, err)
+		require.Equal(t, mix, again, "what is shown can be pasted")
+	})
+}
+
+func TestAMixIsReadAsItIsShown(t *testing.T) {
+	a, b := entry(t, "arithmetic-2", 3), entry(t, "arithmetic-3", 1)
+	for text, want := range map[string][]MixEntry{
+		"arithmetic-3":                                        {b},
+		"arithmetic-2:3,arithmetic-3:1":                       {a, b},
+		"arithmetic-2:3@0-40,arithmetic-3:1@20-":              {at(a, 0, 40), at(b, 20, 0)},
+		"arithmetic-2:3@0-40,arithmetic-3@40-":                {at(a, 0, 40), at(b, 40, 0)},
+		"arithmetic-3@0-":                                     {b},
+		"arithmetic-3@0-1,arithmetic-2:3@1-9,arithmetic-3@9-": {at(b, 0, 1), at(a, 1, 9), at(b, 9, 0)},
+	} {
+		got, err := ParseMix(text, Lookup)
+		require.NoError(t, err, text)
+		require.Equal(t, want, got, text)
+	}
+	require.Equal(t, "arithmetic-2:3@0-40,arithmetic-3:1@20-", FormatMix([]MixEntry{at(a, 0, 40), at(b, 20, 0)}))
+	require.Equal(t, "arithmetic-3:1", b.String())
+	for _, bad := range []string{
+		"", ",", "arithmetic-3,", "arithmetic-3:", "arithmetic-3:0", "arithmetic-3:-1", "arithmetic-3:1.5", "arithmetic-3:1:1", ":1", "@0-",
+		"arithmetic-3@", "arithmetic-3@5", "arithmetic-3@-5", "arithmetic-3@0-0", "arithmetic-3@5-4", "arithmetic-3@0-5-6", "arithmetic-3@a-b",
+		"arithmetic-3@0-5", "arithmetic-3@1-", "arithmetic-3:1,arithmetic-3:1", "arithmetic-3 :1", "arithmetic-3:18446744073709551616",
+	} {
+		_, err := ParseMix(bad, Lookup)
+		require.Error(t, err, "%q", bad)
+	}
+	_, err := ParseMix("poetry:1", Lookup)
+	require.ErrorIs(t, err, ErrUnknown)
 }
 
 func TestAssignFollowsTheWeightsAndNotTheOrder(t *testing.T) {

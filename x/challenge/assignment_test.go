@@ -1,6 +1,7 @@
 package challenge_test
 
 import (
+	"slices"
 	"strconv"
 	"testing"
 
@@ -21,6 +22,7 @@ func TestTheAssignmentIsWhatMinersDerive(t *testing.T) {
 		digest := e.Digest()
 		mix = append(mix, types.EnvironmentWeight{Id: id, Digest: digest[:], Weight: uint64(i + 1)})
 	}
+	mix[0].UntilWindow = 2
 	s := story.New(t, 2, storyRun(func(_ *types.Params, p *types.RunParams) { p.Mix = mix }))
 	q, ctx := types.NewQueryClient(s), t.Context()
 	ask := func(window uint64, miner string) (*types.QueryAssignmentResponse, error) {
@@ -44,7 +46,7 @@ func TestTheAssignmentIsWhatMinersDerive(t *testing.T) {
 		require.Len(t, res.Groups, story.Groups)
 		for i, g := range res.Groups {
 			seed := derive.GroupSeed(s.ChainID(), story.Run, 1, opening, story.Digest(0), m.Address, uint64(i))
-			e, p, err := env.Assign(types.RunParams{Mix: mix}.MixEntries(), seed)
+			e, p, err := env.Assign(types.RunParams{Mix: mix}.At(1).MixEntries(), seed)
 			require.NoError(t, err)
 			require.Equal(t, types.AssignedGroup{
 				Index: uint64(i), Seed: seed[:], Environment: e.ID(), Prompt: p.PromptText, Key: strconv.FormatUint(p.Key, 10),
@@ -52,6 +54,21 @@ func TestTheAssignmentIsWhatMinersDerive(t *testing.T) {
 			require.NotContains(t, seeds, string(g.Seed))
 			seeds = append(seeds, string(g.Seed))
 		}
+	}
+
+	// Window 2 is the first without arithmetic-1, and the query says what the window froze.
+	s.Until("COMMIT of window 2", func() bool { w, _ := s.Window(2); return w.CommitStart > 0 })
+	for window, easy := range map[uint64]bool{1: true, 2: false} {
+		var ids []string
+		for _, m := range s.Miners {
+			res, err := ask(window, m.String())
+			require.NoError(t, err)
+			for _, g := range res.Groups {
+				ids = append(ids, g.Environment)
+			}
+		}
+		require.Contains(t, ids, "arithmetic-3")
+		require.Equal(t, easy, slices.Contains(ids, "arithmetic-1"), "window %d: %v", window, ids)
 	}
 
 	for what, call := range map[string]struct {

@@ -65,6 +65,11 @@ func (d draw) run(p *types.RunParams) {
 		digest := e.Digest()
 		p.Mix = append(p.Mix, types.EnvironmentWeight{Id: e.ID(), Digest: digest[:], Weight: d.upTo(1 << 32)})
 	}
+	for i := range p.Mix[1:] { // the first takes part in all windows
+		m := &p.Mix[1+i]
+		m.FromWindow = d.Uint64N(4)
+		m.UntilWindow = []uint64{0, m.FromWindow + 1 + d.Uint64N(3)}[d.IntN(2)]
+	}
 	p.GroupSize = d.u32(2, types.MaxGroupSize)
 	p.MaxGroups = d.u32(story.Groups, types.MaxGroupsPerWindow)
 	p.MaxGroupsPerWindow = d.u32(p.MaxGroups, types.MaxGroupsPerWindow)

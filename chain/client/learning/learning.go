@@ -109,14 +109,14 @@ func (ch *Chain) Window(ctx context.Context, run, window uint64) (lineage.Window
 	return out, nil
 }
 
-// Rules returns a run's generation settings and recipe as a window that froze now would take them: for whoever replays a
+// Rules returns a run's mix, generation settings and recipe as this window would freeze them now: for whoever replays a
 // version whose window the chain has forgotten. It has no batches, and no version that sampled.
-func (ch *Chain) Rules(ctx context.Context, run uint64) (lineage.Window, error) {
+func (ch *Chain) Rules(ctx context.Context, run, window uint64) (lineage.Window, error) {
 	r, err := ch.c.Run(ctx, run)
 	if err != nil {
 		return lineage.Window{}, err
 	}
-	w := challengetypes.Window{Run: run, Params: r.Params, OpeningSeed: make([]byte, len(derive.Seed{}))}
+	w := challengetypes.Window{Run: run, Id: window, Params: r.Params.At(window), OpeningSeed: make([]byte, len(derive.Seed{}))}
 	challenge, err := w.Challenge(ch.c.ChainID(), nil, 0)
 	return lineage.Window{Challenge: challenge, Recipe: RecipeOf(r.Params.Recipe)}, err
 }

@@ -34,6 +34,7 @@ func addCommands(root *cobra.Command, a *app.App) {
 		alone(beacon.NewBeaconCmd()),
 		alone(localnet.NewCmd()),
 		alone(doctor.NewCmd(app.DefaultNodeHome)),
+		alone(mixCmd()),
 		initCmd(a),
 		genutilcli.Commands(a.TxConfig(), a.Basics(), app.DefaultNodeHome),
 		queryCmd(),

@@ -52,6 +52,46 @@ func TestEvalOfTheShippedModelIsReproducible(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, text, "clustered by problem")
 	require.Contains(t, text, "pass@4")
+	require.Contains(t, text, "of 8 problems")
+}
+
+// What the table says of an environment is what a question for it alone says.
+func TestEvalOfSeveralEnvironmentsIsOneTable(t *testing.T) {
+	args := []string{"eval", "--base", "--n", "16", "--samples", "4"}
+	out, err := execute(t, append(args, "--env", "arithmetic-3,arithmetic-1", "--env", "guess-1", "--output", "json")...)
+	require.NoError(t, err)
+	var reports []evalReport
+	for d := json.NewDecoder(strings.NewReader(out)); d.More(); {
+		var r evalReport
+		require.NoError(t, d.Decode(&r))
+		reports = append(reports, r)
+	}
+	require.Len(t, reports, 3)
+	for i, want := range []string{"arithmetic-3", "arithmetic-1", "guess-1"} {
+		r := reports[i]
+		require.Equal(t, want, r.Env)
+		require.Equal(t, 16, r.Sampled.AllRight+r.Sampled.Mixed+r.Sampled.AllWrong)
+		require.Equal(t, 16, r.Greedy.AllRight+r.Greedy.AllWrong, "one sample differs from no other")
+		one, err := execute(t, append(args, "--env", want, "--output", "json")...)
+		require.NoError(t, err)
+		var alone evalReport
+		require.NoError(t, json.Unmarshal([]byte(one), &alone))
+		require.Equal(t, alone, r)
+	}
+	require.InDelta(t, reports[0].Sampled.PassAt[2].Value, float64(reports[0].Sampled.AllRight+reports[0].Sampled.Mixed)/16, 1e-12,
+		"where rewards are 0 or 1, a problem is solved by some sample or by none")
+
+	text, err := execute(t, append(args, "--env", "arithmetic-3,arithmetic-1,arithmetic-3")...)
+	require.NoError(t, err)
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	require.Len(t, lines, 4, "each once")
+	require.Contains(t, lines[1], "all right")
+	mixed, err := execute(t, append(args, "--mix", "arithmetic-3@0-2,arithmetic-1:2,arithmetic-3:4@2-")...)
+	require.NoError(t, err)
+	require.Equal(t, text, mixed)
+	text, err = execute(t, "eval", "--base", "--n", "4", "--env", "arithmetic-3,arithmetic-1")
+	require.NoError(t, err)
+	require.NotContains(t, text, "mixed", "one sample is no group")
 }
 
 func TestPretrainWritesACheckpointThatEvalReads(t *testing.T) {
@@ -82,6 +122,10 @@ func TestSimulatePrintsAPointAWindow(t *testing.T) {
 	require.Equal(t, 2, last.Window)
 	require.Equal(t, 32, last.Rollouts)
 	require.NotNil(t, last.Accuracy)
+
+	curriculum, err := execute(t, "simulate", "--windows", "2", "--groups", "4", "--group-size", "4", "--eval-problems", "8", "--mix", "arithmetic-1@0-1,arithmetic-3@1-")
+	require.NoError(t, err)
+	require.Len(t, strings.Split(strings.TrimSpace(curriculum), "\n"), 4)
 }
 
 func TestSimulateOfASwarmPrintsAPointAWindow(t *testing.T) {
@@ -123,6 +167,9 @@ func TestUnusableArgumentsAreRefused(t *testing.T) {
 		{[]string{"eval", "--base", "--output", "xml"}, "--output"},
 		{[]string{"eval", "--base", "--env", "poetry"}, "poetry"},
 		{[]string{"eval", "--base", "--n", "0"}, "0 problems"},
+		{[]string{"eval", "--base", "--env", "arithmetic-3", "--mix", "arithmetic-3"}, "env mix"},
+		{[]string{"eval", "--base", "--mix", "arithmetic-3@1-"}, "window 0"},
+		{[]string{"simulate", "--mix", "arithmetic-2@0-10"}, "window 10"},
 		{[]string{"eval", filepath.Join(bad, "nowhere")}, "nowhere"},
 		{[]string{"eval", bad}, "model.safetensors"},
 		{[]string{"pretrain", "--steps", "1"}, "the shipped one " + models.BaseDigest},

@@ -103,13 +103,14 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 		if err != nil {
 			return err
 		}
-		w, err := chain.Window(ctx, r.Run, c.TrainedWindows[len(c.TrainedWindows)-1])
+		newest := c.TrainedWindows[len(c.TrainedWindows)-1]
+		w, err := chain.Window(ctx, r.Run, newest)
 		if errors.Is(err, client.ErrNotFound) && !forgotten {
 			forgotten = true
 			fmt.Fprintln(cmd.ErrOrStderr(), "the chain has forgotten the windows of some versions; these are replayed by the run's recipe of today")
 		}
 		if errors.Is(err, client.ErrNotFound) {
-			if w, err = chain.Rules(ctx, r.Run); err == nil && w.Challenge.Tolerance != nil {
+			if w, err = chain.Rules(ctx, r.Run, newest); err == nil && w.Challenge.Tolerance != nil {
 				err = errors.New("which checkpoint sampled its rollouts is forgotten with its window, and a tolerant run's step needs it")
 			}
 		}

@@ -8,13 +8,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/galahad-network/galahad/learner/simulate"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/env/questions"
 	"github.com/galahad-network/galahad/rl/grpo"
 )
 
 func simulateCommand() *cobra.Command {
 	o := simulate.Swarm{Options: simulate.Options{Hyper: grpo.Default()}}
-	var dir, environment, output string
+	var dir, environment, mix, output string
 	cmd := &cobra.Command{
 		Use:   "simulate",
 		Short: "run the learning loop without a network",
@@ -23,8 +24,12 @@ the way to try hyperparameters before a run gets them. It starts from the shippe
 
 With --swarm N it plays N learners side by side, each with a policy of its own. In each window each samples --local groups,
 shares them, and trains on them and on up to --external groups of the others, whose rewards it judges itself (SAPO, arXiv
-2509.08721).`,
-		Args: cobra.NoArgs,
+2509.08721).
+
+With --mix it plays a curriculum: a run's mix, whose entries may take part in some windows only. The first window is 0; the
+line "1" of the output is what was measured after it.`,
+		Example: `  galahad-learner simulate --windows 60 --mix arithmetic-2@0-20,arithmetic-3@20-`,
+		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
 				return fmt.Errorf("--output must be text or json, not %q", output)
@@ -33,8 +38,13 @@ shares them, and trains on them and on up to --external groups of the others, wh
 			if err != nil {
 				return err
 			}
-			if o.Env, err = questions.Find(environment); err != nil {
+			if o.Env, err = findEnvironment(environment); err != nil {
 				return err
+			}
+			if mix != "" {
+				if o.Mix, err = env.ParseMix(mix, findEnvironment); err != nil {
+					return fmt.Errorf("--mix: %w", err)
+				}
 			}
 			if err := o.Hyper.Validate(); err != nil {
 				return err
@@ -49,7 +59,8 @@ shares them, and trains on them and on up to --external groups of the others, wh
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&dir, "checkpoint", "", "checkpoint folder to start from; empty: the shipped base model")
-	flags.StringVar(&environment, "env", "arithmetic-3", "environment of the problems, or a file of questions that ends with .jsonl")
+	flags.StringVar(&environment, "env", "arithmetic-3", "environment to train on and measure, or a file of questions that ends with .jsonl")
+	flags.StringVar(&mix, "mix", "", "environments to train on, as id:weight or id:weight@from-until separated by commas; --env is then measured alone")
 	flags.IntVar(&o.Windows, "windows", 30, "windows, one update each")
 	flags.IntVar(&o.Groups, "groups", 32, "groups a window")
 	flags.IntVar(&o.GroupSize, "group-size", 8, "rollouts a group")
@@ -70,6 +81,15 @@ shares them, and trains on them and on up to --external groups of the others, wh
 	cmd.MarkFlagsMutuallyExclusive("swarm", "staleness")
 	flags.StringVar(&output, "output", "text", "text, or json: one object a line")
 	return cmd
+}
+
+// findEnvironment is questions.Find; a file is made known, so that a mix can name it.
+func findEnvironment(idOrFile string) (env.Environment, error) {
+	e, err := questions.Find(idOrFile)
+	if err == nil {
+		env.Add(e)
+	}
+	return e, err
 }
 
 // pointPrinter prints one line a window.

@@ -108,7 +108,7 @@ func (k *Keeper) openNext(ctx context.Context, params types.Params, id uint64) e
 		Id:            run.NextWindow,
 		FreezeHeight:  height,
 		OpeningRound:  round,
-		Params:        run.Params,
+		Params:        run.Params.At(run.NextWindow),
 		BondPerGroup:  sdkmath.ZeroInt(),
 		EligibleStake: sdkmath.ZeroInt(),
 	}

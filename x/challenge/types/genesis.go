@@ -249,6 +249,11 @@ func (w Window) Validate(p Params) error {
 	if err := w.Params.Validate(p); err != nil {
 		return bad("%s", err)
 	}
+	for _, e := range w.Params.Mix {
+		if e.FromWindow != 0 || e.UntilWindow != 0 {
+			return bad("mix: the entry of %q has bounds, which no frozen one has", e.Id)
+		}
+	}
 	if err := checkAmount(w.BondPerGroup); err != nil {
 		return bad("bond_per_group: %s", err)
 	}

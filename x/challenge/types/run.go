@@ -227,7 +227,7 @@ func (r RunParams) validateModes() error {
 func (r RunParams) MixEntries() []env.MixEntry {
 	mix := make([]env.MixEntry, len(r.Mix))
 	for i, e := range r.Mix {
-		mix[i] = env.MixEntry{Env: e.Id, Weight: e.Weight}
+		mix[i] = env.MixEntry{Env: e.Id, Weight: e.Weight, From: e.FromWindow, Until: e.UntilWindow}
 		copy(mix[i].Digest[:], e.Digest)
 	}
 	return mix

@@ -48,7 +48,22 @@ func MixOf(entries []EnvironmentWeight) ([]env.MixEntry, error) {
 		if len(e.Digest) != len(mix[i].Digest) {
 			return nil, ErrInvalidParams.Wrapf("mix: digest of %q has %d bytes, want %d", e.Id, len(e.Digest), len(mix[i].Digest))
 		}
-		mix[i] = env.MixEntry{Env: e.Id, Digest: [32]byte(e.Digest), Weight: e.Weight}
+		mix[i] = env.MixEntry{Env: e.Id, Digest: [32]byte(e.Digest), Weight: e.Weight, From: e.FromWindow, Until: e.UntilWindow}
 	}
 	return mix, nil
+}
+
+// WeightsOf is a mix of rl/env as a run or a window has it.
+func WeightsOf(mix []env.MixEntry) []EnvironmentWeight {
+	weights := make([]EnvironmentWeight, len(mix))
+	for i, m := range mix {
+		weights[i] = EnvironmentWeight{Id: m.Env, Digest: m.Digest[:], Weight: m.Weight, FromWindow: m.From, UntilWindow: m.Until}
+	}
+	return weights
+}
+
+// At is what a window freezes of its run's parameters: all of them, of the mix the entries that take part.
+func (r RunParams) At(window uint64) RunParams {
+	r.Mix = WeightsOf(env.MixAt(r.MixEntries(), window))
+	return r
 }

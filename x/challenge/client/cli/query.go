@@ -12,6 +12,7 @@ import (
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/spf13/cobra"
 
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/x/challenge/types"
 	"github.com/galahad-network/galahad/x/internal/table"
 )
@@ -39,16 +40,12 @@ func run(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Me
 		return nil, nil, err
 	}
 	r, p := res.Run, res.Run.Params
-	mix := make([]string, len(p.Mix))
-	for i, e := range p.Mix {
-		mix[i] = fmt.Sprintf("%s x%d", e.Id, e.Weight)
-	}
 	t := table.New("", "").Title("Run %d: %s", r.Id, r.Name)
 	t.Row("status", strings.ToLower(strings.TrimPrefix(r.Status.String(), "RUN_STATUS_")))
 	t.Row("next window", fmt.Sprint(r.NextWindow))
 	t.Row("owner", r.Owner)
 	t.Row("learner", r.Learner)
-	t.Row("environments", strings.Join(mix, ", "))
+	t.Row("environments", env.FormatMix(p.MixEntries()))
 	t.Row("groups", fmt.Sprintf("%d completions each, at most %d a miner and %d a window", p.GroupSize, p.MaxGroups, p.MaxGroupsPerWindow))
 	t.Row("generation", fmt.Sprintf("temperature bits %#08x, top_k %d, top_p %s, at most %d tokens",
 		p.Generation.TemperatureBits, p.Generation.TopK, table.FormatPPM(uint64(p.Generation.TopPPpm)), p.Generation.MaxNew))
@@ -88,6 +85,7 @@ func window(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto
 	t.Note("Frozen at %d: %d miners, %d graders with a stake of %s, checkpoint %d (%s), bond %s per group.",
 		w.FreezeHeight, w.Miners, w.Graders, table.FormatGAL(w.EligibleStake),
 		w.CheckpointVersion, table.FormatDigest(w.CheckpointDigest), table.FormatGAL(w.BondPerGroup))
+	t.Note("Environments: %s.", env.FormatMix(w.Params.MixEntries()))
 	t.Note("Emission of the blocks from %d up to %s.", w.EmissionStart, bound(w.EmissionEnd))
 	if w.VoidHeight > 0 {
 		t.Note("VOID since block %d: %s.", w.VoidHeight, w.VoidReason)

@@ -32,7 +32,9 @@ func (n node) Invoke(_ context.Context, method string, args, reply any, _ ...grp
 		}
 		*reply.(*types.QueryWindowResponse) = types.QueryWindowResponse{Status: n.windows[id]}
 	case *types.QueryRunRequest:
-		p := types.DefaultRunParams([]types.EnvironmentWeight{{Id: "arithmetic-3", Weight: 1}}, nil, nil)
+		p := types.DefaultRunParams([]types.EnvironmentWeight{
+			{Id: "arithmetic-2", Weight: 3, UntilWindow: 40}, {Id: "arithmetic-3", Weight: 1, FromWindow: 20},
+		}, nil, nil)
 		*reply.(*types.QueryRunResponse) = types.QueryRunResponse{Run: types.Run{
 			Id: req.Run, Name: "first light", NextWindow: uint64(len(n.windows)), Params: p,
 			Owner: "galahad1owner", Learner: "galahad1learner", Status: types.RunStatus_RUN_STATUS_ACTIVE,
@@ -58,6 +60,7 @@ func twoWindows() node {
 	return node{windows: []types.WindowStatus{
 		status(types.Window{
 			Id: 0, FreezeHeight: 1, CommitStart: 9, CommitEnd: 17, OpeningRound: 108, AuditRound: 124,
+			Params:     types.RunParams{Mix: []types.EnvironmentWeight{{Id: "arithmetic-2", Weight: 3}, {Id: "arithmetic-3", Weight: 1}}},
 			AuditStart: 25, AuditEnd: 33, RevealEnd: 37, Miners: 4, Graders: 3, EmissionStart: 1, EmissionEnd: 17,
 			OpeningSeed: make([]byte, 32), AuditSeed: make([]byte, 32), CheckpointDigest: make([]byte, 32),
 		}, 28),
@@ -82,6 +85,7 @@ REVEAL      33  37             -  -
 SETTLING    37   -             -  -
 
 Frozen at 1: 4 miners, 3 graders with a stake of 150 GAL, checkpoint 0 (000000000000…), bond 1 GAL per group.
+Environments: arithmetic-2:3,arithmetic-3:1.
 Emission of the blocks from 1 up to 17.
 `, b.String())
 }
@@ -112,6 +116,7 @@ func TestRunTable(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, table.Write(&b))
 	require.Contains(t, b.String(), "Run 1: first light")
+	require.Contains(t, b.String(), " arithmetic-2:3@0-40,arithmetic-3:1@20-\n", "as --mix takes it")
 	require.Contains(t, b.String(), "commit 30, audit 30, reveal 10 blocks")
 }
 
