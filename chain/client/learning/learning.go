@@ -124,12 +124,12 @@ func (ch *Chain) Rules(ctx context.Context, run uint64) (lineage.Window, error) 
 // RecipeOf rounds a run's recipe to binary32, each number once.
 func RecipeOf(r challengetypes.Recipe) lineage.Recipe {
 	f := func(ppb uint64) float32 { return float32(float64(ppb) / 1e9) }
-	return lineage.Recipe{MinGroups: int(r.MinGroups), Hyperparameters: grpo.Hyperparameters{
+	return lineage.Recipe{MinGroups: int(r.MinGroups), StepWindows: int(r.StepWindows), MinTeaching: int(r.MinTeachingGroups), Hyperparameters: grpo.Hyperparameters{
 		LearningRate: f(r.LearningRatePpb), WarmupSteps: r.WarmupSteps, Beta1: f(r.Beta1Ppb), Beta2: f(r.Beta2Ppb), Epsilon: f(r.EpsilonPpb),
 		WeightDecay: f(r.WeightDecayPpb), GradClip: f(r.GradClipPpb), RatioLow: f(r.RatioLowPpb), RatioHigh: f(r.RatioHighPpb),
 		AdvantageEps: f(r.AdvantageEpsPpb), Delta: f(r.DeltaPpb),
 		Advantage: grpo.Advantage(r.Advantage), Loss: grpo.Loss(r.Loss), Normalization: grpo.Normalization(r.Normalization), ConstantLength: r.ConstantLength,
-		KL: grpo.KL(r.KlEstimator), KLWeight: f(r.KlWeightPpb), EntropyWeight: f(r.EntropyWeightPpb), LengthWeight: f(r.LengthWeightPpb),
+		KL: grpo.KL(r.KlEstimator), KLWeight: f(r.KlWeightPpb), KLTarget: f(r.KlTargetPpb), KLHorizon: float32(r.KlHorizon), EntropyWeight: f(r.EntropyWeightPpb), LengthWeight: f(r.LengthWeightPpb),
 		DifficultyLow: r.DifficultyLowPpm, DifficultyHigh: r.DifficultyHighPpm, DropTruncated: r.DropTruncated,
 	}}
 }
