@@ -45,6 +45,8 @@ type history struct {
 	url      string
 	trainer  *engine.Trainer // in the newest version's state
 	secret   lineage.Secret  // of the step made last
+	metrics  grpo.Metrics
+	lie      func(*engine.Trainer) // of the maker, before the state is sealed
 }
 
 func (h *history) ChainID() string { return chainID }
@@ -98,7 +100,10 @@ func (h *history) make(s lineage.Step, parent lineage.Checkpoint) lineage.Made {
 	h.t.Helper()
 	metrics, err := lineage.Train(h.t.Context(), h.trainer, s)
 	require.NoError(h.t, err)
-	h.secret = lineage.Secret(metrics.Gradient)
+	h.secret, h.metrics = lineage.Secret(metrics.Gradient), metrics
+	if h.lie != nil {
+		h.lie(h.trainer)
+	}
 	made, err := lineage.Seal(h.dir, chainID, parent, s, h.trainer, tokenizer.ArithmeticFile())
 	require.NoError(h.t, err)
 	return made
@@ -162,10 +167,15 @@ func (h *history) replay(r *lineage.Replayer) lineage.Report {
 // rollouts of two miners, with rewards set by hand: an untrained model earns none.
 func rollouts(t *testing.T, window uint64) (leaves [][]byte) {
 	t.Helper()
+	return sampledBy(t, tiny.Engine(t, "base"), window)
+}
+
+func sampledBy(t *testing.T, eng *engine.Engine, window uint64) (leaves [][]byte) {
+	t.Helper()
 	for miner := byte(1); miner <= 2; miner++ {
 		c := tiny.Challenge(t, miner)
 		c.Window = window
-		made, err := generate.Groups(t.Context(), tiny.Engine(t, "base"), tiny.Tokenizer(t), c, []uint64{0, 1, 2})
+		made, err := generate.Groups(t.Context(), eng, tiny.Tokenizer(t), c, []uint64{0, 1, 2})
 		require.NoError(t, err)
 		for i := range made {
 			made[i].Reward = uint32(sha256.Sum256(fmt.Append(nil, window, miner, i))[0]%2) * 1_000_000

@@ -28,4 +28,6 @@ var (
 	ErrRunClosed          = errorsmod.Register(ModuleName, 23, "run is closed")
 	ErrBaseExists         = errorsmod.Register(ModuleName, 24, "run has a base model")
 	ErrProof              = errorsmod.Register(ModuleName, 25, "not signed with the secret of the step")
+	ErrWindowUsed         = errorsmod.Register(ModuleName, 26, "trained window is not newer than those of the parent")
+	ErrTooManyWindows     = errorsmod.Register(ModuleName, 27, "more trained windows than a step takes")
 )
