@@ -91,7 +91,7 @@ func TestAStepOnSeveralTurnsIsPlannedWithItsMask(t *testing.T) {
 	require.NoError(t, err)
 	home := Home(t.TempDir())
 	core := openCore(t, home, 1)
-	require.NoError(t, core.Decide(1, w, lineage.Collected{Leaves: b.Leaves, Groups: 3}))
+	require.NoError(t, decide(core, w, lineage.Collected{Leaves: b.Leaves, Groups: 3}))
 	require.NoError(t, core.Close())
 	core = openCore(t, home, 1)
 	plan, found, err := core.journal.Plan()
@@ -118,6 +118,22 @@ func settled(window uint64) lineage.Window {
 	}
 }
 
+// decide plans the next step on one window.
+func decide(c *Core, w lineage.Window, set lineage.Collected) error {
+	newest, err := c.journal.Newest()
+	if err != nil {
+		return err
+	}
+	if err := c.Gather(w, set); err != nil {
+		return err
+	}
+	buffer, err := c.journal.Buffer()
+	if err != nil {
+		return err
+	}
+	return c.Decide(newest.Version+1, buffer)
+}
+
 // stateFile is where the state after a version is.
 func stateFile(t testing.TB, c *Core, version uint64) string {
 	t.Helper()
@@ -132,7 +148,7 @@ func decideNext(t testing.TB, c *Core, eng *engine.Engine) Plan {
 	t.Helper()
 	head, err := c.journal.Head()
 	require.NoError(t, err)
-	require.NoError(t, c.Decide(head.Version+1, settled(head.Version+1), rewarded(t, eng, head.Version+1)))
+	require.NoError(t, decide(c, settled(head.Version+1), rewarded(t, eng, head.Version+1)))
 	plan, found, err := c.journal.Plan()
 	require.NoError(t, err)
 	require.True(t, found)
@@ -338,7 +354,7 @@ func TestStepRefusesADamagedHome(t *testing.T) {
 			require.NoError(t, err)
 			set.LogProbs = append(set.LogProbs, make([]float32, len(r.Completion)))
 		}
-		require.NoError(t, c.Decide(1, settled(1), set))
+		require.NoError(t, decide(c, settled(1), set))
 		plan, _, err := c.journal.Plan()
 		require.NoError(t, err)
 		flip(t, c.home.LogProbs(1))
@@ -390,7 +406,7 @@ func TestWindowWithoutSignalMakesNoStep(t *testing.T) {
 	require.NoError(t, err)
 	b, err := batch.New(rollouts)
 	require.NoError(t, err)
-	require.NoError(t, c.Decide(1, settled(5), lineage.Collected{Leaves: b.Leaves, Groups: 3}))
+	require.NoError(t, decide(c, settled(5), lineage.Collected{Leaves: b.Leaves, Groups: 3}))
 	plan, _, err := c.journal.Plan()
 	require.NoError(t, err)
 	_, err = c.Step(context.Background(), plan)

@@ -32,6 +32,9 @@ const accusePause = 10 * time.Second
 // collectAttempts is how often a window whose checks could not be carried out is tried before it is passed over.
 const collectAttempts = 3
 
+// maxStepWindows is the most settled windows that are listed at once: the chain's bound on a recipe's StepWindows.
+const maxStepWindows = 8
+
 // Daemon is the running learner: it waits for settled windows, makes steps, publishes and measures checkpoints, and
 // serves them.
 type Daemon struct {
@@ -262,8 +265,9 @@ func (d *Daemon) accuse(ctx context.Context) error {
 	return nil
 }
 
-// turn does the next piece of work: the step that is planned, or the plan for the newest settled window. worked is false
-// when there is nothing to do yet.
+// turn does the next piece of work: the step that is planned, a window that is to be gathered, the plan for the next step,
+// or the list of windows that have settled meanwhile. worked is false when there is nothing to do yet. What a turn decides
+// is in the journal before the next one begins, so that a learner that was killed goes on to the same step.
 func (d *Daemon) turn(ctx context.Context) (worked bool, err error) {
 	plan, planned, err := d.core.journal.Plan()
 	if err != nil {
@@ -272,34 +276,137 @@ func (d *Daemon) turn(ctx context.Context) (worked bool, err error) {
 	if planned {
 		return true, d.step(ctx, plan)
 	}
+	wanted, err := d.core.journal.Wanted()
+	if err != nil {
+		return false, err
+	}
+	if len(wanted) > 0 {
+		return true, d.gather(ctx, wanted[0])
+	}
+	buffer, err := d.core.journal.Buffer()
+	if err != nil {
+		return false, err
+	}
+	if len(buffer) > 0 {
+		if worked, err := d.plan(ctx, buffer); worked || err != nil {
+			return true, err
+		}
+	}
+	return d.look(ctx, buffer)
+}
+
+// plan decides what the next step is made of, or that the windows of the buffer make none. worked is false when they wait for
+// further ones.
+func (d *Daemon) plan(ctx context.Context, buffer []Gathered) (worked bool, err error) {
+	head, err := d.core.journal.Head()
+	if err != nil {
+		return false, err
+	}
+	fallen := map[uint64]bool{}
+	for _, g := range buffer {
+		r, _, err := d.core.journal.Version(g.Sampled)
+		if err != nil {
+			return false, err
+		}
+		fallen[g.Sampled] = r.Fell
+	}
+	c := choose(buffer, head.Version, d.config.Train.MaxStaleness, func(version uint64) bool { return fallen[version] })
+	for _, g := range buffer {
+		if reason, dropped := c.drop[g.Window]; dropped {
+			if err := d.leave(g.Window, reason, "sampled", g.Sampled, "head", head.Version); err != nil {
+				return false, err
+			}
+		}
+	}
+	newest := buffer[len(buffer)-1].Window
+	switch {
+	case len(c.use) == 0:
+		return true, d.pass(newest)
+	case !c.due:
+		return len(c.drop) > 0, nil
+	case c.few:
+		for _, g := range c.use {
+			if err := d.leave(g.Window, "few groups", "groups", g.Groups, "min_groups", g.Recipe.MinGroups); err != nil {
+				return false, err
+			}
+		}
+		return true, d.pass(newest)
+	}
+	for _, g := range c.use { // it may have waited for long
+		if _, err := d.window(ctx, g.Window); errors.Is(err, ErrForgotten) {
+			return true, d.leave(g.Window, "forgotten")
+		} else if err != nil {
+			return false, err
+		}
+	}
+	latest, err := d.core.journal.Newest()
+	if err != nil {
+		return false, err
+	}
+	return true, d.core.Decide(latest.Version+1, c.use)
+}
+
+// look lists the windows that have settled after all that are known: of these the newest are to be gathered, as many as a
+// step takes.
+func (d *Daemon) look(ctx context.Context, buffer []Gathered) (worked bool, err error) {
 	last, any, err := d.core.journal.LastWindow()
 	if err != nil {
 		return false, err
 	}
-	if any {
+	waiting := 0
+	for _, g := range buffer {
+		last, any = g.Window, true
+		if g.Passed == "" {
+			waiting++
+		}
+	}
+	d.metrics.gathered.Set(float64(waiting))
+	from := uint64(0)
+	switch {
+	case waiting > 0:
+		d.phase.set("waiting for a window after %d to settle, with %d gathered", last, waiting)
+	case any:
 		d.phase.set("waiting for a window after %d to settle", last)
-	} else {
+	default:
 		d.phase.set("waiting for the first window to settle")
 	}
-	var newest uint64
-	var found bool
+	if any {
+		from = last + 1
+	}
+	var windows []uint64
 	err = d.retry(ctx, "look for settled windows", func() (err error) {
-		newest, found, err = d.chain.NewestSettled(ctx, d.config.Run)
+		windows, err = d.chain.Settled(ctx, d.config.Run, from, maxStepWindows)
 		return err
 	})
-	if err != nil || !found || any && newest <= last {
+	if err != nil || len(windows) == 0 {
 		return false, err
 	}
-	return true, d.plan(ctx, newest)
+	newest, err := d.window(ctx, windows[len(windows)-1])
+	if errors.Is(err, ErrForgotten) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	n := max(1, newest.Recipe.StepWindows)
+	return true, d.core.journal.Want(windows[len(windows)-min(n, len(windows)):])
 }
 
-// plan decides what the next step is made of, or that the window makes none.
-func (d *Daemon) plan(ctx context.Context, window uint64) error {
-	var w lineage.Window
-	err := d.retry(ctx, fmt.Sprintf("read window %d", window), func() (err error) {
+// window reads a settled window from the chain. Error: ErrForgotten, the context's.
+func (d *Daemon) window(ctx context.Context, window uint64) (w lineage.Window, err error) {
+	err = d.retry(ctx, fmt.Sprintf("read window %d", window), func() (err error) {
 		w, err = d.chain.Window(ctx, d.config.Run, window)
 		return err
 	})
+	return w, err
+}
+
+// gather fetches and checks a settled window and puts it into the buffer, or says why nothing of it can be trained on.
+func (d *Daemon) gather(ctx context.Context, window uint64) error {
+	w, err := d.window(ctx, window)
+	if errors.Is(err, ErrForgotten) {
+		return d.leave(window, "forgotten")
+	}
 	if err != nil {
 		return err
 	}
@@ -316,9 +423,9 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 	case !bytes.Equal(maker.Digest, w.Challenge.Checkpoint):
 		return fmt.Errorf("%w: version %d is %x on chain and %s here", ErrAhead, w.Version, w.Challenge.Checkpoint, maker.Digest)
 	case maker.Fell:
-		return d.pass(window, "sampled by a version that fell", "sampled", w.Version, "head", head.Version)
+		return d.leave(window, "sampled by a version that fell", "sampled", w.Version, "head", head.Version)
 	case head.Version-w.Version > min(d.config.Train.MaxStaleness, w.MaxStaleness):
-		return d.pass(window, "stale", "sampled", w.Version, "head", head.Version)
+		return d.leave(window, "stale", "sampled", w.Version, "head", head.Version) // not worth fetching
 	}
 	eng, err := d.engineOf(maker)
 	if err != nil {
@@ -337,7 +444,7 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 		}
 		d.log.Error("window cannot be checked", "window", window, "attempt", attempt, "error", err)
 		if attempt == collectAttempts {
-			return d.pass(window, "undecided")
+			return d.leave(window, "undecided")
 		}
 		if err := daemon.Sleep(ctx, time.Second); err != nil {
 			return err
@@ -357,25 +464,26 @@ func (d *Daemon) plan(ctx context.Context, window uint64) error {
 			}
 		}
 	}
-	if set.Groups < w.Recipe.MinGroups {
-		return d.pass(window, "few groups", "groups", set.Groups, "min_groups", w.Recipe.MinGroups)
+	if set.Groups == 0 {
+		return d.leave(window, "few groups", "groups", 0, "min_groups", w.Recipe.MinGroups)
 	}
-	newest, err := d.core.journal.Newest()
-	if err != nil {
-		return err
-	}
-	return d.core.Decide(newest.Version+1, w, set)
+	return d.core.Gather(w, set)
 }
 
 // step makes the planned step.
 func (d *Daemon) step(ctx context.Context, plan Plan) error {
-	d.phase.set("training version %d on window %d", plan.Version, plan.Window)
+	newest := plan.Windows[len(plan.Windows)-1]
+	d.phase.set("training version %d on %s", plan.Version, windowsText(plan.Windows))
 	start := time.Now()
 	r, err := d.core.Step(ctx, plan)
 	switch {
 	case errors.Is(err, lineage.ErrNoStep):
-		d.log.Warn("window makes no step", "window", plan.Window, "reason", err)
-		return d.pass(plan.Window, "no step")
+		for _, window := range plan.Windows {
+			if err := d.leave(window, "no step", "version", plan.Version, "error", err); err != nil {
+				return err
+			}
+		}
+		return d.pass(newest)
 	case err != nil:
 		return err
 	}
@@ -383,7 +491,7 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	d.metrics.seconds.WithLabelValues("step").Observe(time.Since(start).Seconds())
 	d.metrics.steps.Inc()
 	d.metrics.version.Set(float64(r.Version))
-	d.metrics.window.Set(float64(plan.Window))
+	d.metrics.window.Set(float64(newest))
 	d.metrics.reward.Set(m.RewardMean)
 	d.metrics.clipped.Set(m.ClipFraction)
 	d.metrics.gradNorm.Set(float64(m.GradNorm))
@@ -391,10 +499,11 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	d.metrics.tokens.Add(float64(m.Tokens))
 	d.metrics.entropy.Set(m.Entropy)
 	d.metrics.kl.Set(m.KL)
+	d.metrics.klWeight.Set(float64(m.KLWeight))
 	d.metrics.ratio.Set(m.Ratio)
 	d.metrics.stale.Set(float64(plan.Parent - plan.Sampled))
 	d.metrics.speed.Set(float64(m.Tokens) / max(time.Since(start).Seconds(), 1e-9))
-	d.log.Info("step made", "version", r.Version, "window", plan.Window, "reward_mean", fmt.Sprintf("%.3f", m.RewardMean),
+	d.log.Info("step made", "version", r.Version, "windows", plan.Windows, "reward_mean", fmt.Sprintf("%.3f", m.RewardMean),
 		"groups", m.Groups, "kept", m.KeptGroups, "clip_fraction", fmt.Sprintf("%.4f", m.ClipFraction),
 		"grad_norm", m.GradNorm, "entropy", fmt.Sprintf("%.3f", m.Entropy), "kl", fmt.Sprintf("%.4f", m.KL), "staleness", plan.Parent-plan.Sampled,
 		"seconds", round(time.Since(start)))
@@ -402,12 +511,28 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	return d.core.Prune(d.config.Retention.Checkpoints)
 }
 
-// pass records that a window makes no step.
-func (d *Daemon) pass(window uint64, reason string, details ...any) error {
+// leave records that a window makes no step; it stays in the buffer, as a mark, until pass or a step of later ones.
+func (d *Daemon) leave(window uint64, reason string, details ...any) error {
 	d.log.Info("window passed over", append([]any{"window", window, "reason", reason}, details...)...)
 	d.metrics.passed.WithLabelValues(reason).Inc()
+	return d.core.journal.Gather(Gathered{Window: window, Passed: reason})
+}
+
+// pass records that all windows up to this one are done with, and empties the buffer of them.
+func (d *Daemon) pass(window uint64) error {
 	d.metrics.window.Set(float64(window))
-	return d.core.journal.Pass(window)
+	if err := d.core.journal.Pass(window); err != nil {
+		return err
+	}
+	return d.core.Forget()
+}
+
+// windowsText is how a person says it.
+func windowsText(windows []uint64) string {
+	if len(windows) == 1 {
+		return fmt.Sprintf("window %d", windows[0])
+	}
+	return fmt.Sprintf("windows %d", windows)
 }
 
 // engineOf returns an engine that runs a published checkpoint; the last one is kept.
@@ -423,12 +548,12 @@ func (d *Daemon) engineOf(r Record) (*engine.Engine, error) {
 	return d.behaviour.engine, nil
 }
 
-// retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict, ErrBase and
-// errFell stop it.
+// retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict, ErrBase,
+// ErrForgotten and errFell stop it.
 func (d *Daemon) retry(ctx context.Context, what string, try func() error) error {
 	err := daemon.Retry(ctx, d.log, daemon.DefaultBackoff, what, func(context.Context) error {
 		err := try()
-		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) || errors.Is(err, errFell) {
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) || errors.Is(err, errFell) || errors.Is(err, ErrForgotten) {
 			return daemon.Permanent(err)
 		}
 		return err

@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,8 +42,6 @@ type network struct {
 	minGroups   int    // the run's
 	accused     []Accusation
 	refuse      bool // accusations
-	newest      uint64
-	any         bool
 	checkpoints []lineage.Checkpoint
 	fell        map[uint64]bool
 	broadcasts  int
@@ -82,10 +82,11 @@ func (n *network) answer() error {
 	return nil
 }
 
-func (n *network) NewestSettled(context.Context, uint64) (uint64, bool, error) {
+func (n *network) Settled(_ context.Context, _, from uint64, most int) ([]uint64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.newest, n.any, n.answer()
+	all := slices.DeleteFunc(slices.Sorted(maps.Keys(n.windows)), func(w uint64) bool { return w < from })
+	return all[max(0, len(all)-most):], n.answer()
 }
 
 func (n *network) Window(_ context.Context, _, window uint64) (lineage.Window, error) {
@@ -185,7 +186,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.windows[window], n.newest, n.any = w, window, true
+	n.windows[window] = w
 }
 
 // edited is an honest miner that changes its last group after the fact: the lie that graders, who draw a sample, can miss.
@@ -332,7 +333,7 @@ func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
 			c := n.checkpoints[version]
 			leaves, err := stranger.Files.Rollouts(t.Context(), c)
 			require.NoError(t, err)
-			report, err := stranger.Replay(t.Context(), c, n.windows[c.TrainedWindows[0]], leaves)
+			report, err := stranger.Replay(t.Context(), c, lineage.Windows{n.windows[c.TrainedWindows[0]]}, leaves)
 			require.NoError(t, err)
 			require.True(t, report.Match, report.Detail)
 			require.Equal(t, s.Versions[version].GradNorm, report.Metrics.GradNorm)
@@ -435,7 +436,7 @@ func TestDaemonDropsWhatWasMadeFromAFallenVersion(t *testing.T) {
 	one, _, err := core.journal.Version(1)
 	require.NoError(t, err)
 	require.NoError(t, core.journal.Made(Record{Version: 2, Parent: one.Digest, Digest: make([]byte, 32), TrainedWindows: []uint64{1}}))
-	require.NoError(t, core.journal.Decide(Plan{Version: 3, Parent: 2, Window: 9}))
+	require.NoError(t, core.journal.Decide(Plan{Version: 3, Parent: 2, Windows: []uint64{9}}))
 	require.NoError(t, core.Close())
 	n.fell[1] = true
 
@@ -472,7 +473,6 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 		n.windows[3] = lineage.Window{Challenge: verify.Challenge{Window: 3, Checkpoint: base.Digest, GroupSize: 4}, Recipe: lineage.Recipe{MinGroups: 1}, Batches: []lineage.Batch{
 			{Miner: []byte{1}, Root: make([]byte, 32), Groups: 9, Bytes: 100, Locator: "http://127.0.0.1:1"},
 		}}
-		n.newest, n.any = 3, true
 		n.mu.Unlock()
 		eventually(t, "window 3 is passed", passed(d, 3))
 		require.NoError(t, stop())

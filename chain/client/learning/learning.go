@@ -37,38 +37,50 @@ func New(c *client.Client, w *client.Writer) *Chain { return &Chain{c: c, w: w} 
 // ChainID implements learner.Chain.
 func (ch *Chain) ChainID() string { return ch.c.ChainID() }
 
-// NewestSettled implements learner.Chain.
-func (ch *Chain) NewestSettled(ctx context.Context, run uint64) (uint64, bool, error) {
+// Settled implements learner.Chain.
+func (ch *Chain) Settled(ctx context.Context, run, from uint64, most int) (windows []uint64, err error) {
 	totals, err := ch.c.RunTotals(ctx, run)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
 	// Windows settle in order, so every window below the count is CLOSED or VOID.
-	for w := totals.SettledWindows; w > 0; w-- {
+	for w := totals.SettledWindows; w > from && len(windows) < most; w-- {
 		s, err := ch.c.Settlement(ctx, run, w-1)
 		if errors.Is(err, client.ErrNotFound) {
 			break // older results are pruned
 		}
 		if err != nil {
-			return 0, false, err
+			return nil, err
 		}
 		if s.Window.Void {
 			continue
 		}
 		// A checkpoint that is trained on a window which is not closed yet, or closes in this very block, would be refused.
 		status, err := ch.c.Window(ctx, run, w-1)
+		if errors.Is(err, client.ErrNotFound) {
+			break
+		}
 		if err != nil {
-			return 0, false, err
+			return nil, err
 		}
 		if closed := status.Window.ClosedHeight; closed > 0 && status.Height > closed {
-			return w - 1, true, nil
+			windows = append(windows, w-1)
 		}
 	}
-	return 0, false, nil
+	slices.Reverse(windows)
+	return windows, nil
 }
 
 // Window implements learner.Chain.
 func (ch *Chain) Window(ctx context.Context, run, window uint64) (lineage.Window, error) {
+	w, err := ch.settled(ctx, run, window)
+	if errors.Is(err, client.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", learner.ErrForgotten, err)
+	}
+	return w, err
+}
+
+func (ch *Chain) settled(ctx context.Context, run, window uint64) (lineage.Window, error) {
 	status, err := ch.c.Window(ctx, run, window)
 	if err != nil {
 		return lineage.Window{}, err

@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/client/learning"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/learner"
@@ -133,7 +132,7 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage.Checkpoint) (out lineage.Windows, forgotten bool, err error) {
 	for _, id := range c.TrainedWindows {
 		w, err := chain.Window(ctx, run, id)
-		if errors.Is(err, client.ErrNotFound) {
+		if errors.Is(err, learner.ErrForgotten) {
 			forgotten = true
 			if w, err = chain.Rules(ctx, run); err == nil && w.Challenge.Tolerance != nil {
 				err = errors.New("which checkpoint sampled its rollouts is forgotten with its window, and a tolerant run's step needs it")
