@@ -241,9 +241,53 @@ func TestCrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
 	}
 }
 
-// A learner is killed with SIGKILL 20 times while it makes steps. What it has in the end is what a learner that was never
-// disturbed has.
+// A learner is killed with SIGKILL 20 times while it gathers windows and makes steps. What it has in the end is what a
+// learner that was never disturbed has.
 func TestTwentyKillsAtRandomMomentsChangeNoBit(t *testing.T) {
+	for _, windows := range []int{1, 3} {
+		t.Run(fmt.Sprintf("steps of %d windows", windows), func(t *testing.T) { twentyKills(t, windows) })
+	}
+}
+
+// several is a window of a run whose steps always take so many, and whose KL weight adapts.
+func several(window uint64, windows int) lineage.Window {
+	w := settled(window)
+	w.Version, w.MaxStaleness = 0, math.MaxUint64
+	w.Recipe.StepWindows, w.Recipe.MinTeaching = windows, math.MaxInt
+	w.Recipe.KL, w.Recipe.KLWeight, w.Recipe.KLTarget, w.Recipe.KLHorizon = grpo.K3, 0.1, 1e-3, 48
+	return w
+}
+
+// advance does one piece of work as a daemon does: the planned step, else the next step's plan if that is due, else it
+// gathers the next window.
+func advance(t testing.TB, c *Core, eng *engine.Engine, windows int) {
+	t.Helper()
+	plan, found, err := c.journal.Plan()
+	require.NoError(t, err)
+	if found {
+		_, err = c.Step(context.Background(), plan)
+		require.NoError(t, err)
+		require.NoError(t, c.Prune(1<<20))
+		return
+	}
+	buffer, err := c.journal.Buffer()
+	require.NoError(t, err)
+	head, err := c.journal.Head()
+	require.NoError(t, err)
+	next := choose(buffer, head.Version, math.MaxUint64, func(uint64) bool { return false })
+	if next.due {
+		require.NoError(t, c.Decide(head.Version+1, next.use))
+		return
+	}
+	last, _, err := c.journal.LastWindow()
+	require.NoError(t, err)
+	if len(buffer) > 0 {
+		last = buffer[len(buffer)-1].Window
+	}
+	require.NoError(t, c.Gather(several(last+1, windows), rewarded(t, eng, last+1)))
+}
+
+func twentyKills(t *testing.T, windows int) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -251,7 +295,7 @@ func TestTwentyKillsAtRandomMomentsChangeNoBit(t *testing.T) {
 	// child makes steps until it has made so many, or is killed after a while.
 	child := func(steps uint64, life time.Duration) {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHelperMakeSteps$")
-		cmd.Env = append(os.Environ(), "LEARNER_TEST_HOME="+home, fmt.Sprintf("LEARNER_TEST_STEPS=%d", steps))
+		cmd.Env = append(os.Environ(), "LEARNER_TEST_HOME="+home, fmt.Sprintf("LEARNER_TEST_WINDOWS=%d", windows), fmt.Sprintf("LEARNER_TEST_STEPS=%d", steps))
 		output, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
@@ -285,9 +329,12 @@ func TestTwentyKillsAtRandomMomentsChangeNoBit(t *testing.T) {
 
 	undisturbed := openCore(t, Home(t.TempDir()), 1)
 	eng := tiny.Engine(t, "base")
-	for range steps {
-		_, err := undisturbed.Step(context.Background(), decideNext(t, undisturbed, eng))
+	for version := uint64(0); version < steps; {
+		advance(t, undisturbed, eng, windows)
+		head, err := undisturbed.journal.Head()
 		require.NoError(t, err)
+		version = head.Version
+		require.LessOrEqual(t, len(head.TrainedWindows), windows)
 	}
 	require.Equal(t, content(t, undisturbed), content(t, openCore(t, Home(home), 1)))
 }
@@ -300,6 +347,9 @@ func TestHelperMakeSteps(t *testing.T) {
 	}
 	_, err := fmt.Sscan(os.Getenv("LEARNER_TEST_STEPS"), &steps)
 	require.NoError(t, err)
+	windows := 0
+	_, err = fmt.Sscan(os.Getenv("LEARNER_TEST_WINDOWS"), &windows)
+	require.NoError(t, err)
 	c := openCore(t, Home(home), 1)
 	eng := tiny.Engine(t, "base")
 	fmt.Println("ready")
@@ -309,13 +359,7 @@ func TestHelperMakeSteps(t *testing.T) {
 		if head.Version == steps {
 			return
 		}
-		plan, found, err := c.journal.Plan()
-		require.NoError(t, err)
-		if !found {
-			plan = decideNext(t, c, eng)
-		}
-		_, err = c.Step(context.Background(), plan)
-		require.NoError(t, err)
+		advance(t, c, eng, windows)
 	}
 }
 

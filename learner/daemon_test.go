@@ -38,8 +38,8 @@ import (
 type network struct {
 	mu          sync.Mutex
 	windows     map[uint64]lineage.Window
-	staleness   uint64 // the run's bound
-	minGroups   int    // the run's
+	staleness   uint64         // the run's bound
+	recipe      lineage.Recipe // the run's
 	accused     []Accusation
 	refuse      bool // accusations
 	checkpoints []lineage.Checkpoint
@@ -57,7 +57,7 @@ var errDown = errors.New("connection refused")
 
 func newNetwork(t *testing.T, base *checkpoint.Checkpoint) *network {
 	t.Helper()
-	n := &network{staleness: 4, minGroups: 2, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
+	n := &network{staleness: 4, recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2, StepWindows: 1}, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		file, ok := n.files[r.URL.Path]
@@ -92,7 +92,11 @@ func (n *network) Settled(_ context.Context, _, from uint64, most int) ([]uint64
 func (n *network) Window(_ context.Context, _, window uint64) (lineage.Window, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.windows[window], n.answer()
+	w, ok := n.windows[window]
+	if !ok {
+		return w, fmt.Errorf("window %d: %w", window, ErrForgotten)
+	}
+	return w, n.answer()
 }
 
 func (n *network) Checkpoint(_ context.Context, _, version uint64) (lineage.Checkpoint, bool, error) {
@@ -165,7 +169,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 		Generation: verify.Generation{TemperatureBits: oneBits, TopPMillionths: derive.Million, MaxNew: 38, EndTokens: []int32{2}},
 		VocabSize:  32, ContextLength: model.Config().MaxPositionEmbeddings,
 	}
-	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: n.minGroups}}
+	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: n.recipe}
 	for i, strategy := range miners {
 		c.Miner, c.Groups = bytes.Repeat([]byte{byte(i + 1)}, 20), groups
 		all := make([]uint64, groups)
@@ -459,7 +463,7 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 	}
 	t.Run("too few groups", func(t *testing.T) {
 		n := newNetwork(t, base)
-		n.minGroups = 3
+		n.recipe.MinGroups = 3
 		d, stop := startDaemon(t, testConfig(t), Home(t.TempDir()), n)
 		n.settle(t, 4, 0, base.Digest, base.Model, 2, generate.Honest{})
 		eventually(t, "window 4 is passed", passed(d, 4))
