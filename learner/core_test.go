@@ -317,7 +317,7 @@ func twentyKills(t *testing.T, windows int) {
 		}
 	}
 	for range 20 {
-		child(1<<40, time.Duration(random.Int64N(int64(60*time.Millisecond))))
+		child(1<<40, time.Duration(random.Int64N(int64(windows)*int64(60*time.Millisecond))))
 	}
 	c := openCore(t, Home(home), 1)
 	head, err := c.journal.Head()
