@@ -30,7 +30,9 @@ var ErrOptions = errors.New("bad simulation")
 // Options describe a loop.
 type Options struct {
 	Env          env.Environment
-	Windows      int    // windows, one update each
+	Windows      int    // windows, one update each but for the next two
+	StepWindows  int    // the most windows of one update; 0 is 1
+	MinTeaching  int    // an update waits for so many groups to learn from, or for StepWindows windows; 0: it does not wait
 	Groups       int    // groups a window
 	GroupSize    int    // rollouts a group
 	Staleness    int    // rollouts of window w come from the weights after window w-1-Staleness
@@ -42,9 +44,10 @@ type Options struct {
 	Threads      int
 }
 
-// Point is what one window saw. Accuracy and Greedy are null where they were not measured; window 0 is the start.
+// Point is what one window saw; a window that waits for further ones has the metrics of no step. Accuracy and Greedy are null where they were not measured; window 0 is the start.
 type Point struct {
 	Window     int              `json:"window"`
+	Steps      int              `json:"steps"`    // updates made so far
 	Rollouts   int              `json:"rollouts"` // sampled so far
 	Tokens     int              `json:"tokens"`   // sampled so far
 	Trained    int              `json:"trained"`  // tokens trained on so far
@@ -69,8 +72,10 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 		return nil, err
 	}
 	report(total)
+	var gathered []grpo.Group // by windows that wait
+	waiting := 0              // these windows
 	for w := range o.Windows {
-		p := Point{Window: w + 1, Rollouts: total.Rollouts, Tokens: total.Tokens, Trained: total.Trained}
+		p := Point{Window: w + 1, Steps: total.Steps, Rollouts: total.Rollouts, Tokens: total.Tokens, Trained: total.Trained}
 		start := time.Now()
 		groups, err := sample(ctx, published[max(0, len(published)-1-o.Staleness)], tok, o, uint64(w), &p)
 		if err != nil {
@@ -78,12 +83,21 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 		}
 		p.GenSeconds = time.Since(start).Seconds()
 		start = time.Now()
-		if p.Metrics, err = grpo.Step(ctx, trainer, groups, version+1, o.Hyper); err != nil {
+		gathered, waiting = append(gathered, groups...), waiting+1
+		due, err := o.due(gathered, waiting)
+		if err != nil {
 			return nil, fmt.Errorf("window %d: %w", w+1, err)
+		}
+		if due {
+			if p.Metrics, err = grpo.Step(ctx, trainer, gathered, version+1, o.Hyper); err != nil {
+				return nil, fmt.Errorf("window %d: %w", w+1, err)
+			}
+			gathered, waiting = nil, 0
 		}
 		model := published[len(published)-1]
 		if p.Metrics.Updated {
 			version++
+			p.Steps++
 			// Miners sample from the published weights, which are bfloat16.
 			if model, err = trainer.Model().RoundBF16(); err != nil {
 				return nil, err
@@ -101,6 +115,12 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 		total = p
 	}
 	return published[len(published)-1], nil
+}
+
+// due says that a step is made on the groups of so many windows.
+func (o Options) due(groups []grpo.Group, windows int) (bool, error) {
+	teaching, err := o.Hyper.Kept(groups)
+	return teaching >= o.MinTeaching || windows >= o.StepWindows, err
 }
 
 // sample makes a window's rollouts the way a miner does: problem and sampling streams from the group's seed.
