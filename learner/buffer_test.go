@@ -285,8 +285,18 @@ func TestAWindowThatTheChainForgetsIsLeftOut(t *testing.T) {
 	delete(n.windows, 0)
 	n.mu.Unlock()
 	n.settle(t, 1, 0, base.Digest, base.Model, 4, generate.Honest{})
+	eventually(t, "window 0 is left out", func() bool { return d.phase.get() == "waiting for a window after 1 to settle, with 1 gathered" })
 	n.settle(t, 2, 0, base.Digest, base.Model, 4, generate.Honest{})
 	eventually(t, "version 1 is published", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.checkpoints) == 2 })
 	require.Equal(t, []uint64{1, 2}, n.checkpoints[1].TrainedWindows)
 	require.NoError(t, stop())
+}
+
+// A plan that an earlier program left behind names no windows; it is made anew.
+func TestAPlanWithoutWindowsIsNone(t *testing.T) {
+	c := openCore(t, Home(t.TempDir()), 1)
+	require.NoError(t, c.journal.j.Put(factsBucket, planKey, map[string]any{"version": 1, "parent": 0, "window": 7}))
+	_, found, err := c.journal.Plan()
+	require.NoError(t, err)
+	require.False(t, found)
 }
