@@ -2,10 +2,10 @@ package grpo
 
 import "github.com/galahad-network/galahad/rl/engine"
 
-// The range of an adaptive weight: it never becomes 0, from which no factor leads back.
+// The range of an adaptive weight: it never becomes 0, from which no factor leads back, nor more than a fixed one may be.
 const (
 	minKLWeight = float32(1e-9)
-	maxKLWeight = float32(100)
+	maxKLWeight = float32(1)
 )
 
 // klWeight is the weight of the divergence in the next step.
@@ -30,7 +30,7 @@ func (h Hyperparameters) adapt(trainer *engine.Trainer, kl float64, rollouts int
 //
 //	e = clip(kl/target - 1, -0.2, 0.2);  weight * (1 + e * min(n/horizon, 1))
 //
-// within [1e-9, 100]. Binary64 without fused products, rounded once to binary32. No kl is NaN, whatever else it is.
+// within [1e-9, 1]. Binary64 without fused products, rounded once to binary32. No kl is NaN, whatever else it is.
 func NextKLWeight(weight float32, kl float64, n int, target, horizon float32) float32 {
 	e := min(max(kl/float64(target)-1, -0.2), 0.2)
 	factor := 1 + float64(e*min(float64(n)/float64(horizon), 1))
