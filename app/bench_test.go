@@ -37,6 +37,8 @@ type benchChain struct {
 	b      *testing.B
 	key    beacon.SecretKey
 	miners []*testapp.Account
+	// trained are windows of run 1 that settled, for checkpoints.
+	trained []uint64
 }
 
 // benchDigest is 32 bytes that differ for every n.

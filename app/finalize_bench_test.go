@@ -118,8 +118,10 @@ var everydayBlocks = []blockOf{
 	}},
 	{name: "SubmitBeacon", runs: 32, prepare: func(c *benchChain) { c.prepare(c.rounds()) }, next: differentRounds},
 	{name: "PublishCheckpoint", prepare: func(c *benchChain) {
-		c.register()
-		c.settle()
+		c.attesting()
+		for range policytypes.MaxPending - 1 {
+			c.trained = append(c.trained, c.settle())
+		}
 	}, next: checkpoints},
 	{name: "CommitRollouts", next: func(c *benchChain, _ int) []testapp.Tx {
 		window := c.nextWindow()
@@ -191,22 +193,28 @@ func differentRounds(c *benchChain, _ int) []testapp.Tx {
 	return nil
 }
 
-// checkpoints are the next 16 versions of run 1, trained on its one CLOSED window.
+// checkpoints are the next 16 versions of run 1, each trained on a window of its own; the ones before fall, so that these
+// windows are free again.
 func checkpoints(c *benchChain, i int) []testapp.Tx {
-	c.NextBlock() // makes the last ones active
+	first := uint64(i*policytypes.MaxPending) + 1
+	if i > 0 {
+		c.prepare(c.votes(30, 46, func(g string) sdk.Msg { return c.reject(g, first-policytypes.MaxPending) }))
+	}
 	var txs []testapp.Tx
-	for v := uint64(i*policytypes.MaxPending) + 1; v <= uint64(i+1)*policytypes.MaxPending; v++ {
-		txs = append(txs, c.publication(v))
+	parent := uint64(0)
+	for j, window := range c.trained {
+		txs = append(txs, c.publication(first+uint64(j), parent, window))
+		parent = first + uint64(j)
 	}
 	return txs
 }
 
-// publication of a version of run 1, trained on its window 1.
-func (c *benchChain) publication(v uint64) testapp.Tx {
+// publication of a version of run 1 that is made of parent, on a window.
+func (c *benchChain) publication(v, parent, window uint64) testapp.Tx {
 	learner := c.Account("learner")
 	return benchTx(learner, &policytypes.MsgPublishCheckpoint{
-		Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(v - 1), Digest: benchDigest(v),
-		Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{1},
+		Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(parent), Digest: benchDigest(v),
+		Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{window},
 		RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v), StepKey: lineage.Secret(benchDigest(v)).Key(),
 		Evaluation: policytypes.Evaluation{Problems: challengetypes.DefaultEvaluationProblems},
 	})

@@ -112,27 +112,32 @@ func (c *benchChain) resumed() []testapp.Tx {
 // voteBlocks are graders' votes on checkpoints of a run that asks for attestation.
 var voteBlocks = []blockOf{
 	{name: "AttestCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
-		c.decide(i)
+		if i > 0 { // those who did not attest are enough
+			c.prepare(c.votes(30, 46, func(g string) sdk.Msg { return c.reject(g, uint64(i)) }))
+		}
 		c.publish(i)
 		return c.votes(0, 30, func(g string) sdk.Msg { return c.attest(g, i) })
 	}},
 	{name: "RejectCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
-		if i > 0 { // those who did not reject are enough
-			c.prepare(c.votes(15, benchGraders, func(g string) sdk.Msg { return c.attest(g, i-1) })[:32])
-			c.NextBlock()
+		if i > 0 { // 5 more are enough
+			c.prepare(c.votes(15, 20, func(g string) sdk.Msg { return c.reject(g, uint64(i)) }))
 		}
 		c.publish(i)
-		return c.votes(0, 15, func(g string) sdk.Msg {
-			return &policytypes.MsgRejectCheckpoint{Grader: g, Run: 1, Version: uint64(i) + 1, Reason: "another digest"}
-		})
+		return c.votes(0, 15, func(g string) sdk.Msg { return c.reject(g, uint64(i)+1) })
 	}},
 	{name: "RollbackCheckpoint", prepare: (*benchChain).attesting, next: func(c *benchChain, i int) []testapp.Tx {
+		back := func(version uint64) func(g string) sdk.Msg {
+			return func(g string) sdk.Msg {
+				return &policytypes.MsgRollbackCheckpoint{Grader: g, Run: 1, Version: version}
+			}
+		}
+		if i > 0 { // 6 more are enough
+			c.prepare(c.votes(30, 36, back(uint64(i))))
+		}
 		c.publish(i)
 		c.prepare(c.votes(0, 30, func(g string) sdk.Msg { return c.attest(g, i) }))
 		c.decide(i + 1)
-		return c.votes(0, 30, func(g string) sdk.Msg {
-			return &policytypes.MsgRollbackCheckpoint{Grader: g, Run: 1, Version: uint64(i) + 1}
-		})
+		return c.votes(0, 30, back(uint64(i)+1))
 	}},
 }
 
@@ -147,12 +152,16 @@ func (c *benchChain) attesting() {
 		Owner: learner.String(), Run: 1, Learner: learner.String(), Params: run.Params,
 	})})
 	c.register()
-	c.settle()
+	c.trained = []uint64{c.settle()}
 }
 
-// publish makes version i+1 known, the next after the active one.
+// publish makes version i+1 known, a child of the base: all before fell.
 func (c *benchChain) publish(i int) {
-	c.prepare([]testapp.Tx{c.publication(uint64(i) + 1)})
+	c.prepare([]testapp.Tx{c.publication(uint64(i)+1, 0, c.trained[0])})
+}
+
+func (c *benchChain) reject(grader string, version uint64) sdk.Msg {
+	return &policytypes.MsgRejectCheckpoint{Grader: grader, Run: 1, Version: version, Reason: "another digest"}
 }
 
 func (c *benchChain) attest(grader string, i int) sdk.Msg {
@@ -166,12 +175,8 @@ func (c *benchChain) attest(grader string, i int) sdk.Msg {
 }
 
 // decide makes version i active, on which the first 30 graders have voted: with stakes of
-// 100 to 149 GAL, 6 more make more than 2/3 (of all but the first 15, 32 do). There is none
-// before the first.
+// 100 to 149 GAL, 6 more make more than 2/3 (of all but the first 15, 32 do).
 func (c *benchChain) decide(i int) {
-	if i == 0 {
-		return
-	}
 	c.prepare(c.votes(30, 40, func(g string) sdk.Msg { return c.attest(g, i-1) })[:6])
 	c.NextBlock()
 }

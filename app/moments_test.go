@@ -65,7 +65,7 @@ func moments(t testing.TB, opts ...testapp.Option) []*moment {
 		_, audit := quiet.In(challengetypes.StageAudit)
 		return commit && audit
 	})
-	quiet.MustDeliver(quiet.Learner, quiet.Checkpoint(2, 0))
+	quiet.MustDeliver(quiet.Learner, quiet.Checkpoint(2, 1))
 	quiet.bases = func() []base { return quietBases(t, quiet) }
 
 	reveal := &moment{Story: story.New(t, 3, opts...), name: "REVEAL"}
@@ -134,7 +134,7 @@ func quietBases(t testing.TB, s *moment) []base {
 	add(owner, &challengetypes.MsgCloseRun{Sender: owner.String(), Run: story.Run})
 	add(nil, &challengetypes.MsgSetEmissionShare{Authority: gov, Run: story.Run, Ppm: 500_000})
 
-	add(s.Learner, s.Checkpoint(3, 0))
+	add(s.Learner, s.Checkpoint(3, 2))
 	add(g.Account, &policytypes.MsgAttestCheckpoint{
 		Grader: g.String(), Run: story.Run, Version: 2, Digest: story.Digest(2), StateHash: story.Digest(2),
 		Proof: story.StepSecret(2).Attest(s.ChainID(), story.Run, 2, g.Operator),

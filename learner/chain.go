@@ -8,6 +8,8 @@ import (
 )
 
 var (
+	// ErrForgotten is wrapped by Chain.Window for a window that the chain has pruned: no checkpoint can name it.
+	ErrForgotten = errors.New("the chain has forgotten the window")
 	// ErrConflict is returned by Chain.Publish when the chain holds another checkpoint under the same version: two learners
 	// share a key, or this one lost its journal. It is never retried.
 	ErrConflict = errors.New("the chain holds a different checkpoint of this version")
@@ -21,10 +23,10 @@ var (
 type Chain interface {
 	// ChainID names the network; it enters every derivation.
 	ChainID() string
-	// NewestSettled returns the highest window of the run that is CLOSED with pay, so that its verdicts are final. found
-	// is false as long as there is none; a VOID window never counts.
-	NewestSettled(ctx context.Context, run uint64) (window uint64, found bool, err error)
-	// Window returns a settled window.
+	// Settled returns the newest windows of the run from a window on that are CLOSED with pay, so that their verdicts are
+	// final: at most so many, ascending. A VOID window never counts.
+	Settled(ctx context.Context, run, from uint64, most int) (windows []uint64, err error)
+	// Window returns a settled window; ErrForgotten if the chain has it no more.
 	Window(ctx context.Context, run, window uint64) (lineage.Window, error)
 	// Checkpoint returns the run's checkpoint of a version, published by whomever. found is false if there is none.
 	Checkpoint(ctx context.Context, run, version uint64) (c lineage.Checkpoint, found bool, err error)

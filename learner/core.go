@@ -27,8 +27,8 @@ var (
 	ErrState = errors.New("learner state")
 )
 
-// Core makes steps: it owns the journal and the files of the home folder, and knows nothing of chain or network. Decide,
-// Step and Prune are for one goroutine; the journal and Model may be read from others meanwhile.
+// Core makes steps: it owns the journal and the files of the home folder, and knows nothing of chain or network. Gather,
+// Decide, Step, Forget and Prune are for one goroutine; the journal and Model may be read from others meanwhile.
 type Core struct {
 	home      Home
 	journal   *Journal
@@ -87,41 +87,6 @@ func (c *Core) start() error {
 	return c.journal.Made(Record{Version: 0, Digest: digest, StateHash: lineage.Checkpoint{Digest: digest}.Chained(c.chainID), MadeAt: time.Now().UTC()})
 }
 
-// Decide fixes the next step: the rollout set goes to the spool, then the plan into the journal. The parent is the head;
-// recipe and temperature are the window's.
-func (c *Core) Decide(version uint64, w lineage.Window, set lineage.Collected) error {
-	parent, err := c.journal.Head()
-	if err != nil {
-		return err
-	}
-	rollouts := batch.Batch{Leaves: set.Leaves}
-	var file bytes.Buffer
-	if err := rollouts.WriteFile(&file); err != nil {
-		return fmt.Errorf("rollouts of version %d: %w", version, err)
-	}
-	if err := daemon.WriteFile(c.home.Spool(version), file.Bytes(), 0o644); err != nil {
-		return fmt.Errorf("rollouts of version %d: %w", version, err)
-	}
-	var sum Hex
-	if set.LogProbs != nil {
-		data := packLogProbs(set.LogProbs)
-		if err := daemon.WriteFile(c.home.LogProbs(version), data, 0o644); err != nil {
-			return fmt.Errorf("log-probabilities of version %d: %w", version, err)
-		}
-		h := sha256.Sum256(data)
-		sum = h[:]
-	}
-	given, err := w.Given(c.tokenizer, set.Leaves)
-	if err != nil {
-		return fmt.Errorf("rollouts of version %d: %w", version, err)
-	}
-	return c.journal.Decide(Plan{
-		Given: given, LogProbs: sum, Version: version, Parent: parent.Version, Sampled: w.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
-		Bytes: rollouts.PayloadBytes(), TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe,
-		Evaluation: w.EvaluationSet(),
-	})
-}
-
 // Step makes the planned step and records the new version. It may be called again after a crash at any point: until the
 // journal has the version, the same files are written again with the same bytes. Errors: lineage.ErrNoStep, ErrSpool,
 // ErrState, the context's, the disk's.
@@ -138,7 +103,7 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 		return Record{}, fmt.Errorf("%w: the plan makes version %d of %d, the newest is %d and the head %d", daemon.ErrJournal,
 			p.Version, p.Parent, newest.Version, parent.Version)
 	}
-	leaves, err := c.spooled(p)
+	leaves, err := readRollouts(c.home.Spool(p.Version), p.RolloutSet, p.Bytes, p.Leaves)
 	if err != nil {
 		return Record{}, err
 	}
@@ -146,7 +111,7 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	logProbs, err := c.logProbs(p)
+	logProbs, err := readLogProbs(c.home.LogProbs(p.Version), p.LogProbs)
 	if err != nil {
 		return Record{}, err
 	}
@@ -179,7 +144,7 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	}
 	r := Record{
 		Evaluation: evaluation, measured: time.Since(started),
-		Version: p.Version, Parent: parent.Digest, Digest: made.Digest, TrainedWindows: []uint64{p.Window}, RolloutSet: p.RolloutSet,
+		Version: p.Version, Parent: parent.Digest, Digest: made.Digest, TrainedWindows: p.Windows, RolloutSet: p.RolloutSet,
 		StateHash: made.StateHash, StepKey: lineage.Secret(metrics.Gradient).Key(), StateFile: made.StateSum, Metrics: metrics, MadeAt: time.Now().UTC(),
 	}
 	return r, c.journal.Made(r)
@@ -194,36 +159,38 @@ func (c *Core) delta(made lineage.Made) error {
 	return daemon.WriteFile(filepath.Join(made.Folder, checkpoint.DeltaFile), file.Bytes(), 0o644)
 }
 
-// spooled reads the rollout set of a plan back and checks it against the journal.
-func (c *Core) spooled(p Plan) ([][]byte, error) {
-	f, err := os.Open(c.home.Spool(p.Version))
+// readRollouts reads a batch file back and checks it against its root. Error: ErrSpool.
+func readRollouts(path string, root Hex, payload, leaves uint64) ([][]byte, error) {
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
 	}
 	defer f.Close()
-	set, err := batch.ReadFile(f, p.RolloutSet, batch.Limits{FileBytes: math.MaxInt64, PayloadBytes: p.Bytes, Leaves: p.Leaves})
+	set, err := batch.ReadFile(f, root, batch.Limits{FileBytes: math.MaxInt64, PayloadBytes: payload, Leaves: leaves})
 	if err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrSpool, f.Name(), err)
+		return nil, fmt.Errorf("%w: %s: %w", ErrSpool, path, err)
 	}
 	return set.Leaves, nil
 }
 
-// logProbs reads those of a plan back and checks them against the journal; nil if the plan has none.
-func (c *Core) logProbs(p Plan) ([][]float32, error) {
-	if p.LogProbs == nil {
+// readLogProbs reads those of a rollout set back and checks them against their SHA-256; nil if that is empty. Error:
+// ErrSpool.
+func readLogProbs(path string, sum Hex) ([][]float32, error) {
+	if sum == nil {
 		return nil, nil
 	}
-	data, err := os.ReadFile(c.home.LogProbs(p.Version))
+	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrSpool, err)
 	}
-	if sum := sha256.Sum256(data); !bytes.Equal(sum[:], p.LogProbs) {
-		return nil, fmt.Errorf("%w: %s has SHA-256 %x, the journal says %s", ErrSpool, c.home.LogProbs(p.Version), sum, p.LogProbs)
+	if have := sha256.Sum256(data); !bytes.Equal(have[:], sum) {
+		return nil, fmt.Errorf("%w: %s has SHA-256 %x, the journal says %s", ErrSpool, path, have, sum)
 	}
 	return unpackLogProbs(data), nil
 }
 
-// packLogProbs writes, for each rollout, the number of tokens and binary32 bits, all as big-endian uint32.
+// packLogProbs writes, for each rollout, the number of tokens and binary32 bits, all as big-endian uint32; no token is a
+// rollout without recomputed ones, for a completion has at least one.
 func packLogProbs(all [][]float32) (out []byte) {
 	for _, one := range all {
 		out = binary.BigEndian.AppendUint32(out, uint32(len(one)))
@@ -237,8 +204,13 @@ func packLogProbs(all [][]float32) (out []byte) {
 // unpackLogProbs reads what packLogProbs wrote.
 func unpackLogProbs(data []byte) (out [][]float32) {
 	for len(data) > 0 {
-		one := make([]float32, binary.BigEndian.Uint32(data))
+		n := binary.BigEndian.Uint32(data)
 		data = data[4:]
+		if n == 0 {
+			out = append(out, nil)
+			continue
+		}
+		one := make([]float32, n)
 		for t := range one {
 			one[t] = math.Float32frombits(binary.BigEndian.Uint32(data))
 			data = data[4:]
@@ -277,9 +249,12 @@ func (c *Core) Model(r Record) (*engine.Model, error) {
 	return loaded.Model, nil
 }
 
-// Prune removes the folders of all but the newest versions that are kept, and spools that made their version. The base
-// stays; so do records.
+// Prune removes the folders of all but the newest versions that are kept, spools that made their version, and what was
+// trained on from the buffer. The base stays; so do records.
 func (c *Core) Prune(keep int) error {
+	if err := c.Forget(); err != nil {
+		return err
+	}
 	head, err := c.journal.Head()
 	if err != nil {
 		return err

@@ -93,7 +93,7 @@ func TestAStepOnSeveralTurnsIsPlannedWithItsMask(t *testing.T) {
 	require.NoError(t, err)
 	home := Home(t.TempDir())
 	core := openCore(t, home, 1)
-	require.NoError(t, core.Decide(1, w, lineage.Collected{Leaves: b.Leaves, Groups: 3}))
+	require.NoError(t, decide(core, w, lineage.Collected{Leaves: b.Leaves, Groups: 3}))
 	require.NoError(t, core.Close())
 	core = openCore(t, home, 1)
 	plan, found, err := core.journal.Plan()
@@ -120,6 +120,22 @@ func settled(window uint64) lineage.Window {
 	}
 }
 
+// decide plans the next step on one window.
+func decide(c *Core, w lineage.Window, set lineage.Collected) error {
+	newest, err := c.journal.Newest()
+	if err != nil {
+		return err
+	}
+	if err := c.Gather(w, set); err != nil {
+		return err
+	}
+	buffer, err := c.journal.Buffer()
+	if err != nil {
+		return err
+	}
+	return c.Decide(newest.Version+1, buffer)
+}
+
 // stateFile is where the state after a version is.
 func stateFile(t testing.TB, c *Core, version uint64) string {
 	t.Helper()
@@ -134,7 +150,7 @@ func decideNext(t testing.TB, c *Core, eng *engine.Engine) Plan {
 	t.Helper()
 	head, err := c.journal.Head()
 	require.NoError(t, err)
-	require.NoError(t, c.Decide(head.Version+1, settled(head.Version+1), rewarded(t, eng, head.Version+1)))
+	require.NoError(t, decide(c, settled(head.Version+1), rewarded(t, eng, head.Version+1)))
 	plan, found, err := c.journal.Plan()
 	require.NoError(t, err)
 	require.True(t, found)
@@ -148,8 +164,8 @@ func content(t testing.TB, c *Core) string {
 	require.NoError(t, err)
 	var out strings.Builder
 	for _, r := range records {
-		fmt.Fprintf(&out, "%d parent=%s digest=%s windows=%v set=%s state=%s file=%s metrics=%+v\n",
-			r.Version, r.Parent, r.Digest, r.TrainedWindows, r.RolloutSet, r.StateHash, r.StateFile, r.Metrics)
+		fmt.Fprintf(&out, "%d parent=%s digest=%s windows=%v set=%s state=%s file=%s evaluation=%v metrics=%+v\n",
+			r.Version, r.Parent, r.Digest, r.TrainedWindows, r.RolloutSet, r.StateHash, r.StateFile, r.Evaluation, r.Metrics)
 		_, err := checkpoint.Verify(c.home.Checkpoint(r.Digest), r.Digest)
 		require.NoError(t, err)
 		if r.Version > 0 {
@@ -227,9 +243,53 @@ func TestCrashBetweenAnyTwoWritesChangesNothing(t *testing.T) {
 	}
 }
 
-// A learner is killed with SIGKILL 20 times while it makes steps. What it has in the end is what a learner that was never
-// disturbed has.
+// A learner is killed with SIGKILL 20 times while it gathers windows and makes steps. What it has in the end is what a
+// learner that was never disturbed has.
 func TestTwentyKillsAtRandomMomentsChangeNoBit(t *testing.T) {
+	for _, windows := range []int{1, 3} {
+		t.Run(fmt.Sprintf("steps of %d windows", windows), func(t *testing.T) { twentyKills(t, windows) })
+	}
+}
+
+// several is a window of a run whose steps always take so many, and whose KL weight adapts.
+func several(window uint64, windows int) lineage.Window {
+	w := settled(window)
+	w.Version, w.MaxStaleness = 0, math.MaxUint64
+	w.Recipe.StepWindows, w.Recipe.MinTeaching = windows, math.MaxInt
+	w.Recipe.KL, w.Recipe.KLWeight, w.Recipe.KLTarget, w.Recipe.KLHorizon = grpo.K3, 0.1, 1e-3, 48
+	return w
+}
+
+// advance does one piece of work as a daemon does: the planned step, else the next step's plan if that is due, else it
+// gathers the next window.
+func advance(t testing.TB, c *Core, eng *engine.Engine, windows int) {
+	t.Helper()
+	plan, found, err := c.journal.Plan()
+	require.NoError(t, err)
+	if found {
+		_, err = c.Step(context.Background(), plan)
+		require.NoError(t, err)
+		require.NoError(t, c.Prune(1<<20))
+		return
+	}
+	buffer, err := c.journal.Buffer()
+	require.NoError(t, err)
+	head, err := c.journal.Head()
+	require.NoError(t, err)
+	next := choose(buffer, head.Version, math.MaxUint64, func(uint64) bool { return false })
+	if next.due {
+		require.NoError(t, c.Decide(head.Version+1, next.use))
+		return
+	}
+	last, _, err := c.journal.LastWindow()
+	require.NoError(t, err)
+	if len(buffer) > 0 {
+		last = buffer[len(buffer)-1].Window
+	}
+	require.NoError(t, c.Gather(several(last+1, windows), rewarded(t, eng, last+1)))
+}
+
+func twentyKills(t *testing.T, windows int) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -237,7 +297,7 @@ func TestTwentyKillsAtRandomMomentsChangeNoBit(t *testing.T) {
 	// child makes steps until it has made so many, or is killed after a while.
 	child := func(steps uint64, life time.Duration) {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestHelperMakeSteps$")
-		cmd.Env = append(os.Environ(), "LEARNER_TEST_HOME="+home, fmt.Sprintf("LEARNER_TEST_STEPS=%d", steps))
+		cmd.Env = append(os.Environ(), "LEARNER_TEST_HOME="+home, fmt.Sprintf("LEARNER_TEST_WINDOWS=%d", windows), fmt.Sprintf("LEARNER_TEST_STEPS=%d", steps))
 		output, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())
@@ -259,7 +319,7 @@ func TestTwentyKillsAtRandomMomentsChangeNoBit(t *testing.T) {
 		}
 	}
 	for range 20 {
-		child(1<<40, time.Duration(random.Int64N(int64(60*time.Millisecond))))
+		child(1<<40, time.Duration(random.Int64N(int64(windows)*int64(60*time.Millisecond))))
 	}
 	c := openCore(t, Home(home), 1)
 	head, err := c.journal.Head()
@@ -271,9 +331,12 @@ func TestTwentyKillsAtRandomMomentsChangeNoBit(t *testing.T) {
 
 	undisturbed := openCore(t, Home(t.TempDir()), 1)
 	eng := tiny.Engine(t, "base")
-	for range steps {
-		_, err := undisturbed.Step(context.Background(), decideNext(t, undisturbed, eng))
+	for version := uint64(0); version < steps; {
+		advance(t, undisturbed, eng, windows)
+		head, err := undisturbed.journal.Head()
 		require.NoError(t, err)
+		version = head.Version
+		require.LessOrEqual(t, len(head.TrainedWindows), windows)
 	}
 	require.Equal(t, content(t, undisturbed), content(t, openCore(t, Home(home), 1)))
 }
@@ -286,6 +349,9 @@ func TestHelperMakeSteps(t *testing.T) {
 	}
 	_, err := fmt.Sscan(os.Getenv("LEARNER_TEST_STEPS"), &steps)
 	require.NoError(t, err)
+	windows := 0
+	_, err = fmt.Sscan(os.Getenv("LEARNER_TEST_WINDOWS"), &windows)
+	require.NoError(t, err)
 	c := openCore(t, Home(home), 1)
 	eng := tiny.Engine(t, "base")
 	fmt.Println("ready")
@@ -295,13 +361,7 @@ func TestHelperMakeSteps(t *testing.T) {
 		if head.Version == steps {
 			return
 		}
-		plan, found, err := c.journal.Plan()
-		require.NoError(t, err)
-		if !found {
-			plan = decideNext(t, c, eng)
-		}
-		_, err = c.Step(context.Background(), plan)
-		require.NoError(t, err)
+		advance(t, c, eng, windows)
 	}
 }
 
@@ -313,7 +373,7 @@ func TestAStepWithoutRoomIsMadeOnceThereIsRoom(t *testing.T) {
 	cmd.Env = append(os.Environ(), "LEARNER_TEST_FULL="+home)
 	output, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(output))
-	for _, part := range []string{"rollouts of version 1", "checkpoint of version 1", "state.safetensors of version 1"} {
+	for _, part := range []string{"rollouts of window 1", "checkpoint of version 1", "state.safetensors of version 1"} {
 		require.Contains(t, string(output), part+": ", "it names what it could not write")
 	}
 	undisturbed := openCore(t, Home(t.TempDir()), 1)
@@ -340,7 +400,7 @@ func TestHelperStepWithoutRoom(t *testing.T) {
 	// In steps, so that every file of the step is once the one that is too large.
 	for room := uint64(256); ; room += room / 2 {
 		limit(room)
-		err := c.Decide(1, settled(1), set)
+		err := decide(c, settled(1), set)
 		if err == nil {
 			var plan Plan
 			plan, _, err = c.journal.Plan()
@@ -396,7 +456,7 @@ func TestStepRefusesADamagedHome(t *testing.T) {
 			require.NoError(t, err)
 			set.LogProbs = append(set.LogProbs, make([]float32, len(r.Completion)))
 		}
-		require.NoError(t, c.Decide(1, settled(1), set))
+		require.NoError(t, decide(c, settled(1), set))
 		plan, _, err := c.journal.Plan()
 		require.NoError(t, err)
 		flip(t, c.home.LogProbs(1))
@@ -448,7 +508,7 @@ func TestWindowWithoutSignalMakesNoStep(t *testing.T) {
 	require.NoError(t, err)
 	b, err := batch.New(rollouts)
 	require.NoError(t, err)
-	require.NoError(t, c.Decide(1, settled(5), lineage.Collected{Leaves: b.Leaves, Groups: 3}))
+	require.NoError(t, decide(c, settled(5), lineage.Collected{Leaves: b.Leaves, Groups: 3}))
 	plan, _, err := c.journal.Plan()
 	require.NoError(t, err)
 	_, err = c.Step(context.Background(), plan)

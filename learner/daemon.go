@@ -29,9 +29,6 @@ var errFell = errors.New("the parent was rejected or rolled back")
 // accusePause is the time between two attempts to send accusations that could not be sent.
 const accusePause = 10 * time.Second
 
-// collectAttempts is how often a window whose checks could not be carried out is tried before it is passed over.
-const collectAttempts = 3
-
 // Daemon is the running learner: it waits for settled windows, makes steps, publishes and measures checkpoints, and
 // serves them.
 type Daemon struct {
@@ -262,120 +259,20 @@ func (d *Daemon) accuse(ctx context.Context) error {
 	return nil
 }
 
-// turn does the next piece of work: the step that is planned, or the plan for the newest settled window. worked is false
-// when there is nothing to do yet.
-func (d *Daemon) turn(ctx context.Context) (worked bool, err error) {
-	plan, planned, err := d.core.journal.Plan()
-	if err != nil {
-		return false, err
-	}
-	if planned {
-		return true, d.step(ctx, plan)
-	}
-	last, any, err := d.core.journal.LastWindow()
-	if err != nil {
-		return false, err
-	}
-	if any {
-		d.phase.set("waiting for a window after %d to settle", last)
-	} else {
-		d.phase.set("waiting for the first window to settle")
-	}
-	var newest uint64
-	var found bool
-	err = d.retry(ctx, "look for settled windows", func() (err error) {
-		newest, found, err = d.chain.NewestSettled(ctx, d.config.Run)
-		return err
-	})
-	if err != nil || !found || any && newest <= last {
-		return false, err
-	}
-	return true, d.plan(ctx, newest)
-}
-
-// plan decides what the next step is made of, or that the window makes none.
-func (d *Daemon) plan(ctx context.Context, window uint64) error {
-	var w lineage.Window
-	err := d.retry(ctx, fmt.Sprintf("read window %d", window), func() (err error) {
-		w, err = d.chain.Window(ctx, d.config.Run, window)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	head, err := d.core.journal.Head()
-	if err != nil {
-		return err
-	}
-	maker, found, err := d.core.journal.Version(w.Version)
-	switch {
-	case err != nil:
-		return err
-	case !found:
-		return fmt.Errorf("%w: window %d was sampled from version %d, the newest here is %d", ErrAhead, window, w.Version, head.Version)
-	case !bytes.Equal(maker.Digest, w.Challenge.Checkpoint):
-		return fmt.Errorf("%w: version %d is %x on chain and %s here", ErrAhead, w.Version, w.Challenge.Checkpoint, maker.Digest)
-	case maker.Fell:
-		return d.pass(window, "sampled by a version that fell", "sampled", w.Version, "head", head.Version)
-	case head.Version-w.Version > min(d.config.Train.MaxStaleness, w.MaxStaleness):
-		return d.pass(window, "stale", "sampled", w.Version, "head", head.Version)
-	}
-	eng, err := d.engineOf(maker)
-	if err != nil {
-		return err
-	}
-
-	d.phase.set("fetching and checking window %d", window)
-	start := time.Now()
-	var set lineage.Collected
-	for attempt := 1; ; attempt++ {
-		if set, err = d.collector.Collect(ctx, eng, w); err == nil {
-			break
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		d.log.Error("window cannot be checked", "window", window, "attempt", attempt, "error", err)
-		if attempt == collectAttempts {
-			return d.pass(window, "undecided")
-		}
-		if err := daemon.Sleep(ctx, time.Second); err != nil {
-			return err
-		}
-	}
-	d.metrics.seconds.WithLabelValues("collect").Observe(time.Since(start).Seconds())
-	d.metrics.dropped.WithLabelValues("missing batch").Add(float64(set.Missing))
-	d.metrics.dropped.WithLabelValues("bad batch").Add(float64(set.BadBatch))
-	d.metrics.dropped.WithLabelValues("bad group").Add(float64(set.BadGroups))
-	d.log.Info("rollouts checked", "window", window, "miners", len(w.Batches), "groups", set.Groups, "missing_batches", set.Missing,
-		"bad_batches", set.BadBatch, "bad_groups", set.BadGroups, "seconds", round(time.Since(start)))
-	if d.config.Train.Accuse {
-		for _, f := range set.Failed {
-			a := Accusation{Window: window, Miner: f.Miner, Name: f.Name, Leaf: f.Result.Leaf, Reason: f.Result.String()}
-			if err := d.core.journal.Owe(a); err != nil {
-				return err
-			}
-		}
-	}
-	if set.Groups < w.Recipe.MinGroups {
-		return d.pass(window, "few groups", "groups", set.Groups, "min_groups", w.Recipe.MinGroups)
-	}
-	newest, err := d.core.journal.Newest()
-	if err != nil {
-		return err
-	}
-	return d.core.Decide(newest.Version+1, w, set)
-}
-
 // step makes the planned step.
 func (d *Daemon) step(ctx context.Context, plan Plan) error {
-	d.phase.set("training version %d on window %d", plan.Version, plan.Window)
+	newest := plan.Windows[len(plan.Windows)-1]
+	d.phase.set("training version %d on %s", plan.Version, windowsText(plan.Windows))
 	start := time.Now()
 	r, err := d.core.Step(ctx, plan)
 	switch {
 	case errors.Is(err, lineage.ErrNoStep):
-		d.log.Warn("window makes no step", "window", plan.Window, "reason", err)
-		return d.pass(plan.Window, "no step")
+		for _, window := range plan.Windows {
+			if err := d.leave(window, "no step", "version", plan.Version, "error", err); err != nil {
+				return err
+			}
+		}
+		return d.pass(newest)
 	case err != nil:
 		return err
 	}
@@ -384,7 +281,7 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	d.metrics.seconds.WithLabelValues("held out").Observe(r.measured.Seconds())
 	d.metrics.steps.Inc()
 	d.metrics.version.Set(float64(r.Version))
-	d.metrics.window.Set(float64(plan.Window))
+	d.metrics.window.Set(float64(newest))
 	d.metrics.reward.Set(m.RewardMean)
 	d.metrics.clipped.Set(m.ClipFraction)
 	d.metrics.gradNorm.Set(float64(m.GradNorm))
@@ -392,23 +289,16 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	d.metrics.tokens.Add(float64(m.Tokens))
 	d.metrics.entropy.Set(m.Entropy)
 	d.metrics.kl.Set(m.KL)
+	d.metrics.klWeight.Set(float64(m.KLWeight))
 	d.metrics.ratio.Set(m.Ratio)
 	d.metrics.stale.Set(float64(plan.Parent - plan.Sampled))
 	d.metrics.speed.Set(float64(m.Tokens) / max(took.Seconds(), 1e-9))
-	d.log.Info("step made", "version", r.Version, "window", plan.Window, "reward_mean", fmt.Sprintf("%.3f", m.RewardMean),
+	d.log.Info("step made", "version", r.Version, "windows", plan.Windows, "reward_mean", fmt.Sprintf("%.3f", m.RewardMean),
 		"groups", m.Groups, "kept", m.KeptGroups, "clip_fraction", fmt.Sprintf("%.4f", m.ClipFraction),
 		"grad_norm", m.GradNorm, "entropy", fmt.Sprintf("%.3f", m.Entropy), "kl", fmt.Sprintf("%.4f", m.KL), "staleness", plan.Parent-plan.Sampled,
 		"seconds", round(took), "held_out_right", fmt.Sprintf("%d/%d", r.Evaluation.Correct, r.Evaluation.Problems), "held_out_seconds", round(r.measured))
 	d.wakeEvaluator()
 	return d.core.Prune(d.config.Retention.Checkpoints)
-}
-
-// pass records that a window makes no step.
-func (d *Daemon) pass(window uint64, reason string, details ...any) error {
-	d.log.Info("window passed over", append([]any{"window", window, "reason", reason}, details...)...)
-	d.metrics.passed.WithLabelValues(reason).Inc()
-	d.metrics.window.Set(float64(window))
-	return d.core.journal.Pass(window)
 }
 
 // engineOf returns an engine that runs a published checkpoint; the last one is kept.
@@ -424,12 +314,12 @@ func (d *Daemon) engineOf(r Record) (*engine.Engine, error) {
 	return d.behaviour.engine, nil
 }
 
-// retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict, ErrBase and
-// errFell stop it.
+// retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict, ErrBase,
+// ErrForgotten and errFell stop it.
 func (d *Daemon) retry(ctx context.Context, what string, try func() error) error {
 	err := daemon.Retry(ctx, d.log, daemon.DefaultBackoff, what, func(context.Context) error {
 		err := try()
-		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) || errors.Is(err, errFell) {
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) || errors.Is(err, errFell) || errors.Is(err, ErrForgotten) {
 			return daemon.Permanent(err)
 		}
 		return err

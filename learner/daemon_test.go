@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -36,12 +38,10 @@ import (
 type network struct {
 	mu          sync.Mutex
 	windows     map[uint64]lineage.Window
-	staleness   uint64 // the run's bound
-	minGroups   int    // the run's
+	staleness   uint64         // the run's bound
+	recipe      lineage.Recipe // the run's
 	accused     []Accusation
 	refuse      bool // accusations
-	newest      uint64
-	any         bool
 	checkpoints []lineage.Checkpoint
 	fell        map[uint64]bool
 	broadcasts  int
@@ -57,7 +57,7 @@ var errDown = errors.New("connection refused")
 
 func newNetwork(t *testing.T, base *checkpoint.Checkpoint) *network {
 	t.Helper()
-	n := &network{staleness: 4, minGroups: 2, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
+	n := &network{staleness: 4, recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2, StepWindows: 1}, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		file, ok := n.files[r.URL.Path]
@@ -82,16 +82,21 @@ func (n *network) answer() error {
 	return nil
 }
 
-func (n *network) NewestSettled(context.Context, uint64) (uint64, bool, error) {
+func (n *network) Settled(_ context.Context, _, from uint64, most int) ([]uint64, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.newest, n.any, n.answer()
+	all := slices.DeleteFunc(slices.Sorted(maps.Keys(n.windows)), func(w uint64) bool { return w < from })
+	return all[max(0, len(all)-most):], n.answer()
 }
 
 func (n *network) Window(_ context.Context, _, window uint64) (lineage.Window, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.windows[window], n.answer()
+	w, ok := n.windows[window]
+	if !ok {
+		return w, fmt.Errorf("window %d: %w", window, ErrForgotten)
+	}
+	return w, n.answer()
 }
 
 func (n *network) Checkpoint(_ context.Context, _, version uint64) (lineage.Checkpoint, bool, error) {
@@ -164,7 +169,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 		Generation: verify.Generation{TemperatureBits: oneBits, TopPMillionths: derive.Million, MaxNew: 38, EndTokens: []int32{2}},
 		VocabSize:  32, ContextLength: model.Config().MaxPositionEmbeddings,
 	}
-	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: n.minGroups}, EvaluationProblems: 64}
+	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: n.recipe, EvaluationProblems: 64}
 	for i, strategy := range miners {
 		c.Miner, c.Groups = bytes.Repeat([]byte{byte(i + 1)}, 20), groups
 		all := make([]uint64, groups)
@@ -185,7 +190,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.windows[window], n.newest, n.any = w, window, true
+	n.windows[window] = w
 }
 
 // edited is an honest miner that changes its last group after the fact: the lie that graders, who draw a sample, can miss.
@@ -336,7 +341,7 @@ func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
 			c := n.checkpoints[version]
 			leaves, err := stranger.Files.Rollouts(t.Context(), c)
 			require.NoError(t, err)
-			report, err := stranger.Replay(t.Context(), c, n.windows[c.TrainedWindows[0]], leaves)
+			report, err := stranger.Replay(t.Context(), c, lineage.Windows{n.windows[c.TrainedWindows[0]]}, leaves)
 			require.NoError(t, err)
 			require.True(t, report.Match, report.Detail)
 			require.Equal(t, s.Versions[version].GradNorm, report.Metrics.GradNorm)
@@ -439,7 +444,7 @@ func TestDaemonDropsWhatWasMadeFromAFallenVersion(t *testing.T) {
 	one, _, err := core.journal.Version(1)
 	require.NoError(t, err)
 	require.NoError(t, core.journal.Made(Record{Version: 2, Parent: one.Digest, Digest: make([]byte, 32), TrainedWindows: []uint64{1}}))
-	require.NoError(t, core.journal.Decide(Plan{Version: 3, Parent: 2, Window: 9}))
+	require.NoError(t, core.journal.Decide(Plan{Version: 3, Parent: 2, Windows: []uint64{9}}))
 	require.NoError(t, core.Close())
 	n.fell[1] = true
 
@@ -462,7 +467,7 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 	}
 	t.Run("too few groups", func(t *testing.T) {
 		n := newNetwork(t, base)
-		n.minGroups = 3
+		n.recipe.MinGroups = 3
 		d, stop := startDaemon(t, testConfig(t), Home(t.TempDir()), n)
 		n.settle(t, 4, 0, base.Digest, base.Model, 2, generate.Honest{})
 		eventually(t, "window 4 is passed", passed(d, 4))
@@ -476,7 +481,6 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 		n.windows[3] = lineage.Window{Challenge: verify.Challenge{Window: 3, Checkpoint: base.Digest, GroupSize: 4}, Recipe: lineage.Recipe{MinGroups: 1}, Batches: []lineage.Batch{
 			{Miner: []byte{1}, Root: make([]byte, 32), Groups: 9, Bytes: 100, Locator: "http://127.0.0.1:1"},
 		}}
-		n.newest, n.any = 3, true
 		n.mu.Unlock()
 		eventually(t, "window 3 is passed", passed(d, 3))
 		require.NoError(t, stop())

@@ -31,6 +31,16 @@ func (h Home) LogProbs(version uint64) string {
 	return filepath.Join(string(h), "spool", fmt.Sprintf("%d.logprobs", version))
 }
 
+// GatheredRollouts is the file of the rollouts of a window in the buffer: a batch file in the set's order.
+func (h Home) GatheredRollouts(window uint64) string {
+	return filepath.Join(string(h), "spool", fmt.Sprintf("window-%d.rollouts", window))
+}
+
+// GatheredLogProbs is the file of the log-probabilities that were recomputed for them; see packLogProbs.
+func (h Home) GatheredLogProbs(window uint64) string {
+	return filepath.Join(string(h), "spool", fmt.Sprintf("window-%d.logprobs", window))
+}
+
 // create makes the folders.
 func (h Home) create() error {
 	for _, dir := range []string{string(h), h.Checkpoints(), filepath.Dir(h.Spool(0))} {

@@ -59,15 +59,15 @@ type Record struct {
 
 // Plan is the decision which rollouts the next step takes. From the moment it is in the journal, that step is fixed.
 type Plan struct {
-	Version    uint64 `json:"version"`             // that the step makes
-	Parent     uint64 `json:"parent"`              // that the step updates
-	Sampled    uint64 `json:"sampled"`             // that made the window's rollouts
-	Window     uint64 `json:"window"`              // settled window that it consumes
-	RolloutSet Hex    `json:"rollout_set"`         // Merkle root over the spooled rollouts
-	LogProbs   Hex    `json:"log_probs,omitempty"` // SHA-256 of the file with the recomputed ones; none in an exact run
-	Groups     int    `json:"groups"`              // groups among them
-	Leaves     uint64 `json:"leaves"`              // rollouts
-	Bytes      uint64 `json:"bytes"`               // payload of the spool
+	Version    uint64   `json:"version"`             // that the step makes
+	Parent     uint64   `json:"parent"`              // that the step updates
+	Sampled    uint64   `json:"sampled"`             // the oldest that made rollouts of it
+	Windows    []uint64 `json:"windows"`             // settled windows that it consumes, ascending
+	RolloutSet Hex      `json:"rollout_set"`         // Merkle root over the spooled rollouts
+	LogProbs   Hex      `json:"log_probs,omitempty"` // SHA-256 of the file with the recomputed ones; none in an exact run
+	Groups     int      `json:"groups"`              // groups among them
+	Leaves     uint64   `json:"leaves"`              // rollouts
+	Bytes      uint64   `json:"bytes"`               // payload of the spool
 	// Given of each rollout, what of its completion the environment wrote; none where none answers.
 	Given []env.Given `json:"given,omitempty"`
 	// TemperatureBits is the run's sampling temperature as binary32 bits.
@@ -96,13 +96,15 @@ const (
 	publishedBucket = "published" // version -> true
 	fellBucket      = "fell"      // version -> true
 	accuracyBucket  = "accuracy"  // version -> Accuracy
-	factsBucket     = "facts"     // "plan" -> Plan, "passed" -> newest window that made no step
+	factsBucket     = "facts"     // "plan" -> Plan, "passed" -> newest window that made no step, "wanted" -> windows to gather
+	gatheredBucket  = "gathered"  // window -> Gathered
 	accusedBucket   = "accused"   // window, miner -> Accusation that is to be sent
 )
 
 var (
 	planKey   = []byte("plan")
 	passedKey = []byte("passed")
+	wantedKey = []byte("wanted")
 )
 
 // Journal is the learner's memory of what it decided and did. Every change is on disk when the method returns. It is safe
@@ -111,7 +113,7 @@ type Journal struct{ j *daemon.Journal }
 
 // OpenJournal opens or creates the journal file. Errors wrap daemon.ErrJournal, here and in all methods.
 func OpenJournal(path string) (*Journal, error) {
-	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, fellBucket, accuracyBucket, factsBucket, accusedBucket)
+	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, fellBucket, accuracyBucket, factsBucket, gatheredBucket, accusedBucket)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +235,7 @@ func (j *Journal) Plan() (p Plan, found bool, err error) {
 		return Plan{}, false, err
 	}
 	last, any, err := j.LastWindow()
-	if err != nil || p.Version != newest.Version+1 || p.Parent != head.Version || any && p.Window <= last {
+	if err != nil || len(p.Windows) == 0 || p.Version != newest.Version+1 || p.Parent != head.Version || any && p.Windows[0] <= last {
 		return Plan{}, false, err
 	}
 	return p, true, nil
@@ -242,7 +244,56 @@ func (j *Journal) Plan() (p Plan, found bool, err error) {
 // Decide records the plan of the next step. Its spool must be on disk.
 func (j *Journal) Decide(p Plan) error { return j.j.Put(factsBucket, planKey, p) }
 
-// Pass records that a window makes no step; a plan for it is void.
+// Want records which settled windows are to be gathered next, ascending.
+func (j *Journal) Want(windows []uint64) error { return j.j.Put(factsBucket, wantedKey, windows) }
+
+// Wanted returns those that are neither gathered nor used.
+func (j *Journal) Wanted() (windows []uint64, err error) {
+	if _, err = j.j.Get(factsBucket, wantedKey, &windows); err != nil {
+		return nil, err
+	}
+	last, any, err := j.LastWindow()
+	if err != nil {
+		return nil, err
+	}
+	have, err := j.gatheredWindows()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(windows, func(w uint64) bool {
+		return any && w <= last || slices.ContainsFunc(have, func(g Gathered) bool { return g.Window == w })
+	}), nil
+}
+
+// Gather puts a window into the buffer, or says of one there why nothing of it is trained on. Its files must be on disk.
+func (j *Journal) Gather(g Gathered) error { return j.j.Put(gatheredBucket, daemon.Key(g.Window), g) }
+
+// Buffer returns the windows that were gathered and neither trained on nor passed over, ascending.
+func (j *Journal) Buffer() ([]Gathered, error) {
+	all, err := j.gatheredWindows()
+	if err != nil {
+		return nil, err
+	}
+	last, any, err := j.LastWindow()
+	return slices.DeleteFunc(all, func(g Gathered) bool { return any && g.Window <= last }), err
+}
+
+// gatheredWindows are all entries of the buffer's bucket.
+func (j *Journal) gatheredWindows() (all []Gathered, err error) {
+	err = j.j.Each(gatheredBucket, func(_ []byte, decode func(any) error) error {
+		var g Gathered
+		if err := decode(&g); err != nil {
+			return err
+		}
+		all = append(all, g)
+		return nil
+	})
+	return all, err
+}
+
+func (j *Journal) forget(window uint64) error { return j.j.Delete(gatheredBucket, daemon.Key(window)) }
+
+// Pass records that all windows up to this one that made no step make none; a plan for them is void.
 func (j *Journal) Pass(window uint64) error { return j.j.Put(factsBucket, passedKey, window) }
 
 // Made records a new version, whose files must be on disk.

@@ -148,10 +148,7 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	if err != nil || !found {
 		return vote{}, errors.Join(err, fmt.Errorf("the chain has it no more"))
 	}
-	if len(c.TrainedWindows) != 1 {
-		return vote{}, fmt.Errorf("it was trained on %d windows; this program replays steps of one", len(c.TrainedWindows))
-	}
-	w, err := v.lineage.Window(ctx, v.config.Run, c.TrainedWindows[0])
+	windows, err := lineage.ReadWindows(ctx, v.lineage, v.config.Run, c)
 	if err != nil {
 		return vote{}, err
 	}
@@ -159,23 +156,14 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	if err != nil {
 		return vote{}, err
 	}
-	policy, err := v.policyOf(ctx, challengetypes.Window{
-		Run: v.config.Run, Id: w.Challenge.Window, CheckpointVersion: w.Version, CheckpointDigest: w.Challenge.Checkpoint,
-	})
-	if err != nil {
-		return vote{}, err
-	}
-	collector := lineage.Collector{
-		Fetcher: shelves{v}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Turn: v.lastTurn, Log: v.log,
-	}
-	left, err := collector.Chose(ctx, policy.Engine, w, leaves)
+	left, err := a.chose(ctx, windows, leaves)
 	if errors.Is(err, lineage.ErrRollouts) {
 		return a.reject(version, "rollout set: "+err.Error()), nil
 	}
 	if err != nil {
 		return vote{}, err
 	}
-	report, err := a.replayer.Replay(ctx, c, w, leaves)
+	report, err := a.replayer.Replay(ctx, c, windows, leaves)
 	if err != nil {
 		return vote{}, err
 	}
@@ -186,6 +174,33 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 		"seconds", time.Since(began).Round(10*time.Millisecond).Seconds())
 	proof := report.Secret.Attest(v.lineage.ChainID(), v.config.Run, version, v.operator)
 	return vote{Attest: true, Digest: report.Digest, StateHash: report.State, Proof: proof}, nil
+}
+
+// chose holds a rollout set against what the miners of its windows committed, one window after the other: of each the
+// checkpoint that sampled it is run. left counts batches that nothing was taken from.
+func (a *attester) chose(ctx context.Context, windows lineage.Windows, leaves [][]byte) (left int, err error) {
+	v := a.v
+	parts, err := windows.Split(leaves)
+	if err != nil {
+		return 0, err
+	}
+	for i, w := range windows {
+		policy, err := v.policyOf(ctx, challengetypes.Window{
+			Run: v.config.Run, Id: w.Challenge.Window, CheckpointVersion: w.Version, CheckpointDigest: w.Challenge.Checkpoint,
+		})
+		if err != nil {
+			return 0, err
+		}
+		collector := lineage.Collector{
+			Fetcher: shelves{v}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Turn: v.lastTurn, Log: v.log,
+		}
+		n, err := collector.Chose(ctx, policy.Engine, w, parts[i])
+		if err != nil {
+			return 0, err
+		}
+		left += n
+	}
+	return left, nil
 }
 
 // lastTurn is a turn at the engine when no audit wants one. It is never held while

@@ -22,6 +22,7 @@ import (
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/lineage"
@@ -33,11 +34,11 @@ import (
 // school is a run whose learner has published version 1: a chain as graders and replays
 // read it, a server with the files, and the votes that arrive.
 type school struct {
-	t      *testing.T
-	base   *checkpoint.Checkpoint
-	window lineage.Window
-	dir    string
-	server *httptest.Server
+	t       *testing.T
+	base    *checkpoint.Checkpoint
+	windows lineage.Windows // 1 and 2, both settled
+	dir     string
+	server  *httptest.Server
 
 	mu       sync.Mutex
 	versions []lineage.Checkpoint
@@ -48,8 +49,8 @@ type school struct {
 
 func (s *school) ChainID() string { return daemonchain.ID }
 
-func (s *school) Window(context.Context, uint64, uint64) (lineage.Window, error) {
-	return s.window, nil
+func (s *school) Window(_ context.Context, _, window uint64) (lineage.Window, error) {
+	return s.windows[window-1], nil
 }
 
 // reader is the chain as a replay reads it.
@@ -116,8 +117,8 @@ func (m mailbox) Tx(_ context.Context, msgs ...sdk.Msg) (client.Result, error) {
 	return client.Result{}, nil
 }
 
-// newSchool has two honest miners, each of 4 groups of the shipped model, whose batches
-// settled.
+// newSchool has two honest miners, each of 4 groups of the shipped model in each of two
+// windows, whose batches settled.
 func newSchool(t *testing.T) *school {
 	t.Helper()
 	s := &school{t: t, base: shipped.Base(t), dir: t.TempDir(), settled: policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING}
@@ -132,41 +133,59 @@ func newSchool(t *testing.T) *school {
 	}))
 	t.Cleanup(s.server.Close)
 	s.versions = []lineage.Checkpoint{{Digest: s.base.Digest}}
-	c := shipped.Challenge(t)
-	c.Groups = 4
-	s.window = lineage.Window{Challenge: c, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2}, MaxStaleness: 4}
-	s.window.Challenge.Miner, s.window.Challenge.Groups = nil, 0
-	for i := byte(1); i <= 2; i++ {
-		c.Miner = bytes.Repeat([]byte{i}, 20)
-		b, err := batch.New(shipped.Rollouts(t, c))
-		require.NoError(t, err)
-		var file bytes.Buffer
-		require.NoError(t, b.WriteFile(&file))
-		served[fmt.Sprintf("/batches/%x", b.Root())] = file.Bytes()
-		s.window.Batches = append(s.window.Batches, lineage.Batch{
-			Miner: c.Miner, Name: fmt.Sprint("miner ", i), Root: b.Root(), Groups: 4, Bytes: b.PayloadBytes(), Locator: s.server.URL,
-		})
+	for window := uint64(1); window <= 2; window++ {
+		c := shipped.Challenge(t)
+		c.Groups, c.Window, c.Opening = 4, window, derive.OpeningSeed(c.ChainID, []byte("opening"), 1, window)
+		w := lineage.Window{Challenge: c, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2, StepWindows: 2}, MaxStaleness: 4}
+		w.Challenge.Miner, w.Challenge.Groups = nil, 0
+		for i := byte(1); i <= 2; i++ {
+			c.Miner = bytes.Repeat([]byte{i}, 20)
+			b, err := batch.New(shipped.Rollouts(t, c))
+			require.NoError(t, err)
+			var file bytes.Buffer
+			require.NoError(t, b.WriteFile(&file))
+			served[fmt.Sprintf("/batches/%x", b.Root())] = file.Bytes()
+			w.Batches = append(w.Batches, lineage.Batch{
+				Miner: c.Miner, Name: fmt.Sprint("miner ", i), Root: b.Root(), Groups: 4, Bytes: b.PayloadBytes(), Locator: s.server.URL,
+			})
+		}
+		s.windows = append(s.windows, w)
 	}
 	return s
 }
 
-// leaves are all rollouts of both miners.
-func (s *school) leaves() (all [][]byte) {
-	for _, b := range s.window.Batches {
-		c := shipped.Challenge(s.t)
-		c.Groups, c.Miner = b.Groups, b.Miner
-		made, err := batch.New(shipped.Rollouts(s.t, c))
-		require.NoError(s.t, err)
-		all = append(all, made.Leaves...)
+// leaves are all rollouts of both miners in the first windows.
+func (s *school) leaves(windows int) (all [][]byte) {
+	for _, w := range s.windows[:windows] {
+		for _, b := range w.Batches {
+			c := w.Challenge
+			c.Groups, c.Miner = b.Groups, b.Miner
+			made, err := batch.New(shipped.Rollouts(s.t, c))
+			require.NoError(s.t, err)
+			all = append(all, made.Leaves...)
+		}
 	}
 	return all
+}
+
+// windowsOf are the windows of a rollout set.
+func windowsOf(t *testing.T, leaves [][]byte) (out []uint64) {
+	t.Helper()
+	for _, leaf := range leaves {
+		r, err := batch.Decode(leaf)
+		require.NoError(t, err)
+		if !slices.Contains(out, r.Window) {
+			out = append(out, r.Window)
+		}
+	}
+	return out
 }
 
 // publish makes version 1 on the leaves; it says that it was made on claimed.
 func (s *school) publish(leaves, claimed [][]byte) {
 	s.t.Helper()
 	trainer := engine.NewTrainer(s.base.Model, engine.Options{Threads: 2})
-	step := lineage.Step{Version: 1, Leaves: leaves, TemperatureBits: s.window.Challenge.Generation.TemperatureBits, Recipe: s.window.Recipe}
+	step := lineage.Step{Version: 1, Leaves: leaves, TemperatureBits: s.windows[0].Challenge.Generation.TemperatureBits, Recipe: s.windows[0].Recipe}
 	metrics, err := lineage.Train(s.t.Context(), trainer, step)
 	require.NoError(s.t, err)
 	made, err := lineage.Seal(s.dir, daemonchain.ID, s.versions[0], step, trainer, s.base.TokenizerFile)
@@ -177,7 +196,7 @@ func (s *school) publish(leaves, claimed [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.versions = append(s.versions, lineage.Checkpoint{
-		Version: 1, Parent: s.base.Digest, Digest: made.Digest, Locator: fmt.Sprintf("%s/%x/", s.server.URL, made.Digest), TrainedWindows: []uint64{1},
+		Version: 1, Parent: s.base.Digest, Digest: made.Digest, Locator: fmt.Sprintf("%s/%x/", s.server.URL, made.Digest), TrainedWindows: windowsOf(s.t, claimed),
 		RolloutSet: batch.Batch{Leaves: claimed}.Root(), StateHash: made.StateHash, StepKey: lineage.Secret(metrics.Gradient).Key(),
 	})
 }
@@ -205,7 +224,7 @@ func TestAReplayedCheckpointIsAttestedOnce(t *testing.T) {
 	s := newSchool(t)
 	r.attend(s)
 	s.lose = 1 // the transaction is included, but the answer is lost
-	all := s.leaves()
+	all := s.leaves(2)
 	s.publish(all, all)
 	l := r.start(nil)
 	vote, ok := s.vote().(*policytypes.MsgAttestCheckpoint)
@@ -234,6 +253,16 @@ func lessOne(all [][]byte) [][]byte {
 	return slices.Delete(slices.Clone(all), i, i+1)
 }
 
+// lessGroup leaves the first group out, or, from -1 on, the last.
+func lessGroup(i int) func(all [][]byte) [][]byte {
+	return func(all [][]byte) [][]byte {
+		if i < 0 {
+			return all[:len(all)-shipped.GroupSize]
+		}
+		return all[shipped.GroupSize:]
+	}
+}
+
 // Each is a checkpoint that a learner publishes on rollouts, or with a step, other than
 // the rule's.
 func TestACheckpointOfAnotherMakingIsRejectedWithItsReason(t *testing.T) {
@@ -241,15 +270,22 @@ func TestACheckpointOfAnotherMakingIsRejectedWithItsReason(t *testing.T) {
 		train, claim func(all [][]byte) [][]byte
 		says         string
 	}{
-		"one rollout left out of the step": {lessOne, slices.Clone[[][]byte], "replay: tensor "},
-		"one rollout left out of the set":  {lessOne, lessOne, "rollout set: "},
+		"one rollout left out of the step":     {lessOne, slices.Clone[[][]byte], "replay: tensor "},
+		"one rollout left out of the set":      {lessOne, lessOne, "rollout set: "},
+		"a group of the first window left out": {lessGroup(0), lessGroup(0), "rollout set: "},
+		"a group of the last window left out":  {lessGroup(-1), lessGroup(-1), "rollout set: "},
+		"a window's rollouts before an older one's": {
+			func(all [][]byte) [][]byte { return slices.Concat(all[len(all)/2:], all[:len(all)/2]) },
+			func(all [][]byte) [][]byte { return slices.Concat(all[len(all)/2:], all[:len(all)/2]) }, "rollout set: ",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			s := newSchool(t)
 			r.attend(s)
-			all := s.leaves()
+			all := s.leaves(2)
 			s.publish(c.train(all), c.claim(all))
+			slices.Sort(s.versions[1].TrainedWindows) // as the chain has it
 			l := r.start(nil)
 			vote, ok := s.vote().(*policytypes.MsgRejectCheckpoint)
 			require.True(t, ok)
@@ -265,7 +301,7 @@ func TestACheckpointWhoseFilesAreNotThereGetsNoVote(t *testing.T) {
 	r := newRig(t)
 	s := newSchool(t)
 	r.attend(s)
-	all := s.leaves()
+	all := s.leaves(1)
 	s.publish(all, all)
 	require.NoError(t, os.Remove(filepath.Join(checkpoint.Dir(s.dir, s.versions[1].Digest), lineage.RolloutsFile)))
 	l := r.start(nil)

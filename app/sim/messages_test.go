@@ -562,6 +562,9 @@ func publish(w world) (string, *policytypes.MsgPublishCheckpoint, string) {
 	must(err)
 	head, err := w.Policy.Head(w, mainRun)
 	must(err)
+	if n := len(head.TrainedWindows); n > 0 && o.Id <= head.TrainedWindows[n-1] && w.often() {
+		return "", nil, "no window is new to the lineage"
+	}
 	latest, err := w.Policy.Latest(w, mainRun)
 	must(err)
 	version := latest.Version + 1

@@ -48,9 +48,26 @@ type Row struct {
 	RolloutSet string `json:"rollout_set" parquet:"rollout_set,dict"`
 }
 
-// Rows are the rollouts that a version was made of, in the order of its set. w is the window that they answer. Errors:
+// Rows are the rollouts that a version was made of, in the order of its set; windows are those that they answer. Errors:
 // lineage.ErrRollouts, and those of finding a group's problem.
-func Rows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tokenizer.Tokenizer) ([]Row, error) {
+func Rows(c lineage.Checkpoint, windows lineage.Windows, leaves [][]byte, tok tokenizer.Tokenizer) (rows []Row, err error) {
+	parts, err := windows.Split(leaves)
+	if err != nil {
+		return nil, err
+	}
+	for i, w := range windows {
+		w.Recipe = windows.Newest().Recipe // the step's
+		part, err := windowRows(c, w, parts[i], tok)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, part...)
+	}
+	return rows, nil
+}
+
+// windowRows are those of one window.
+func windowRows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tokenizer.Tokenizer) ([]Row, error) {
 	names := map[string]lineage.Batch{}
 	for _, b := range w.Batches {
 		names[string(b.Miner)] = b

@@ -27,7 +27,7 @@ func TestRowsSayAllThatTrainingElsewhereNeeds(t *testing.T) {
 	require.NoError(t, err)
 	w := lineage.Window{Challenge: c, Recipe: lineage.Recipe{Hyperparameters: grpo.Default()}, Batches: []lineage.Batch{{Miner: c.Miner, Name: "galahad1x", Groups: 2}}}
 	made := lineage.Checkpoint{Version: 7, Digest: []byte{1}, RolloutSet: b.Root()}
-	rows, err := Rows(made, w, b.Leaves, tok)
+	rows, err := Rows(made, lineage.Windows{w}, b.Leaves, tok)
 	require.NoError(t, err)
 	require.Len(t, rows, len(rollouts))
 	k := int(c.GroupSize)
@@ -89,7 +89,7 @@ func TestRowsSayAllThatTrainingElsewhereNeeds(t *testing.T) {
 	require.NoError(t, err)
 	b, err = batch.New(rollouts)
 	require.NoError(t, err)
-	rows, err = Rows(made, talk, b.Leaves, tok)
+	rows, err = Rows(made, lineage.Windows{talk}, b.Leaves, tok)
 	require.NoError(t, err)
 	marked := 0
 	for _, row := range rows {
@@ -103,6 +103,6 @@ func TestRowsSayAllThatTrainingElsewhereNeeds(t *testing.T) {
 	require.Greater(t, marked, 5)
 
 	w.Batches = nil
-	_, err = Rows(made, w, b.Leaves, tok)
+	_, err = Rows(made, lineage.Windows{w}, b.Leaves, tok)
 	require.ErrorIs(t, err, lineage.ErrRollouts)
 }

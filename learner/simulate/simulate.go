@@ -31,7 +31,9 @@ var ErrOptions = errors.New("bad simulation")
 type Options struct {
 	Env          env.Environment // measured, and trained on unless there is a mix
 	Mix          []env.MixEntry  // trained on, window by window from 0 on, as a run's
-	Windows      int             // windows, one update each
+	Windows      int             // windows, one update each but for the next two
+	StepWindows  int             // the most windows of one update; 0 is 1
+	MinTeaching  int             // an update waits for so many groups to learn from, or for StepWindows windows; 0: it does not wait
 	Groups       int             // groups a window
 	GroupSize    int             // rollouts a group
 	Staleness    int             // rollouts of window w come from the weights after window w-1-Staleness
@@ -43,9 +45,10 @@ type Options struct {
 	Threads      int
 }
 
-// Point is what one window saw. Accuracy and Greedy are null where they were not measured; window 0 is the start.
+// Point is what one window saw; a window that waits for further ones has the metrics of no step. Accuracy and Greedy are null where they were not measured; window 0 is the start.
 type Point struct {
 	Window     int              `json:"window"`
+	Steps      int              `json:"steps"`    // updates made so far
 	Rollouts   int              `json:"rollouts"` // sampled so far
 	Tokens     int              `json:"tokens"`   // sampled so far
 	Trained    int              `json:"trained"`  // tokens trained on so far
@@ -73,8 +76,10 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 		return nil, err
 	}
 	report(total)
+	var gathered []grpo.Group // by windows that wait
+	waiting := 0              // these windows
 	for w := range o.Windows {
-		p := Point{Window: w + 1, Rollouts: total.Rollouts, Tokens: total.Tokens, Trained: total.Trained}
+		p := Point{Window: w + 1, Steps: total.Steps, Rollouts: total.Rollouts, Tokens: total.Tokens, Trained: total.Trained}
 		start := time.Now()
 		groups, err := sample(ctx, published[max(0, len(published)-1-o.Staleness)], tok, o, uint64(w), &p)
 		if err != nil {
@@ -82,12 +87,21 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 		}
 		p.GenSeconds = time.Since(start).Seconds()
 		start = time.Now()
-		if p.Metrics, err = grpo.Step(ctx, trainer, groups, version+1, o.Hyper); err != nil {
+		gathered, waiting = append(gathered, groups...), waiting+1
+		due, err := o.due(gathered, waiting)
+		if err != nil {
 			return nil, fmt.Errorf("window %d: %w", w+1, err)
+		}
+		if due {
+			if p.Metrics, err = grpo.Step(ctx, trainer, gathered, version+1, o.Hyper); err != nil {
+				return nil, fmt.Errorf("window %d: %w", w+1, err)
+			}
+			gathered, waiting = nil, 0
 		}
 		model := published[len(published)-1]
 		if p.Metrics.Updated {
 			version++
+			p.Steps++
 			// Miners sample from the published weights, which are bfloat16.
 			if model, err = trainer.Model().RoundBF16(); err != nil {
 				return nil, err
@@ -105,6 +119,12 @@ func Run(ctx context.Context, base *engine.Model, tok tokenizer.Tokenizer, o Opt
 		total = p
 	}
 	return published[len(published)-1], nil
+}
+
+// due says that a step is made on the groups of so many windows.
+func (o Options) due(groups []grpo.Group, windows int) (bool, error) {
+	teaching, err := o.Hyper.Kept(groups)
+	return teaching >= o.MinTeaching || windows >= o.StepWindows, err
 }
 
 // sample makes a window's rollouts the way a miner does: problem and sampling streams from the group's seed.

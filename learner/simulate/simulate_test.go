@@ -157,3 +157,28 @@ func TestSeveralTurnsAreTrainedOn(t *testing.T) {
 	require.NoError(t, err)
 	require.Positive(t, updates)
 }
+
+// Refill: windows wait until there is enough to learn from, or as many as a step takes; then one step is made on all.
+func TestAStepWaitsForItsWindows(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		windows, teaching int
+		steps             []int // after each window, from the start on
+		groups            []int // of the step after each
+	}{
+		"each window a step":   {1, 1000, []int{0, 1, 2, 3, 4}, []int{0, 12, 12, 12, 12}},
+		"two windows a step":   {2, 1000, []int{0, 0, 1, 1, 2}, []int{0, 0, 24, 0, 24}},
+		"as soon as it can be": {4, 1, []int{0, 1, 2, 3, 4}, []int{0, 12, 12, 12, 12}},
+	} {
+		o := options(t)
+		o.EvalProblems, o.Groups, o.StepWindows, o.MinTeaching = 0, 12, c.windows, c.teaching
+		var steps, groups []int
+		_, err := Run(context.Background(), base.Model, base.Tokenizer, o, func(p Point) {
+			steps, groups = append(steps, p.Steps), append(groups, p.Metrics.Groups)
+		})
+		require.NoError(t, err)
+		require.Equal(t, c.steps, steps, name)
+		require.Equal(t, c.groups, groups, name)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"slices"
 	"strconv"
+
+	"github.com/galahad-network/galahad/rl/kernel"
 )
 
 // Prefixes of the tensors of a trainer's state, and its metadata keys.
@@ -15,16 +17,21 @@ const (
 	moment1Prefix = "moment1."
 	moment2Prefix = "moment2."
 	powersName    = "beta_powers" // [2]: the products of all beta1 and of all beta2
-	stepsKey      = "steps"
-	configKey     = "config"
+	// coefficientName is there if the trainer has a coefficient: [1].
+	coefficientName = "coefficient"
+	stepsKey        = "steps"
+	configKey       = "config"
 )
 
 // SaveState writes everything that the next step depends on as one safetensors
-// file in float32: masters, both moments, the powers of beta and, in the
-// metadata, the config and the number of steps. An accumulated gradient is not
+// file in float32: masters, both moments, the powers of beta, the coefficient if
+// there is one and, in the metadata, the config and the number of steps. An accumulated gradient is not
 // part of it: save between steps. Equal states give equal bytes.
 func (t *Trainer) SaveState(w io.Writer) error {
 	tensors := []outTensor{{powersName, []int{2}, 2, func() []float32 { return []float32{t.power1, t.power2} }}}
+	if c, ok := t.Coefficient(); ok {
+		tensors = append(tensors, outTensor{coefficientName, []int{1}, 1, func() []float32 { return []float32{c} }})
+	}
 	for _, part := range t.stateParts() {
 		for _, s := range t.live.specs {
 			tensors = append(tensors, outTensor{part.prefix + s.name, s.shape, s.size, func() []float32 { return part.flat[s.offset : s.offset+s.size] }})
@@ -96,6 +103,14 @@ func LoadTrainer(state []byte, opt Options) (*Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
+	var coefficient *fileTensor
+	if _, has := byName[coefficientName]; has {
+		e, err := take(coefficientName, []int{1})
+		if err != nil {
+			return nil, err
+		}
+		coefficient = &e
+	}
 	for _, e := range entries {
 		if _, extra := byName[e.name]; extra {
 			return nil, &TensorError{e.name, "does not belong to a trainer's state"}
@@ -120,6 +135,16 @@ func LoadTrainer(state []byte, opt Options) (*Trainer, error) {
 	}
 	if !(powers[0] >= 0 && powers[0] <= 1 && powers[1] >= 0 && powers[1] <= 1) {
 		return nil, &TensorError{powersName, fmt.Sprintf("%v is outside [0, 1]", powers)}
+	}
+	if coefficient != nil {
+		c := make([]float32, 1)
+		if err := readTensor(r, base, *coefficient, c); err != nil {
+			return nil, err
+		}
+		if !(c[0] >= 0) || !kernel.IsFinite(c[0]) {
+			return nil, &TensorError{coefficientName, fmt.Sprintf("%v is negative or not finite", c[0])}
+		}
+		t.SetCoefficient(c[0])
 	}
 	t.power1, t.power2, t.steps = powers[0], powers[1], steps
 	t.repack()

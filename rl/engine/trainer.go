@@ -36,6 +36,8 @@ type Trainer struct {
 	power1   float32 // product of all beta1 so far
 	power2   float32
 	steps    uint64
+	// coefficient of the objective that the rule of the steps moves from one to the next; nil: none does.
+	coefficient *float32
 
 	pool  *pagePool
 	tapes []*tape // one for each thread
@@ -82,6 +84,23 @@ func (t *Trainer) Model() *Model {
 
 // Steps returns how many optimizer steps the weights have taken.
 func (t *Trainer) Steps() uint64 { return t.steps }
+
+// Coefficient returns the number of the objective that SetCoefficient kept; ok is
+// false if there is none.
+func (t *Trainer) Coefficient() (c float32, ok bool) {
+	if t.coefficient == nil {
+		return 0, false
+	}
+	return *t.coefficient, true
+}
+
+// SetCoefficient keeps a number that the objective of the next step depends on, as
+// part of the state: finite and not negative, else LoadTrainer refuses what SaveState
+// writes.
+func (t *Trainer) SetCoefficient(c float32) { t.coefficient = &c }
+
+// DropCoefficient forgets it.
+func (t *Trainer) DropCoefficient() { t.coefficient = nil }
 
 // Accumulate adds the gradient of a loss over seqs to the trainer's gradient.
 // For each sequence, in order and on the caller's goroutine, it calls grad with

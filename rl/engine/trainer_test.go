@@ -164,10 +164,30 @@ func TestTrainerResumesWithTheSameBits(t *testing.T) {
 	}
 }
 
+// The coefficient is part of the state, and a state without one has the bytes that it always had.
+func TestTheCoefficientIsPartOfTheState(t *testing.T) {
+	tr := NewTrainer(randomModel(t, tinyConfigs["tied with bias"], 6), Options{Threads: 1})
+	without := stateBytes(t, tr)
+	tr.SetCoefficient(0.125)
+	with := stateBytes(t, tr)
+	again, err := LoadTrainer(with, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, ok := again.Coefficient(); !ok || c != 0.125 || !bytes.Equal(stateBytes(t, again), with) || bytes.Equal(with, without) {
+		t.Errorf("coefficient %v, %v after a restart", c, ok)
+	}
+	again.DropCoefficient()
+	if _, ok := again.Coefficient(); ok || !bytes.Equal(stateBytes(t, again), without) {
+		t.Error("a dropped coefficient leaves something behind")
+	}
+}
+
 func TestBrokenStateIsRefused(t *testing.T) {
 	tr := NewTrainer(randomModel(t, tinyConfigs["tied with bias"], 6), Options{Threads: 1})
 	good := stateBytes(t, tr)
 	other := NewTrainer(randomModel(t, tinyConfigs["untied without bias"], 6), Options{Threads: 1})
+	withCoefficient := NewTrainer(randomModel(t, tinyConfigs["tied with bias"], 6), Options{Threads: 1})
 	for name, edit := range map[string]func() []byte{
 		"truncated":      func() []byte { return good[:len(good)-4] },
 		"a model's file": func() []byte { return encode(t, tr.Model(), F32) },
@@ -175,7 +195,12 @@ func TestBrokenStateIsRefused(t *testing.T) {
 		"wrong tensor": func() []byte {
 			return bytes.Replace(good, []byte(`"moment1.model.norm`), []byte(`"moment3.model.norm`), 1)
 		},
-		"power above one": func() []byte { other.power1 = 1.5; return stateBytes(t, other) },
+		"power above one":      func() []byte { other.power1 = 1.5; return stateBytes(t, other) },
+		"negative coefficient": func() []byte { withCoefficient.SetCoefficient(-1); return stateBytes(t, withCoefficient) },
+		"two coefficients": func() []byte {
+			withCoefficient.SetCoefficient(1)
+			return bytes.Replace(stateBytes(t, withCoefficient), []byte(`"shape":[1]`), []byte(`"shape":[2]`), 1)
+		},
 		"negative moment": func() []byte { tr.moment2.flat[7] = -1; return stateBytes(t, tr) },
 	} {
 		_, err := LoadTrainer(edit(), Options{})

@@ -11,7 +11,8 @@
 //
 // and of the advantage, divided as Normalization says. logp_behaviour is the log-probability under the checkpoint that
 // sampled the token, computed by whoever makes the step: what a miner claims never enters. A divergence (KL), an entropy
-// bonus and shorter answers may be weighed in. The default, measured to learn, is
+// bonus and shorter answers may be weighed in; the divergence's weight may be fixed, or adapt from step to step towards a
+// target (NextKLWeight). The default, measured to learn, is
 //
 //	A_i = (r_i - mean(r)) / (std(r) + eps)        std is the population's, eps 1e-4
 //	-min(rho*A, clip(rho, 0.8, 1.2)*A) / N        N completion tokens kept; no KL term, no entropy bonus

@@ -91,7 +91,9 @@ type Hyperparameters struct {
 	Normalization  Normalization
 	ConstantLength uint32  // tokens; of ByConstant
 	KL             KL      // against the weights that sampled
-	KLWeight       float32 // of the divergence in the loss
+	KLWeight       float32 // of the divergence in the loss; with a target the one that an adaptive weight begins with
+	KLTarget       float32 // nats a token, to which an adaptive weight steers the divergence; 0: the weight is fixed
+	KLHorizon      float32 // rollouts: how slowly it steers
 	EntropyWeight  float32 // of the entropy, which is estimated from the sampled tokens, as a bonus
 	LengthWeight   float32 // coefficient of ShapeByLength
 
@@ -136,6 +138,9 @@ func (h Hyperparameters) Validate() error {
 		{"delta must be above 0 and at most 1 for divergence", h.Loss != Divergence && h.Loss != DivergenceBoth || h.Delta > 0 && h.Delta <= 1},
 		{"constant length must be 1 to 1048576", h.Normalization != ByConstant || h.ConstantLength >= 1 && h.ConstantLength <= 1<<20},
 		{"KL weight must be in [0, 1]", h.KLWeight >= 0 && h.KLWeight <= 1},
+		{"KL target must be in [0, 100]", h.KLTarget >= 0 && h.KLTarget <= 100},
+		{"a KL target needs an estimator, a weight above 0 and a horizon of 1 to 1e9 rollouts",
+			h.KLTarget == 0 || h.KL != NoKL && h.KLWeight > 0 && h.KLHorizon >= 1 && h.KLHorizon <= 1e9},
 		{"entropy weight must be in [0, 1]", h.EntropyWeight >= 0 && h.EntropyWeight <= 1},
 		{"length weight must be in [0, 1]", h.LengthWeight >= 0 && h.LengthWeight <= 1},
 		{"difficulty must be a range within 0 to 1000000", h.DifficultyLow <= h.DifficultyHigh && h.DifficultyHigh <= 1_000_000},
@@ -176,6 +181,7 @@ type Metrics struct {
 	Loss             float64 `json:"loss"`               // before the update
 	Entropy          float64 `json:"entropy"`            // mean of -logp over Tokens, nats
 	KL               float64 `json:"kl"`                 // mean of K3 over Tokens, nats: how far the weights are from those that sampled
+	KLWeight         float32 `json:"kl_weight"`          // of the divergence in this step's loss
 	Ratio            float64 `json:"ratio"`              // mean probability ratio over Tokens
 	GradNorm         float32 `json:"grad_norm"`          // before clipping
 	Updated          bool    `json:"updated"`            // false: nothing was kept, the weights are the parent's
@@ -194,7 +200,10 @@ type selection struct {
 // that the update makes; it only sets the warm-up. Groups of zero variance or with a recorded log-probability that is
 // not finite are dropped; when nothing is left the trainer is untouched and Metrics.Updated is false.
 //
-// The new weights depend on the trainer's state, the groups in order, version and h alone. After an error (ErrBadGroup,
+// Where the weight of the divergence is adaptive, the trainer's coefficient is that weight: the step takes it from there,
+// or from h the first time, and leaves the next step's. Else it leaves none.
+//
+// The new state depends on the trainer's, the groups in order, version and h alone. After an error (ErrBadGroup,
 // ErrBadHyperparameters, ErrDiverged, the context's) the trainer is in the state that it was in before.
 func Step(ctx context.Context, trainer *engine.Trainer, groups []Group, version uint64, h Hyperparameters) (Metrics, error) {
 	if err := h.Validate(); err != nil {
@@ -205,6 +214,8 @@ func Step(ctx context.Context, trainer *engine.Trainer, groups []Group, version 
 		return m, err
 	}
 
+	h.KLWeight = h.klWeight(trainer)
+	m.KLWeight = h.KLWeight
 	sequences := make([]engine.TrainSequence, len(kept.rollouts))
 	for i, r := range kept.rollouts {
 		tokens := make([]int32, 0, len(r.Prompt)+len(r.Completion))
@@ -239,6 +250,7 @@ func Step(ctx context.Context, trainer *engine.Trainer, groups []Group, version 
 	if m.GradNorm, err = trainer.Step(h.optimizer(version)); err != nil {
 		return m, fmt.Errorf("%w: %w", ErrDiverged, err)
 	}
+	h.adapt(trainer, m.KL, len(kept.rollouts))
 	m.Updated = true
 	return m, nil
 }
@@ -331,6 +343,12 @@ func (h Hyperparameters) choose(groups []Group) (Metrics, selection, error) {
 		m.ZeroVarianceRate = float64(m.ZeroVariance) / float64(m.Groups)
 	}
 	return m, kept, nil
+}
+
+// Kept is how many of the groups Step would train on. Error: ErrBadGroup.
+func (h Hyperparameters) Kept(groups []Group) (int, error) {
+	m, _, err := h.choose(groups)
+	return m.KeptGroups, err
 }
 
 // teaches reports whether the mean reward is within the band of difficulty.

@@ -12,10 +12,12 @@ import (
 	"github.com/galahad-network/galahad/rl/verify"
 )
 
-// Recipe is how a step is made: the run's, frozen into the window that it trains on.
+// Recipe is how a step is made: the run's, frozen into the newest window that it trains on.
 type Recipe struct {
 	grpo.Hyperparameters
-	MinGroups int // fewer verified groups make no step
+	MinGroups   int // fewer verified groups make no step
+	StepWindows int // the most windows of one step, at least 1
+	MinTeaching int // a step waits for so many groups to learn from, or for StepWindows windows; 0: it does not wait
 }
 
 // Window is a settled window.

@@ -2,8 +2,10 @@
 // made on them, and that step made again by whoever doubts it. The learner makes versions with it, graders and strangers
 // replay them; it knows neither keys nor transactions.
 //
-// A version is a pure function of its parent's state, the ordered rollout set, the run's sampling temperature and its
-// recipe. The state is the binary32 weights and the optimizer's moments; what miners sample from are those weights as
+// A version is a pure function of its parent's state, the ordered rollout set, and the sampling temperature and recipe of
+// the newest window in it. The set is that of one or several windows, ascending, each ordered by miner, group and index.
+// The state is the binary32 weights, the optimizer's moments and, where the weight of the divergence adapts, that weight;
+// what miners sample from are those weights as
 // bfloat16. The chain holds of each version the digest of the published weights, the Merkle root of the rollout set and
 // the state hash, which chains the parent's state hash with these and the SHA-256 of the state:
 //

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -41,11 +42,14 @@ var recipe = lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2}
 type history struct {
 	t        *testing.T
 	versions []lineage.Checkpoint
-	window   lineage.Window
+	window   lineage.Window    // every one is like this
+	sampled  map[uint64]uint64 // window -> version that sampled it; 0 where it says nothing
 	dir      string
 	url      string
 	trainer  *engine.Trainer // in the newest version's state
 	secret   lineage.Secret  // of the step made last
+	metrics  grpo.Metrics
+	lie      func(*engine.Trainer) // of the maker, before the state is sealed
 }
 
 func (h *history) ChainID() string { return chainID }
@@ -57,8 +61,10 @@ func (h *history) Checkpoint(_ context.Context, _, version uint64) (lineage.Chec
 	return h.versions[version], true, nil
 }
 
-func (h *history) Window(context.Context, uint64, uint64) (lineage.Window, error) {
-	return h.window, nil
+func (h *history) Window(_ context.Context, _, window uint64) (lineage.Window, error) {
+	w := h.window
+	w.Challenge.Window, w.Version = window, h.sampled[window]
+	return w, nil
 }
 
 func newHistory(t *testing.T) *history {
@@ -97,7 +103,10 @@ func (h *history) make(s lineage.Step, parent lineage.Checkpoint) lineage.Made {
 	h.t.Helper()
 	metrics, err := lineage.Train(h.t.Context(), h.trainer, s)
 	require.NoError(h.t, err)
-	h.secret = lineage.Secret(metrics.Gradient)
+	h.secret, h.metrics = lineage.Secret(metrics.Gradient), metrics
+	if h.lie != nil {
+		h.lie(h.trainer)
+	}
 	made, err := lineage.Seal(h.dir, chainID, parent, s, h.trainer, tokenizer.ArithmeticFile())
 	require.NoError(h.t, err)
 	return made
@@ -113,11 +122,31 @@ func (h *history) publish(made lineage.Made, leaves [][]byte) lineage.Checkpoint
 	require.NoError(h.t, os.WriteFile(filepath.Join(folder, lineage.RolloutsFile), file.Bytes(), 0o600))
 	require.NoError(h.t, os.WriteFile(filepath.Join(folder, lineage.StateFile), made.State, 0o600))
 	c := lineage.Checkpoint{
-		Version: parent.Version + 1, Parent: parent.Digest, Digest: made.Digest, Locator: h.locator(made.Digest), TrainedWindows: []uint64{parent.Version},
+		Version: parent.Version + 1, Parent: parent.Digest, Digest: made.Digest, Locator: h.locator(made.Digest), TrainedWindows: windowsOf(h.t, leaves),
 		RolloutSet: batch.Batch{Leaves: leaves}.Root(), StateHash: made.StateHash, StepKey: h.secret.Key(),
 	}
 	h.versions = append(h.versions, c)
 	return c
+}
+
+// windowsOf are the windows of a rollout set, in its order.
+func windowsOf(t *testing.T, leaves [][]byte) (out []uint64) {
+	t.Helper()
+	for _, leaf := range leaves {
+		r, err := batch.Decode(leaf)
+		require.NoError(t, err)
+		if !slices.Contains(out, r.Window) {
+			out = append(out, r.Window)
+		}
+	}
+	return out
+}
+
+func (h *history) windows(c lineage.Checkpoint) lineage.Windows {
+	h.t.Helper()
+	out, err := lineage.ReadWindows(h.t.Context(), h, 1, c)
+	require.NoError(h.t, err)
+	return out
 }
 
 func (h *history) replayer() *lineage.Replayer {
@@ -133,7 +162,7 @@ func (h *history) replay(r *lineage.Replayer) lineage.Report {
 	c := h.versions[len(h.versions)-1]
 	leaves, err := r.Files.Rollouts(h.t.Context(), c)
 	require.NoError(h.t, err)
-	report, err := r.Replay(h.t.Context(), c, h.window, leaves)
+	report, err := r.Replay(h.t.Context(), c, h.windows(c), leaves)
 	require.NoError(h.t, err)
 	return report
 }
@@ -141,10 +170,15 @@ func (h *history) replay(r *lineage.Replayer) lineage.Report {
 // rollouts of two miners, with rewards set by hand: an untrained model earns none.
 func rollouts(t *testing.T, window uint64) (leaves [][]byte) {
 	t.Helper()
+	return sampledBy(t, tiny.Engine(t, "base"), window)
+}
+
+func sampledBy(t *testing.T, eng *engine.Engine, window uint64) (leaves [][]byte) {
+	t.Helper()
 	for miner := byte(1); miner <= 2; miner++ {
 		c := tiny.Challenge(t, miner)
 		c.Window = window
-		made, err := generate.Groups(t.Context(), tiny.Engine(t, "base"), tiny.Tokenizer(t), c, []uint64{0, 1, 2})
+		made, err := generate.Groups(t.Context(), eng, tiny.Tokenizer(t), c, []uint64{0, 1, 2})
 		require.NoError(t, err)
 		for i := range made {
 			made[i].Reward = uint32(sha256.Sum256(fmt.Append(nil, window, miner, i))[0]%2) * 1_000_000
@@ -336,14 +370,14 @@ func TestFilesThatLieAreRefused(t *testing.T) {
 		data[len(data)/2] ^= 1
 		require.NoError(t, os.WriteFile(path, data, 0o600))
 	}
-	_, err = h.replayer().Replay(t.Context(), two, h.window, leaves[1:])
+	_, err = h.replayer().Replay(t.Context(), two, h.windows(two), leaves[1:])
 	require.ErrorIs(t, err, lineage.ErrRollouts)
 	small := h.replayer()
 	small.Files.MaxStateBytes = 100
-	_, err = small.Replay(t.Context(), two, h.window, leaves)
+	_, err = small.Replay(t.Context(), two, h.windows(two), leaves)
 	require.ErrorIs(t, err, checkpoint.ErrTooLarge)
 	spoil(one, lineage.StateFile)
-	_, err = h.replayer().Replay(t.Context(), two, h.window, leaves)
+	_, err = h.replayer().Replay(t.Context(), two, h.windows(two), leaves)
 	require.ErrorIs(t, err, lineage.ErrState)
 	spoil(two, lineage.RolloutsFile)
 	_, err = h.replayer().Files.Rollouts(t.Context(), two)
@@ -351,7 +385,7 @@ func TestFilesThatLieAreRefused(t *testing.T) {
 	require.True(t, errors.Is(err, batch.ErrFile) || errors.Is(err, batch.ErrRoot), err)
 	orphan := two
 	orphan.Parent = bytes.Repeat([]byte{1}, 32)
-	_, err = h.replayer().Replay(t.Context(), orphan, h.window, leaves)
+	_, err = h.replayer().Replay(t.Context(), orphan, h.windows(two), leaves)
 	require.ErrorIs(t, err, lineage.ErrParent)
 }
 

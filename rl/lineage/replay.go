@@ -69,10 +69,10 @@ func (r *Replayer) Parent(ctx context.Context, c Checkpoint) (Checkpoint, error)
 	return Checkpoint{}, fmt.Errorf("version %d: %w, %x", c.Version, ErrParent, c.Parent)
 }
 
-// Replay makes a version again of its parent and the rollout set, under the recipe and the temperature of the newest
-// window that it was trained on, measures it again, and compares. An error says that it could not: the chain's, those of Files, the
+// Replay makes a version again of its parent and the rollout set, under the recipe and the temperature of the newest of the
+// windows that it was trained on, measures it again, and compares. An error says that it could not: the chain's, those of Files, the
 // engine's. A step that changes nothing, when one was published, is a difference.
-func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves [][]byte) (report Report, err error) {
+func (r *Replayer) Replay(ctx context.Context, c Checkpoint, ws Windows, leaves [][]byte) (report Report, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(r.Dir)) }()
 	report = Report{Version: c.Version}
 	if !bytes.Equal(checkpoint.RolloutSetDigest(leaves), c.RolloutSet) {
@@ -86,8 +86,14 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 	if err != nil {
 		return report, err
 	}
-	s := Step{Version: c.Version, Leaves: leaves, TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe}
-	sampler, err := r.sampler(ctx, w)
+	newest := ws.Newest()
+	s := Step{Version: c.Version, Leaves: leaves, TemperatureBits: newest.Challenge.Generation.TemperatureBits, Recipe: newest.Recipe}
+	parts, err := ws.Split(leaves)
+	if err != nil {
+		report.Detail = err.Error()
+		return report, nil
+	}
+	samplers, err := r.samplers(ctx, ws)
 	if err != nil {
 		return report, err
 	}
@@ -95,9 +101,9 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 	if err != nil {
 		return report, err
 	}
-	s.Given, err = w.Given(r.zero.Tokenizer, leaves)
-	if err == nil && sampler != nil {
-		s.LogProbs, err = logProbs(ctx, sampler, w, leaves)
+	s.Given, err = ws.given(r.zero.Tokenizer, parts)
+	if err == nil {
+		s.LogProbs, err = logProbs(ctx, samplers, ws, parts)
 	}
 	if err == nil {
 		report.Metrics, err = Train(ctx, trainer, s)
@@ -123,7 +129,7 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 		return report, nil
 	}
 	r.trainer, r.at = trainer, c.Digest
-	set := w.EvaluationSet()
+	set := newest.EvaluationSet()
 	set.Problems = c.Evaluation.Problems // as the chain held it against the window
 	if report.Evaluation, err = r.measure(ctx, set, made); err != nil {
 		return report, err
@@ -143,6 +149,22 @@ func (r *Replayer) measure(ctx context.Context, set EvaluationSet, made Made) (E
 	}
 	defer done()
 	return made.Measure(ctx, set, r.Options)
+}
+
+// samplers are the engines of the checkpoints that sampled the windows; nil for those of an exact run.
+func (r *Replayer) samplers(ctx context.Context, ws Windows) ([]*engine.Engine, error) {
+	out := make([]*engine.Engine, len(ws))
+	for i, w := range ws {
+		if i > 0 && out[i-1] != nil && w.Challenge.Tolerance != nil && w.Version == ws[i-1].Version {
+			out[i] = out[i-1]
+			continue
+		}
+		var err error
+		if out[i], err = r.sampler(ctx, w); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // sampler is the engine of the checkpoint that sampled a window of a tolerant run; nil in an exact run.
@@ -168,13 +190,27 @@ func (r *Replayer) sampler(ctx context.Context, w Window) (*engine.Engine, error
 	return engine.New(loaded.Model, r.Options), nil
 }
 
-// logProbs computes those of a rollout set.
-func logProbs(ctx context.Context, sampler *engine.Engine, w Window, leaves [][]byte) ([][]float32, error) {
-	rollouts, err := batch.Batch{Leaves: leaves}.Rollouts()
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrRollouts, err)
+// logProbs computes those of each window's part of a rollout set, under what sampled it; nil where that is an exact run.
+func logProbs(ctx context.Context, samplers []*engine.Engine, ws Windows, parts [][][]byte) (out [][]float32, err error) {
+	some := false
+	for i, w := range ws {
+		own := make([][]float32, len(parts[i]))
+		if samplers[i] != nil {
+			some = true
+			rollouts, err := batch.Batch{Leaves: parts[i]}.Rollouts()
+			if err != nil {
+				return nil, fmt.Errorf("%w: %v", ErrRollouts, err)
+			}
+			if own, err = replay.LogProbs(ctx, samplers[i], w.Challenge.Generation, rollouts); err != nil {
+				return nil, err
+			}
+		}
+		out = append(out, own...)
 	}
-	return replay.LogProbs(ctx, sampler, w.Challenge.Generation, rollouts)
+	if !some {
+		return nil, nil
+	}
+	return out, nil
 }
 
 // open returns a trainer in the state after a version, and the tokenizer file.

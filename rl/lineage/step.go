@@ -27,8 +27,8 @@ var (
 type Step struct {
 	Version uint64   // that it makes; sets the warm-up
 	Leaves  [][]byte // the rollout set, in its order
-	// LogProbs of each leaf's tokens under the checkpoint that sampled them; nil takes those claimed, which an exact run
-	// has compared bit for bit.
+	// LogProbs of each leaf's tokens under the checkpoint that sampled them; nil, as a whole or of a leaf, takes those
+	// claimed, which an exact run has compared bit for bit.
 	LogProbs [][]float32
 	// Given of each leaf: what of its completion the environment wrote, as Window.Given derives it; nil where none answers.
 	Given []env.Given
@@ -54,6 +54,20 @@ func Train(ctx context.Context, trainer *engine.Trainer, s Step) (grpo.Metrics, 
 		return metrics, fmt.Errorf("%w: none of %d groups has rewards that differ", ErrNoStep, metrics.Groups)
 	}
 	return metrics, nil
+}
+
+// Teaching is how many groups of a rollout set something can be learned from: a step would not drop them. Error:
+// ErrRollouts.
+func (r Recipe) Teaching(leaves [][]byte) (int, error) {
+	groups, err := Step{Leaves: leaves}.groups()
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.Kept(groups)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrRollouts, err)
+	}
+	return n, err
 }
 
 // Made is a version as the step makes it.
@@ -129,7 +143,7 @@ func (s Step) groups() ([]grpo.Group, error) {
 		if s.Given != nil {
 			rollout.Given = s.Given[i].Mask(len(r.Completion))
 		}
-		if s.LogProbs != nil {
+		if s.LogProbs != nil && s.LogProbs[i] != nil {
 			rollout.LogProbs = s.LogProbs[i]
 		} else {
 			for _, bits := range r.LogProbBits() {

@@ -47,7 +47,7 @@ func (c *Challenge) AddRun(id uint64) {
 			GroupSize: 8, MaxGroups: 16, MaxGroupsPerWindow: 1024, MaxOpenWindows: 3,
 			CommitBlocks: 10, AuditBlocks: 10, RevealBlocks: 5,
 			MaxBatchBytes: 1 << 20, ConformanceDigest: Digest(0x0c),
-			BondPerGroupFloor: sdkmath.NewIntWithDecimal(1, 18),
+			BondPerGroupFloor: sdkmath.NewIntWithDecimal(1, 18), Recipe: challengetypes.DefaultRecipe(),
 		},
 	}
 }

@@ -37,38 +37,50 @@ func New(c *client.Client, w *client.Writer) *Chain { return &Chain{c: c, w: w} 
 // ChainID implements learner.Chain.
 func (ch *Chain) ChainID() string { return ch.c.ChainID() }
 
-// NewestSettled implements learner.Chain.
-func (ch *Chain) NewestSettled(ctx context.Context, run uint64) (uint64, bool, error) {
+// Settled implements learner.Chain.
+func (ch *Chain) Settled(ctx context.Context, run, from uint64, most int) (windows []uint64, err error) {
 	totals, err := ch.c.RunTotals(ctx, run)
 	if err != nil {
-		return 0, false, err
+		return nil, err
 	}
 	// Windows settle in order, so every window below the count is CLOSED or VOID.
-	for w := totals.SettledWindows; w > 0; w-- {
+	for w := totals.SettledWindows; w > from && len(windows) < most; w-- {
 		s, err := ch.c.Settlement(ctx, run, w-1)
 		if errors.Is(err, client.ErrNotFound) {
 			break // older results are pruned
 		}
 		if err != nil {
-			return 0, false, err
+			return nil, err
 		}
 		if s.Window.Void {
 			continue
 		}
 		// A checkpoint that is trained on a window which is not closed yet, or closes in this very block, would be refused.
 		status, err := ch.c.Window(ctx, run, w-1)
+		if errors.Is(err, client.ErrNotFound) {
+			break
+		}
 		if err != nil {
-			return 0, false, err
+			return nil, err
 		}
 		if closed := status.Window.ClosedHeight; closed > 0 && status.Height > closed {
-			return w - 1, true, nil
+			windows = append(windows, w-1)
 		}
 	}
-	return 0, false, nil
+	slices.Reverse(windows)
+	return windows, nil
 }
 
 // Window implements learner.Chain.
 func (ch *Chain) Window(ctx context.Context, run, window uint64) (lineage.Window, error) {
+	w, err := ch.settled(ctx, run, window)
+	if errors.Is(err, client.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", learner.ErrForgotten, err)
+	}
+	return w, err
+}
+
+func (ch *Chain) settled(ctx context.Context, run, window uint64) (lineage.Window, error) {
 	status, err := ch.c.Window(ctx, run, window)
 	if err != nil {
 		return lineage.Window{}, err
@@ -124,12 +136,12 @@ func (ch *Chain) Rules(ctx context.Context, run, window uint64) (lineage.Window,
 // RecipeOf rounds a run's recipe to binary32, each number once.
 func RecipeOf(r challengetypes.Recipe) lineage.Recipe {
 	f := func(ppb uint64) float32 { return float32(float64(ppb) / 1e9) }
-	return lineage.Recipe{MinGroups: int(r.MinGroups), Hyperparameters: grpo.Hyperparameters{
+	return lineage.Recipe{MinGroups: int(r.MinGroups), StepWindows: int(r.StepWindows), MinTeaching: int(r.MinTeachingGroups), Hyperparameters: grpo.Hyperparameters{
 		LearningRate: f(r.LearningRatePpb), WarmupSteps: r.WarmupSteps, Beta1: f(r.Beta1Ppb), Beta2: f(r.Beta2Ppb), Epsilon: f(r.EpsilonPpb),
 		WeightDecay: f(r.WeightDecayPpb), GradClip: f(r.GradClipPpb), RatioLow: f(r.RatioLowPpb), RatioHigh: f(r.RatioHighPpb),
 		AdvantageEps: f(r.AdvantageEpsPpb), Delta: f(r.DeltaPpb),
 		Advantage: grpo.Advantage(r.Advantage), Loss: grpo.Loss(r.Loss), Normalization: grpo.Normalization(r.Normalization), ConstantLength: r.ConstantLength,
-		KL: grpo.KL(r.KlEstimator), KLWeight: f(r.KlWeightPpb), EntropyWeight: f(r.EntropyWeightPpb), LengthWeight: f(r.LengthWeightPpb),
+		KL: grpo.KL(r.KlEstimator), KLWeight: f(r.KlWeightPpb), KLTarget: f(r.KlTargetPpb), KLHorizon: float32(r.KlHorizon), EntropyWeight: f(r.EntropyWeightPpb), LengthWeight: f(r.LengthWeightPpb),
 		DifficultyLow: r.DifficultyLowPpm, DifficultyHigh: r.DifficultyHighPpm, DropTruncated: r.DropTruncated,
 	}}
 }

@@ -22,7 +22,7 @@ func TestTheChainsBoundsAreWithinTheSteps(t *testing.T) {
 	const billion = 1_000_000_000
 	lowest := challengetypes.Recipe{
 		LearningRatePpb: 1, EpsilonPpb: 1, GradClipPpb: 1, RatioLowPpb: 1, RatioHighPpb: billion, AdvantageEpsPpb: 1, MinGroups: 1,
-		Advantage: 1, Loss: 1, Normalization: 1, KlEstimator: 1,
+		Advantage: 1, Loss: 1, Normalization: 1, KlEstimator: 1, StepWindows: 1,
 	}
 	highest := challengetypes.Recipe{
 		LearningRatePpb: billion, WarmupSteps: challengetypes.MaxWarmupSteps, Beta1Ppb: billion - 100, Beta2Ppb: billion - 100, EpsilonPpb: billion,
@@ -30,8 +30,11 @@ func TestTheChainsBoundsAreWithinTheSteps(t *testing.T) {
 		MinGroups: challengetypes.MaxGroupsPerWindow, Advantage: 6, Loss: 7, Normalization: 3, ConstantLength: challengetypes.MaxConstantLength,
 		KlEstimator: 4, KlWeightPpb: billion, EntropyWeightPpb: billion, LengthWeightPpb: billion,
 		DifficultyLowPpm: 1_000_000, DifficultyHighPpm: 1_000_000, DropTruncated: true,
+		StepWindows: challengetypes.MaxStepWindows, MinTeachingGroups: challengetypes.MaxGroupsPerWindow, KlTargetPpb: 100 * billion, KlHorizon: challengetypes.MaxKLHorizon,
 	}
-	all := []challengetypes.Recipe{lowest, highest}
+	steered := lowest
+	steered.KlEstimator, steered.KlWeightPpb, steered.KlTargetPpb, steered.KlHorizon = 4, 1, 1, 1
+	all := []challengetypes.Recipe{lowest, highest, steered}
 	for loss := challengetypes.Loss_LOSS_CLIP; loss <= challengetypes.Loss_LOSS_SEQUENCE; loss++ {
 		for _, delta := range []uint64{0, 1, billion, 100 * billion} {
 			r := lowest
@@ -41,7 +44,7 @@ func TestTheChainsBoundsAreWithinTheSteps(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, all, 2+4+2+2+2, "four losses without delta, two bounds each of the others")
+	require.Len(t, all, 3+4+2+2+2, "four losses without delta, two bounds each of the others")
 	for _, r := range all {
 		require.NoError(t, r.Validate())
 		require.NoError(t, learning.RecipeOf(r).Validate())

@@ -105,15 +105,15 @@ func exportVersions(cmd *cobra.Command, config learner.Config, chain *learning.C
 		if err != nil {
 			return rows, err
 		}
-		window, err := chain.Window(ctx, config.Run, c.TrainedWindows[len(c.TrainedWindows)-1])
+		windows, err := lineage.ReadWindows(ctx, chain, config.Run, c)
 		if err != nil {
-			return rows, err
+			return rows, fmt.Errorf("version %d: %w", v, err)
 		}
 		leaves, err := files.Rollouts(ctx, c)
 		if err != nil {
 			return rows, err
 		}
-		all, err := export.Rows(c, window, leaves, loaded.Tokenizer)
+		all, err := export.Rows(c, windows, leaves, loaded.Tokenizer)
 		if err != nil {
 			return rows, fmt.Errorf("version %d: %w", v, err)
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/client/learning"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/learner"
@@ -103,26 +103,20 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 		if err != nil {
 			return err
 		}
-		newest := c.TrainedWindows[len(c.TrainedWindows)-1]
-		w, err := chain.Window(ctx, r.Run, newest)
-		if errors.Is(err, client.ErrNotFound) && !forgotten {
-			forgotten = true
-			fmt.Fprintln(cmd.ErrOrStderr(), "the chain has forgotten the windows of some versions; these are replayed by the run's recipe of today")
-		}
-		if errors.Is(err, client.ErrNotFound) {
-			if w, err = chain.Rules(ctx, r.Run, newest); err == nil && w.Challenge.Tolerance != nil {
-				err = errors.New("which checkpoint sampled its rollouts is forgotten with its window, and a tolerant run's step needs it")
-			}
-		}
+		windows, old, err := windowsOf(ctx, chain, r.Run, c)
 		if err != nil {
 			return fmt.Errorf("version %d: %w", v, err)
+		}
+		if old && !forgotten {
+			forgotten = true
+			fmt.Fprintln(cmd.ErrOrStderr(), "the chain has forgotten the windows of some versions; these are replayed by the run's recipe of today")
 		}
 		leaves, err := r.Files.Rollouts(ctx, c)
 		if err != nil {
 			return err
 		}
 		start := time.Now()
-		report, err := r.Replay(ctx, c, w, leaves)
+		report, err := r.Replay(ctx, c, windows, leaves)
 		if err != nil {
 			return err
 		}
@@ -133,6 +127,24 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 		return errMismatch
 	}
 	return nil
+}
+
+// windowsOf reads the windows of a version; those that the chain has forgotten are as they would freeze today.
+func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage.Checkpoint) (out lineage.Windows, forgotten bool, err error) {
+	for _, id := range c.TrainedWindows {
+		w, err := chain.Window(ctx, run, id)
+		if errors.Is(err, learner.ErrForgotten) {
+			forgotten = true
+			if w, err = chain.Rules(ctx, run, id); err == nil && w.Challenge.Tolerance != nil {
+				err = errors.New("which checkpoint sampled its rollouts is forgotten with its window, and a tolerant run's step needs it")
+			}
+		}
+		if err != nil {
+			return nil, false, fmt.Errorf("window %d: %w", id, err)
+		}
+		out = append(out, w)
+	}
+	return out, forgotten, nil
 }
 
 func newReplayPrinter(w io.Writer, output string) func(replayed) {

@@ -5,6 +5,10 @@ const (
 	MaxWarmupSteps = 1_000_000
 	// MaxConstantLength bounds, in tokens, what the constant normalization divides by.
 	MaxConstantLength = 1 << 20
+	// MaxStepWindows bounds the windows that a step trains on.
+	MaxStepWindows = 8
+	// MaxKLHorizon bounds, in rollouts, how slowly the divergence's weight adapts.
+	MaxKLHorizon = billion
 )
 
 // DefaultRecipe was measured to learn on the built-in arithmetic with rollouts up to four
@@ -14,7 +18,7 @@ func DefaultRecipe() Recipe {
 		LearningRatePpb: 300_000, WarmupSteps: 5, Beta1Ppb: 900_000_000, Beta2Ppb: 990_000_000, EpsilonPpb: 10, WeightDecayPpb: 0,
 		GradClipPpb: billion, RatioLowPpb: 800_000_000, RatioHighPpb: 1_200_000_000, AdvantageEpsPpb: 100_000, MinGroups: 8,
 		Advantage: Advantage_ADVANTAGE_GROUP_STD, Loss: Loss_LOSS_CLIP, Normalization: Normalization_NORMALIZATION_TOKENS,
-		KlEstimator: KLEstimator_KL_ESTIMATOR_NONE, DifficultyHighPpm: Million,
+		KlEstimator: KLEstimator_KL_ESTIMATOR_NONE, DifficultyHighPpm: Million, StepWindows: 1,
 	}
 }
 
@@ -42,12 +46,19 @@ func (r Recipe) Validate() error {
 		{"length_weight_ppb", r.LengthWeightPpb, 0, billion},
 		{"difficulty_high_ppm", uint64(r.DifficultyHighPpm), 0, Million},
 		{"difficulty_low_ppm", uint64(r.DifficultyLowPpm), 0, uint64(r.DifficultyHighPpm)},
+		{"step_windows", uint64(r.StepWindows), 1, MaxStepWindows},
+		{"min_teaching_groups", uint64(r.MinTeachingGroups), 0, MaxGroupsPerWindow},
 		r.delta(),
 		r.constantLength(),
+		r.klTarget(),
+		r.klHorizon(),
 	} {
 		if b.value < b.least || b.value > b.limit {
 			return ErrInvalidParams.Wrapf("recipe.%s %d is not within %d..%d", b.name, b.value, b.least, b.limit)
 		}
+	}
+	if r.KlTargetPpb > 0 && r.KlWeightPpb == 0 {
+		return ErrInvalidParams.Wrap("recipe.kl_weight_ppb 0 stays 0: with kl_target_ppb it is where the weight begins")
 	}
 	return nil
 }
@@ -75,4 +86,20 @@ func (r Recipe) constantLength() bound {
 		return bound{"constant_length", uint64(r.ConstantLength), 1, MaxConstantLength}
 	}
 	return bound{"constant_length", uint64(r.ConstantLength), 0, 0}
+}
+
+// klTarget needs an estimator of the divergence.
+func (r Recipe) klTarget() bound {
+	if r.KlEstimator == KLEstimator_KL_ESTIMATOR_NONE {
+		return bound{"kl_target_ppb", r.KlTargetPpb, 0, 0}
+	}
+	return bound{"kl_target_ppb", r.KlTargetPpb, 0, 100 * billion}
+}
+
+// klHorizon is in use with a target alone, and 0 without.
+func (r Recipe) klHorizon() bound {
+	if r.KlTargetPpb > 0 {
+		return bound{"kl_horizon", r.KlHorizon, 1, MaxKLHorizon}
+	}
+	return bound{"kl_horizon", r.KlHorizon, 0, 0}
 }

@@ -178,6 +178,9 @@ func (r RunParams) Validate(p Params) error {
 		return ErrInvalidParams.Wrapf("learner_timeout_windows %d exceeds %d", r.LearnerTimeoutWindows, MaxTimeoutWindows)
 	case r.EvaluationProblems > MaxEvaluationProblems:
 		return ErrInvalidParams.Wrapf("evaluation_problems %d exceeds %d", r.EvaluationProblems, MaxEvaluationProblems)
+	case r.gatheringTimesOut():
+		return ErrInvalidParams.Wrapf("learner_timeout_windows %d is below the recipe's step_windows %d and max_open_windows %d together: "+
+			"a learner that waits would be late", r.LearnerTimeoutWindows, r.Recipe.StepWindows, r.MaxOpenWindows)
 	case len(r.ConformanceDigest) != 32:
 		return ErrInvalidParams.Wrapf("conformance_digest has %d bytes, want 32", len(r.ConformanceDigest))
 	case len(r.TokenizerDigest) != 32:
@@ -202,6 +205,12 @@ func (r RunParams) Validate(p Params) error {
 		return err
 	}
 	return r.validateStaleness(p)
+}
+
+// gatheringTimesOut reports whether a run could pause while its learner gathers the windows of a step: all of them and those
+// that are open by then may have frozen the same checkpoint.
+func (r RunParams) gatheringTimesOut() bool {
+	return r.Recipe.StepWindows > 1 && r.LearnerTimeoutWindows > 0 && r.LearnerTimeoutWindows < r.Recipe.StepWindows+r.MaxOpenWindows
 }
 
 func (r RunParams) validateModes() error {

@@ -41,14 +41,15 @@ type fixture struct {
 }
 
 const (
-	delay = 5
-	asked = 256 // held-out problems, by all windows
+	delay   = 5
+	further = 100 // the first of the further windows
+	asked   = 256 // held-out problems, by all windows
 )
 
 var learner = xtest.Address("learner")
 
-// newFixture has run 1 with its base model, windows 0 to 9 CLOSED and window 10
-// in COMMIT, at height 1000.
+// newFixture has run 1 with its base model, windows 0 to 9 and further ones CLOSED and
+// window 10 in COMMIT, at height 1000. A step takes up to 3 windows.
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	e := xtest.New(t, types.StoreKey)
@@ -57,11 +58,14 @@ func newFixture(t *testing.T) *fixture {
 	r := e.Challenge.Runs[1]
 	name, err := e.Addresses.BytesToString(learner)
 	require.NoError(t, err)
-	r.Learner, r.Params.PolicyDelayBlocks, r.Params.MaxStaleness = name, delay, 2
+	r.Learner, r.Params.PolicyDelayBlocks, r.Params.MaxStaleness, r.Params.Recipe.StepWindows = name, delay, 2, 3
 	r.Params.PolicyActivation = challengetypes.PolicyActivation_POLICY_ACTIVATION_DELAYED
 	e.Challenge.Runs[1] = r
-	for id := range uint64(10) {
-		e.Challenge.AddWindow(1, id, int64(10*id+1))
+	for id := range uint64(further + 200) {
+		if id >= 10 && id < further {
+			continue
+		}
+		e.Challenge.AddWindow(1, id, int64(id+1))
 		w := e.Challenge.Windows[[2]uint64{1, id}]
 		w.ClosedHeight, w.Params.EvaluationProblems = 500, asked
 		e.Challenge.Windows[[2]uint64{1, id}] = w
@@ -180,6 +184,14 @@ func TestTheHighestActiveVersionWins(t *testing.T) {
 	}
 }
 
+// setStaleness is the bound that all windows froze.
+func (f *fixture) setStaleness(bound uint32) {
+	for key, w := range f.env.Challenge.Windows {
+		w.Params.MaxStaleness = bound
+		f.env.Challenge.Windows[key] = w
+	}
+}
+
 // setVersion says which checkpoint made a window's rollouts.
 func (f *fixture) setVersion(window, version uint64) {
 	w := f.env.Challenge.Windows[[2]uint64{1, window}]
@@ -251,12 +263,52 @@ func TestInvalidPublicationsChangeNothing(t *testing.T) {
 func TestStaleRolloutsAreRefused(t *testing.T) {
 	f := newFixture(t)
 	for v := uint64(1); v <= 3; v++ {
-		require.NoError(t, f.publish(f.message(v, 0)))
+		require.NoError(t, f.publish(f.message(v, v)))
 	}
-	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(f.message(4, 0)) })
-	f.setVersion(1, 1)
-	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(f.message(4, 0, 1)) })
-	require.NoError(t, f.publish(f.message(4, 1)))
+	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(f.message(4, 4)) })
+	f.setVersion(5, 1)
+	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(f.message(4, 4, 5)) })
+	f.change(func(r *challengetypes.Run) { r.Params.MaxStaleness = 9 }) // changes nothing for windows that are
+	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(f.message(4, 4, 5)) })
+	w := f.env.Challenge.Windows[[2]uint64{1, 4}]
+	w.Params.MaxStaleness = 3
+	f.env.Challenge.Windows[[2]uint64{1, 4}] = w
+	require.NoError(t, f.publish(f.message(4, 4, 5)), "each window by its own bound")
+}
+
+// A step takes as many windows as the recipe of its newest says, each of which is new to the
+// lineage.
+func TestWhatAStepMayBeTrainedOn(t *testing.T) {
+	f := newFixture(t)
+	f.setStaleness(100)
+	two := f.env.Challenge.Windows[[2]uint64{1, 8}]
+	two.Params.Recipe.StepWindows = 2
+	f.env.Challenge.Windows[[2]uint64{1, 8}] = two
+	require.NoError(t, f.publish(f.message(1, 2, 3)))
+	for name, c := range map[string]struct {
+		want    error
+		windows []uint64
+	}{
+		"the same windows":                   {types.ErrWindowUsed, []uint64{2, 3}},
+		"one of them again":                  {types.ErrWindowUsed, []uint64{3, 4}},
+		"one that was skipped":               {types.ErrWindowUsed, []uint64{1}},
+		"four":                               {types.ErrTooManyWindows, []uint64{4, 5, 6, 7}},
+		"three where the newest says two":    {types.ErrTooManyWindows, []uint64{6, 7, 8}},
+		"three where an older one says two":  {nil, []uint64{7, 8, 9}},
+		"as many as the newest says, spread": {nil, []uint64{4, 8}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if c.want == nil {
+				branch, _ := f.env.Ctx.CacheContext()
+				_, err := f.msgs.PublishCheckpoint(branch, f.message(2, c.windows...))
+				require.NoError(t, err)
+				return
+			}
+			f.env.RequireUnchanged(c.want, func(context.Context) error { return f.publish(f.message(2, c.windows...)) })
+		})
+	}
+	require.NoError(t, f.publish(f.message(2, 4)))
+	f.env.RequireUnchanged(types.ErrWindowUsed, func(context.Context) error { return f.publish(f.message(3, 3)) })
 }
 
 func TestTheNewestWindowSaysOnHowManyProblemsAVersionIsMeasured(t *testing.T) {
@@ -269,24 +321,24 @@ func TestTheNewestWindowSaysOnHowManyProblemsAVersionIsMeasured(t *testing.T) {
 	ask(1, 7)
 	require.NoError(t, f.publish(f.message(1, 1, 2)))
 	require.Equal(t, types.Evaluation{Problems: asked, Correct: 100}, f.checkpoint(1).Evaluation)
-	ask(3, 0)
-	f.env.RequireUnchanged(types.ErrEvaluation, func(context.Context) error { return f.publish(f.message(2, 2, 3)) })
-	m := f.message(2, 2, 3)
+	ask(4, 0)
+	f.env.RequireUnchanged(types.ErrEvaluation, func(context.Context) error { return f.publish(f.message(2, 3, 4)) })
+	m := f.message(2, 3, 4)
 	m.Evaluation = types.Evaluation{}
 	require.NoError(t, f.publish(m))
 }
 
 func TestALearnerCannotPileUpCheckpoints(t *testing.T) {
 	f := newFixture(t)
-	f.change(func(r *challengetypes.Run) { r.Params.MaxStaleness = 100 })
+	f.setStaleness(100)
 	v := uint64(1)
 	for ; v <= types.MaxPending; v++ {
-		require.NoError(t, f.publish(f.message(v, 1)))
+		require.NoError(t, f.publish(f.message(v, further+v)))
 	}
-	f.env.RequireUnchanged(types.ErrTooManyPending, func(context.Context) error { return f.publish(f.message(v, 1)) })
+	f.env.RequireUnchanged(types.ErrTooManyPending, func(context.Context) error { return f.publish(f.message(v, further+v)) })
 	f.pass(delay)
 	require.Equal(t, uint64(types.MaxPending), f.active())
-	require.NoError(t, f.publish(f.message(v, 1)))
+	require.NoError(t, f.publish(f.message(v, further+v)))
 }
 
 func TestADigestMayBeUsedInAnotherRun(t *testing.T) {
@@ -310,7 +362,7 @@ func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
 	child := func(version uint64, parent, digest byte) types.Checkpoint {
 		return types.Checkpoint{
 			Run: 1, Version: version, ParentDigest: xtest.Digest(parent), Digest: xtest.Digest(digest),
-			Locator: "https://x/1", TrainedWindows: []uint64{0}, RolloutSetDigest: xtest.Digest(9), StateHash: xtest.Digest(8), StepKey: xtest.Digest(7),
+			Locator: "https://x/1", TrainedWindows: []uint64{version}, RolloutSetDigest: xtest.Digest(9), StateHash: xtest.Digest(8), StepKey: xtest.Digest(7),
 			PublishedHeight: int64(version), ActivatesHeight: int64(version) + 5,
 			ParentVersion: version - 1, Depth: version, Status: types.CheckpointStatus_CHECKPOINT_STATUS_ACTIVE,
 		}
@@ -349,9 +401,10 @@ func TestGenesisThatContradictsItselfIsRefused(t *testing.T) {
 		"active above pending": func(g *types.GenesisState) {
 			g.Checkpoints[1].Status = types.CheckpointStatus_CHECKPOINT_STATUS_PENDING
 		},
-		"fell and did not": func(g *types.GenesisState) { g.Checkpoints[2].FellHeight = 9 },
-		"negative stake":   func(g *types.GenesisState) { g.Checkpoints[2].AttestedStake = sdkmath.NewInt(-1) },
-		"more than all":    func(g *types.GenesisState) { g.Checkpoints[2].RejectedStake = sdkmath.NewInt(1) },
+		"window used twice": func(g *types.GenesisState) { g.Checkpoints[2].TrainedWindows = []uint64{1, 5} },
+		"fell and did not":  func(g *types.GenesisState) { g.Checkpoints[2].FellHeight = 9 },
+		"negative stake":    func(g *types.GenesisState) { g.Checkpoints[2].AttestedStake = sdkmath.NewInt(-1) },
+		"more than all":     func(g *types.GenesisState) { g.Checkpoints[2].RejectedStake = sdkmath.NewInt(1) },
 		"stake without a vote": func(g *types.GenesisState) {
 			g.Checkpoints[2].EligibleStake, g.Checkpoints[2].AttestedStake = sdkmath.NewInt(1), sdkmath.NewInt(1)
 		},

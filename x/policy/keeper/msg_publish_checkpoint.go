@@ -18,8 +18,8 @@ import (
 // policy_delay_blocks, or for the graders of the run's newest window to attest it,
 // as the run says now. Errors: challenge's ErrRunNotFound, ErrInvalidAddress,
 // ErrNotLearner, ErrRunClosed, ErrInvalidCheckpoint, ErrWrongVersion, ErrWrongParent,
-// ErrDigestUsed, ErrTooManyPending, ErrWindowNotClosed, ErrFallenPolicy, ErrStale,
-// ErrEvaluation.
+// ErrDigestUsed, ErrTooManyPending, ErrWindowUsed, ErrWindowNotClosed, ErrFallenPolicy,
+// ErrStale, ErrTooManyWindows, ErrEvaluation.
 func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublishCheckpoint) (*types.MsgPublishCheckpointResponse, error) {
 	ctx, k := sdk.UnwrapSDKContext(goCtx), s.k
 	run, err := k.challenge.GetRun(ctx, msg.Run)
@@ -68,7 +68,7 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 	if err := k.checkSuccession(ctx, c, head); err != nil {
 		return nil, err
 	}
-	if err := k.checkTrainedWindows(ctx, run, c); err != nil {
+	if err := k.checkTrainedWindows(ctx, c, head); err != nil {
 		return nil, err
 	}
 	if c, err = k.pin(ctx, c, types.BallotReview); err != nil {
@@ -135,14 +135,16 @@ func (k *Keeper) checkSuccession(ctx sdk.Context, c, head types.Checkpoint) erro
 	return nil
 }
 
-// checkTrainedWindows checks that the training data is settled, that its policy has
-// not fallen, and that no rollout in it is older than the run allows: staleness is
-// counted in steps from the checkpoint that made a rollout to the parent, which the
-// step updates. What a fallen version sampled has no such distance. The newest window
-// says on how many problems the version was measured.
-func (k *Keeper) checkTrainedWindows(ctx sdk.Context, run challengetypes.Run, c types.Checkpoint) error {
-	parent := c.Depth - 1
-	for i, id := range c.TrainedWindows {
+// checkTrainedWindows checks that the training data is new to the lineage, settled, of no
+// more windows than the recipe of the newest takes, that no policy that sampled it has
+// fallen, and that no rollout in it is older than its window allows. The newest window
+// also says on how many problems the version was measured.
+func (k *Keeper) checkTrainedWindows(ctx sdk.Context, c, head types.Checkpoint) error {
+	if err := types.CheckNewWindows(c, head); err != nil {
+		return err
+	}
+	var newest challengetypes.Window
+	for _, id := range c.TrainedWindows {
 		w, err := k.challenge.GetWindow(ctx, c.Run, id)
 		if err != nil {
 			return err
@@ -150,23 +152,38 @@ func (k *Keeper) checkTrainedWindows(ctx sdk.Context, run challengetypes.Run, c 
 		if s := k.challenge.Stage(ctx, w); s != challengetypes.StageClosed {
 			return types.ErrWindowNotClosed.Wrapf("window %d of run %d is in %s", id, c.Run, s.Short())
 		}
-		maker, err := k.Checkpoint(ctx, c.Run, w.CheckpointVersion)
-		if err != nil {
+		if err := k.checkAge(ctx, c, w); err != nil {
 			return err
 		}
-		if maker.Fallen() {
-			return types.ErrFallenPolicy.Wrapf("window %d of run %d: version %d is %s", id, c.Run, maker.Version, maker.Status.Short())
-		}
-		// A window freezes an active version, an ancestor of the parent or the parent
-		// itself, so this does not go below zero.
-		if age := parent - min(maker.Depth, parent); age > uint64(run.Params.MaxStaleness) {
-			return types.ErrStale.Wrapf("window %d of run %d was made by version %d, %d steps before the parent; at most %d",
-				id, c.Run, maker.Version, age, run.Params.MaxStaleness)
-		}
-		if asked := w.Params.EvaluationProblems; i == len(c.TrainedWindows)-1 && c.Evaluation.Problems != asked {
-			return types.ErrEvaluation.Wrapf("version %d of run %d was measured on %d held-out problems, window %d asks for %d",
-				c.Version, c.Run, c.Evaluation.Problems, id, asked)
-		}
+		newest = w
+	}
+	if n, most := len(c.TrainedWindows), newest.Params.Recipe.StepWindows; uint64(n) > uint64(most) {
+		return types.ErrTooManyWindows.Wrapf("version %d of run %d names %d; step_windows of window %d is %d", c.Version, c.Run, n, newest.Id, most)
+	}
+	if asked := newest.Params.EvaluationProblems; c.Evaluation.Problems != asked {
+		return types.ErrEvaluation.Wrapf("version %d of run %d was measured on %d held-out problems, window %d asks for %d",
+			c.Version, c.Run, c.Evaluation.Problems, newest.Id, asked)
+	}
+	return nil
+}
+
+// checkAge checks that w is not too old to make c: staleness is counted in steps from the
+// checkpoint that sampled it to the parent, which the step updates. What a fallen version
+// sampled has no such distance.
+func (k *Keeper) checkAge(ctx sdk.Context, c types.Checkpoint, w challengetypes.Window) error {
+	maker, err := k.Checkpoint(ctx, c.Run, w.CheckpointVersion)
+	if err != nil {
+		return err
+	}
+	if maker.Fallen() {
+		return types.ErrFallenPolicy.Wrapf("window %d of run %d: version %d is %s", w.Id, c.Run, maker.Version, maker.Status.Short())
+	}
+	// A window freezes an active version, an ancestor of the parent or the parent itself,
+	// so this does not go below zero.
+	parent := c.Depth - 1
+	if age := parent - min(maker.Depth, parent); age > uint64(w.Params.MaxStaleness) {
+		return types.ErrStale.Wrapf("window %d of run %d was made by version %d, %d steps before the parent; at most %d",
+			w.Id, c.Run, maker.Version, age, w.Params.MaxStaleness)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package keeper_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -34,7 +35,7 @@ const (
 func newVotes(t *testing.T, stakes ...int64) *fixture {
 	f := newFixture(t)
 	f.attested()
-	f.change(func(r *challengetypes.Run) { r.Params.MaxStaleness = 1000 })
+	f.setStaleness(1000)
 	f.freeze(9, stakes...)
 	return f
 }
@@ -70,7 +71,7 @@ func (f *fixture) next() uint64 {
 	require.NoError(f, err)
 	head, err := f.k.Head(f.env.Ctx, 1)
 	require.NoError(f, err)
-	m := f.message(latest.Version+1, 0)
+	m := f.message(latest.Version+1, further+latest.Version)
 	m.ParentDigest = head.Digest
 	require.NoError(f, f.publish(m))
 	return m.Version
@@ -214,7 +215,7 @@ func TestAfterARejectionTheHeadIsPublishedOnAnew(t *testing.T) {
 	f.requireStatuses(pending, rejected, rejected)
 
 	// The fallen are no parents, their numbers and digests are gone for good.
-	f.env.RequireUnchanged(types.ErrWrongParent, func(context.Context) error { return f.publish(f.message(4, 0)) })
+	f.env.RequireUnchanged(types.ErrWrongParent, func(context.Context) error { return f.publish(f.message(4, further+4)) })
 	again := f.message(2, 0)
 	f.env.RequireUnchanged(types.ErrWrongVersion, func(context.Context) error { return f.publish(again) })
 	again.Version = 4
@@ -294,6 +295,29 @@ func TestRollbackNeedsMoreThanTwoThirdsAndTakesDescendantsAlong(t *testing.T) {
 	require.Equal(t, uint64(0), f.checkpoint(5).ParentVersion)
 }
 
+// What fell is in no lineage: the windows that it was trained on may be used again.
+func TestAVersionThatFallsFreesItsWindows(t *testing.T) {
+	for name, fall := range map[string]func(f *fixture) error{
+		"rejected":    func(f *fixture) error { return f.reject(0, 2) },
+		"rolled back": func(f *fixture) error { return errors.Join(f.attest(0, 2), f.rollback(0, 2)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newVotes(t, 1)
+			require.NoError(t, f.publish(f.message(1, 1)))
+			require.NoError(t, f.attest(0, 1))
+			require.NoError(t, f.publish(f.message(2, 2, 4)))
+			require.NoError(t, fall(f))
+			again := func(windows ...uint64) *types.MsgPublishCheckpoint {
+				m := f.message(3, windows...)
+				m.ParentDigest = digestOf(1)
+				return m
+			}
+			f.env.RequireUnchanged(types.ErrWindowUsed, func(context.Context) error { return f.publish(again(1, 2)) })
+			require.NoError(t, f.publish(again(2, 3, 4)))
+		})
+	}
+}
+
 func TestDataOfAFallenVersionIsRefused(t *testing.T) {
 	f := newVotes(t, 1)
 	require.NoError(t, f.attest(0, f.next()))
@@ -309,15 +333,16 @@ func TestDataOfAFallenVersionIsRefused(t *testing.T) {
 // Numbers of versions that fell are no steps: version 4 is one step after 1.
 func TestStalenessCountsStepsOfTheLineage(t *testing.T) {
 	f := newVotes(t, 1)
-	f.change(func(r *challengetypes.Run) { r.Params.MaxStaleness = 1 })
+	f.setStaleness(1)
 	require.NoError(t, f.attest(0, f.next()))
 	require.NoError(t, f.reject(0, f.next()))
 	require.NoError(t, f.reject(0, f.next()))
 	require.Equal(t, uint64(4), f.next())
-	f.setVersion(5, 1)
-	m := f.message(5, 5)
+	f.setVersion(further+5, 1)
+	f.setVersion(further+6, 1)
+	m := f.message(5, further+5)
 	require.NoError(t, f.publish(m), "sampled by 1, updates 4: one step")
-	m = f.message(6, 5)
+	m = f.message(6, further+6)
 	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(m) })
 }
 
@@ -387,7 +412,7 @@ func TestUndecidedVersionsAreBounded(t *testing.T) {
 		f.next()
 	}
 	f.pass(1000)
-	f.env.RequireUnchanged(types.ErrTooManyPending, func(context.Context) error { return f.publish(f.message(types.MaxPending+1, 0)) })
+	f.env.RequireUnchanged(types.ErrTooManyPending, func(context.Context) error { return f.publish(f.message(types.MaxPending+1, further+50)) })
 	require.NoError(t, f.reject(0, 1))
 	require.NoError(t, f.reject(1, 1)) // all fall at once
 	require.Equal(t, uint64(types.MaxPending+1), f.next())

@@ -55,6 +55,20 @@ func (c Checkpoint) Fallen() bool {
 	return c.Status == CheckpointStatus_CHECKPOINT_STATUS_REJECTED || c.Status == CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK
 }
 
+// CheckNewWindows checks that c is trained on no window that a version of its lineage was
+// trained on: its windows are newer than all of its parent's, as those are than the
+// grandparent's. A version that fell is in no lineage, so that its windows are free again.
+// Error: ErrWindowUsed.
+func CheckNewWindows(c, parent Checkpoint) error {
+	if len(c.TrainedWindows) == 0 || len(parent.TrainedWindows) == 0 {
+		return nil
+	}
+	if first, last := c.TrainedWindows[0], parent.TrainedWindows[len(parent.TrainedWindows)-1]; first <= last {
+		return ErrWindowUsed.Wrapf("version %d of run %d names window %d; its parent, version %d, went up to %d", c.Version, c.Run, first, parent.Version, last)
+	}
+	return nil
+}
+
 // CheckProof checks that the grader with this operator address made the step to c: its proof is a signature by the
 // secret of c's step key. Error: ErrProof.
 func (c Checkpoint) CheckProof(chainID string, grader sdk.ValAddress, proof []byte) error {

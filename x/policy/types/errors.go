@@ -28,5 +28,7 @@ var (
 	ErrRunClosed          = errorsmod.Register(ModuleName, 23, "run is closed")
 	ErrBaseExists         = errorsmod.Register(ModuleName, 24, "run has a base model")
 	ErrProof              = errorsmod.Register(ModuleName, 25, "not signed with the secret of the step")
-	ErrEvaluation         = errorsmod.Register(ModuleName, 26, "not measured as the run asks")
+	ErrWindowUsed         = errorsmod.Register(ModuleName, 26, "trained window is not newer than those of the parent")
+	ErrTooManyWindows     = errorsmod.Register(ModuleName, 27, "more trained windows than a step takes")
+	ErrEvaluation         = errorsmod.Register(ModuleName, 28, "not measured as the run asks")
 )

@@ -76,6 +76,9 @@ func validateRun(p Params, all []Checkpoint) error {
 		if !bytes.Equal(c.ParentDigest, parent.Digest) || c.Depth != parent.Depth+1 {
 			return bad("it is not the child of version %d", parent.Version)
 		}
+		if err := CheckNewWindows(c, parent); err != nil {
+			return bad("%s", err)
+		}
 		if c.PublishedHeight < all[i-1].PublishedHeight {
 			return bad("it was published before version %d", all[i-1].Version)
 		}
