@@ -149,6 +149,9 @@ var builtin = func() (all []Environment) {
 	for digits := 1; digits <= MaxGuess; digits++ {
 		add(NewGuess(digits))
 	}
+	for operations := 1; operations <= MaxCode; operations++ {
+		add(NewCode(operations))
+	}
 	slices.SortFunc(all, func(a, b Environment) int { return strings.Compare(a.ID(), b.ID()) })
 	return all
 }()

@@ -173,6 +173,17 @@ func TestAttacksEarnNothingAndLeaveNothing(t *testing.T) {
 	require.Zero(t, n, "nothing was printed")
 }
 
+// Freezing, as Starlark does with what a module defines, would go through each way to a shared tuple.
+func TestWhatAProgramKeepsIsNotWalkedThrough(t *testing.T) {
+	for _, kept := range []string{"x = (0,)\nfor i in range(60):\n  x = (x, x)\n", "x = []\nx.append(x)\n", "def g():\n  x = (0,)\n  for i in range(60):\n    x = (x, x)\n  return lambda a=x: x\ny = g()\n"} {
+		start := time.Now()
+		passed, _, err := run(t, kept+"memo = {}\ndef f(n):\n  memo[n] = 1\n  return len(memo)", "f(1) == 1", "f(2) == 2")
+		require.NoError(t, err)
+		require.Equal(t, 2, passed)
+		require.Less(t, time.Since(start), time.Second)
+	}
+}
+
 // dear are bodies of endless loops, each with an operation that does as much as it can for a step.
 var dear = map[string]string{
 	"nothing": "pass", "addition": "a = 1 + 1", "wide addition": "a = w + w", "wide product": "a = h * h", "wide quotient": "a = w // h", "wide rest": "a = w % h",

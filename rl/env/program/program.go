@@ -149,7 +149,7 @@ func (t *Tests) Len() int { return t.n }
 
 // Judge runs the program and then the tests one by one, and returns how many pass, of t.Len(). The tests see what the program
 // defines; a name of the dialect means the dialect's. With an entry they also know that function as candidate. err says what
-// was wrong first.
+// was wrong first. As in Python, what a test changes the next one finds changed.
 func Judge(p *Program, t *Tests, entry string) (passed int, err error) {
 	passed, _, err = judge(p, t, entry)
 	return passed, err
@@ -164,7 +164,6 @@ func judge(p *Program, t *Tests, entry string) (passed int, steps uint64, err er
 	if err != nil {
 		return 0, 0, reason(thread, err)
 	}
-	defined.Freeze() // no test can change what another sees
 	if f, ok := defined[entry]; ok {
 		defined["candidate"] = f
 	}
