@@ -23,7 +23,8 @@ const (
 	codeTests             = 12     // hidden ones
 	codeConstant          = 9      // the largest in a planted expression
 	codeValue             = 999    // the largest value that is shown, and the least is its negative
-	maxCode               = 128    // bytes of an answer, so that a node judges it for little
+	maxCode               = 64     // bytes of an answer, so that a node judges it for little,
+	codeSteps             = 10_000 // as it does in so many steps
 )
 
 // Code asks for an expression in a and b with given values:
@@ -38,7 +39,10 @@ type Code struct {
 	drawer
 }
 
-var _ Environment = (*Code)(nil)
+var (
+	_ Environment = (*Code)(nil)
+	_ Stepped     = (*Code)(nil)
+)
 
 // NewCode returns the level of so many operations. Error: ErrUnknown.
 func NewCode(operations int) (*Code, error) {
@@ -46,8 +50,8 @@ func NewCode(operations int) (*Code, error) {
 		return nil, fmt.Errorf("%w: code of %d operations", ErrUnknown, operations)
 	}
 	e := &Code{operations: operations}
-	e.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d operations=%d shown=%d/%d hidden=%d/%d constant=%d value=%d answer=%d split=%d/%#x %s",
-		e.ID(), codeRule, operations, e.shown(), codeShown, codeTests, codeHidden, codeConstant, codeValue, maxCode, HeldOutShare, HeldOutSalt, program.Version))
+	e.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d operations=%d shown=%d/%d hidden=%d/%d constant=%d value=%d answer=%d steps=%d split=%d/%#x %s",
+		e.ID(), codeRule, operations, e.shown(), codeShown, codeTests, codeHidden, codeConstant, codeValue, maxCode, codeSteps, HeldOutShare, HeldOutSalt, program.Version))
 	e.drawer = newDrawer(e.ID(), e.one)
 	return e, nil
 }
@@ -69,6 +73,9 @@ func (e *Code) HeldOut(s *derive.Stream) Problem { return e.problem(s, true) }
 
 // Prompt implements Environment.
 func (e *Code) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error) { return PromptTokens(t, p) }
+
+// Steps implements Stepped.
+func (e *Code) Steps() uint64 { return codeSteps }
 
 // pair are an a and a b.
 type pair [2]int64
@@ -186,7 +193,7 @@ func (e *Code) Reward(p Problem, completion []byte, ended bool) uint32 {
 	if err != nil {
 		return 0
 	}
-	if passed, err := program.Judge(candidate, tests, ""); err != nil || passed != tests.Len() {
+	if passed, err := program.Judge(candidate, tests, "", codeSteps); err != nil || passed != tests.Len() {
 		return 0
 	}
 	return FullReward
@@ -203,6 +210,5 @@ func (e *Code) test(p Problem) string {
 	for _, h := range e.draw(hidden, codeTests, codeHidden) {
 		at = append(at, h.String())
 	}
-	all := strings.Join(at, ",")
-	return fmt.Sprintf("[f(a,b) for a,b in [%s]]==[%s for a,b in [%s]]", all, p.Answer, all)
+	return fmt.Sprintf("all([f(a,b)==(%s) for a,b in [%s]])", p.Answer, strings.Join(at, ","))
 }

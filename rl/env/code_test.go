@@ -48,12 +48,12 @@ func TestCodeThatKnowsOnlyWhatWasShownEarnsNothing(t *testing.T) {
 			}
 			tests, err := program.ParseTests(shown)
 			require.NoError(t, err)
-			passed, err := program.Judge(x, tests, "")
+			passed, err := program.Judge(x, tests, "", codeSteps)
 			require.NoError(t, err)
 			require.Equal(t, e.shown(), passed, "the prompt shows values of the planted expression")
 			planted, err := program.Expression(p.Answer, "a", "b")
 			require.NoError(t, err)
-			passed, err = program.Judge(planted, tests, "")
+			passed, err = program.Judge(planted, tests, "", codeSteps)
 			require.NoError(t, err)
 			require.Equal(t, e.shown(), passed, "%s %s", p.PromptText, p.Answer)
 			if e.Reward(p, []byte("#"+table), true) != 0 {
@@ -83,7 +83,7 @@ func TestCodeFitsTheShippedModel(t *testing.T) {
 func TestCodeIsPinned(t *testing.T) {
 	e, err := NewCode(3)
 	require.NoError(t, err)
-	require.Equal(t, sha256.Sum256([]byte("galahad/env/code-3 rule=1 operations=3 shown=4/10 hidden=12/20 constant=9 value=999 answer=128 split=8/0x5eed "+
+	require.Equal(t, sha256.Sum256([]byte("galahad/env/code-3 rule=1 operations=3 shown=4/10 hidden=12/20 constant=9 value=999 answer=64 steps=10000 split=8/0x5eed "+
 		"program rule=1 steps=100000 source=8192 nesting=200 arguments=32 bits=1024 calls=200 depth=8 tests=64 go.starlark.net v0.0.0-20260908191801-89a6a09411d5")), e.Digest())
 	p := e.Problem(derive.NewStream(derive.Seed{}))
 	require.Equal(t, [2]string{"8,9:8;2,6:2;2,7:2;3,6:3=", "((b%4)//9)+a"}, [2]string{p.PromptText, p.Answer})
@@ -94,10 +94,10 @@ func TestCodeIsPinned(t *testing.T) {
 }
 
 // worstCode are answers of the greatest length that cost a node the most: many operations, wide integers, a loop.
-var worstCode = []string{
-	"#a" + strings.Repeat("+a", (maxCode-1)/2), "#" + strings.Repeat("9", maxCode), "#" + strings.Repeat("(", 60) + "a" + strings.Repeat(")", 60),
-	"#" + strings.Repeat("99999**", 18), "#9999999999999999999999999999999" + strings.Repeat("*9999999999999999999999999999999", 3), "#[0 for c in range(99999999)]",
-	"#sorted([str(c)*99 for c in range(9999)])", "#{c<<32:c for c in range(99999)}", "#a" + strings.Repeat("-~a", 42),
+var worstCode = map[string]string{
+	"sum": "#a" + strings.Repeat("+a", (maxCode-1)/2), "digits": "#" + strings.Repeat("9", maxCode), "nesting": "#" + strings.Repeat("(", 30) + "a" + strings.Repeat(")", 30),
+	"product": "#9999999999999999999" + strings.Repeat("*9999999999999999999", 2), "signs": "#a" + strings.Repeat("-~a", 20),
+	"loop": "#[0 for c in range(99999999)]", "strings": "#sorted([str(c)*99 for c in range(9999)])", "hashes": "#{c<<32:c for c in range(99999)}",
 }
 
 func TestWorstCodeEarnsNothing(t *testing.T) {
@@ -130,8 +130,8 @@ func BenchmarkReward(b *testing.B) {
 		b.Fatal(err)
 	}
 	p := e.Problem(derive.NewStream(derive.Seed{}))
-	for _, answer := range worstCode {
-		b.Run("code-4/worst="+answer[:12], func(b *testing.B) {
+	for name, answer := range worstCode {
+		b.Run("code-4/worst="+name, func(b *testing.B) {
 			for b.Loop() {
 				e.Reward(p, []byte(answer), true)
 			}

@@ -152,7 +152,7 @@ func TestAttacksEarnNothingAndLeaveNothing(t *testing.T) {
 		passed := 0
 		if err == nil {
 			var steps uint64
-			passed, steps, err = judge(p, tests, "")
+			passed, steps, err = judge(p, tests, "", MaxSteps)
 			require.LessOrEqual(t, steps, uint64(MaxSteps), name)
 		}
 		runtime.ReadMemStats(&after)

@@ -17,7 +17,7 @@ func BenchmarkJudge(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		if n, err := Judge(p, tests, ""); n != 3 {
+		if n, err := Judge(p, tests, "", MaxSteps); n != 3 {
 			b.Fatal(n, err)
 		}
 	}
@@ -46,7 +46,7 @@ func BenchmarkAttack(b *testing.B) {
 			for range 3 {
 				start := time.Now()
 				if p, err := Parse(source); err == nil {
-					_, _ = Judge(p, tests, "")
+					_, _ = Judge(p, tests, "", MaxSteps)
 				}
 				best = min(best, time.Since(start))
 			}

@@ -28,8 +28,8 @@ func FuzzProgram(f *testing.F) {
 		if err != nil {
 			return
 		}
-		passed, steps, err := judge(p, tests, "f")
-		passed2, steps2, err2 := judge(again, tests, "f")
+		passed, steps, err := judge(p, tests, "f", MaxSteps)
+		passed2, steps2, err2 := judge(again, tests, "f", MaxSteps)
 		if passed != passed2 || steps != steps2 || (err == nil) != (err2 == nil) || err != nil && err.Error() != err2.Error() {
 			t.Fatalf("%d %d %v, then %d %d %v", passed, steps, err, passed2, steps2, err2)
 		}

@@ -13,8 +13,8 @@ import (
 )
 
 const (
-	// MaxSteps is what a program and all its tests may use together: instructions of the interpreter, and what is charged for
-	// work that is more than one (charge.go).
+	// MaxSteps is the most that a program and all its tests may use together: instructions of the interpreter, and what is
+	// charged for work that is more than one (charge.go).
 	MaxSteps = 100_000
 	// MaxSource bounds a program, and each test, in bytes.
 	MaxSource = 8192
@@ -40,7 +40,7 @@ var Version = fmt.Sprintf("program rule=1 steps=%d source=%d nesting=%d argument
 var (
 	// ErrRefused is for a program that is not of the dialect.
 	ErrRefused = errors.New("program: not in the dialect")
-	// ErrSteps is for one that used more than MaxSteps.
+	// ErrSteps is for one that used more steps than it had.
 	ErrSteps = errors.New("program: out of steps")
 	// ErrFailed is for a test whose value is not True.
 	ErrFailed = errors.New("program: a test fails")
@@ -147,17 +147,19 @@ func testName(i int) string { return fmt.Sprintf("$test%d", i) }
 // Len is the number of tests.
 func (t *Tests) Len() int { return t.n }
 
-// Judge runs the program and then the tests one by one, and returns how many pass, of t.Len(). The tests see what the program
-// defines; a name of the dialect means the dialect's. With an entry they also know that function as candidate. err says what
-// was wrong first. As in Python, what a test changes the next one finds changed.
-func Judge(p *Program, t *Tests, entry string) (passed int, err error) {
-	passed, _, err = judge(p, t, entry)
+// Judge runs the program and then the tests one by one, for so many steps in all, MaxSteps at most, and returns how many pass, of
+// t.Len(). The tests see what the program defines; a name of the dialect means the dialect's. With an entry they also know that
+// function as candidate. As in Python, what a test changes the next one finds changed. err says what was wrong first.
+func Judge(p *Program, t *Tests, entry string, steps int) (passed int, err error) {
+	passed, _, err = judge(p, t, entry, steps)
 	return passed, err
 }
 
-func judge(p *Program, t *Tests, entry string) (passed int, steps uint64, err error) {
+func judge(p *Program, t *Tests, entry string, steps int) (passed int, used uint64, err error) {
 	thread := &starlark.Thread{Name: "program", Print: func(*starlark.Thread, string) {}}
-	defer func() { steps = min(thread.Steps, MaxSteps) }()
+	thread.Steps = MaxSteps - uint64(max(0, min(steps, MaxSteps))) // the others are gone before it begins
+	began := thread.Steps
+	defer func() { used = min(thread.Steps, MaxSteps) - began }()
 	defer recovered(&err)
 	thread.SetMaxExecutionSteps(MaxSteps)
 	defined, err := p.code.Init(thread, dialect)

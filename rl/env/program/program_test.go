@@ -18,7 +18,7 @@ func run(t testing.TB, source string, tests ...string) (passed int, steps uint64
 	if err != nil {
 		return 0, 0, err
 	}
-	return judge(p, all, "")
+	return judge(p, all, "", MaxSteps)
 }
 
 func TestProgramsDoWhatPythonDoes(t *testing.T) {
@@ -67,10 +67,10 @@ func TestTestsAreCountedOneByOne(t *testing.T) {
 	require.NoError(t, err)
 	p, err := Parse("f = lambda x: x + 1\nlen = lambda x: 7")
 	require.NoError(t, err)
-	passed, err = Judge(p, all, "f")
+	passed, err = Judge(p, all, "f", MaxSteps)
 	require.NoError(t, err)
 	require.Equal(t, 2, passed, "what a test means by a name of the dialect no program can change")
-	passed, err = Judge(p, all, "")
+	passed, err = Judge(p, all, "", MaxSteps)
 	require.ErrorContains(t, err, "candidate")
 	require.Equal(t, 1, passed)
 
@@ -78,7 +78,7 @@ func TestTestsAreCountedOneByOne(t *testing.T) {
 	require.NoError(t, err)
 	all, err = ParseTests([]string{"f(3,4)==6", "f(9,1)==1"})
 	require.NoError(t, err)
-	passed, err = Judge(e, all, "")
+	passed, err = Judge(e, all, "", MaxSteps)
 	require.NoError(t, err)
 	require.Equal(t, 2, passed)
 }
