@@ -45,8 +45,8 @@ var dialect, dialectNames = func() (starlark.StringDict, []string) {
 			return binary(t, syntax.Token(o), args[0], args[1])
 		})
 	}
-	for name, f := range internal() {
-		add(name, f)
+	for _, f := range internal {
+		add(f.name, f.function)
 	}
 	for _, name := range methodNames() {
 		add(methodPrefix+name, func(t *starlark.Thread, args starlark.Tuple, named []starlark.Tuple) (starlark.Value, error) {
@@ -359,34 +359,33 @@ func interval(t *starlark.Thread, args starlark.Tuple, named []starlark.Tuple) (
 }
 
 // internal are what rewrite.go uses beside operators and methods.
-func internal() map[string]function {
-	return map[string]function{
-		enterName: func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-			if t.CallStackDepth() > maxCalls {
-				return nil, fmt.Errorf("%w: more than %d functions call each other", ErrRefused, maxCalls)
-			}
-			n, err := starlark.AsInt32(args[0])
-			if err != nil {
-				return nil, err
-			}
-			return starlark.True, charge(t, n, 1)
-		},
-		extendName: func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-			return extended(t, args[0], args[1])
-		},
-		indexName: func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-			return index(t, args[0], args[1])
-		},
-		setName: func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-			return starlark.None, set(t, args[0], args[1], args[2])
-		},
-		sliceName: func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
-			return args[0], charge(t, size(args[0]), 1)
-		},
-		dictName: func(t *starlark.Thread, args starlark.Tuple, named []starlark.Tuple) (starlark.Value, error) {
-			return dictionary(t, args, named)
-		},
-	}
+var internal = []struct {
+	name string
+	function
+}{
+	{enterName, func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+		if t.CallStackDepth() > maxCalls {
+			return nil, fmt.Errorf("%w: more than %d functions call each other", ErrRefused, maxCalls)
+		}
+		n, err := starlark.AsInt32(args[0])
+		if err != nil {
+			return nil, err
+		}
+		return starlark.True, charge(t, n, 1)
+	}},
+	{extendName, func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+		return extended(t, args[0], args[1])
+	}},
+	{indexName, func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+		return index(t, args[0], args[1])
+	}},
+	{setName, func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+		return starlark.None, set(t, args[0], args[1], args[2])
+	}},
+	{sliceName, func(t *starlark.Thread, args starlark.Tuple, _ []starlark.Tuple) (starlark.Value, error) {
+		return args[0], charge(t, size(args[0]), 1)
+	}},
+	{dictName, dictionary},
 }
 
 // methodCost charges for a method, and says that there is one.

@@ -85,16 +85,15 @@ func extended(t *starlark.Thread, x, y starlark.Value) (starlark.Value, error) {
 }
 
 func extend(t *starlark.Thread, l *starlark.List, y starlark.Value) error {
-	all, err := elements(t, y)
+	if err := charge(t, max(0, starlark.Len(y)), 1); err != nil {
+		return err
+	}
+	m, err := l.Attr("extend")
 	if err != nil {
 		return err
 	}
-	for _, v := range all {
-		if err := l.Append(v); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err = starlark.Call(t, m, starlark.Tuple{y}, nil)
+	return err
 }
 
 // index is x[k].

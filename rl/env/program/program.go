@@ -1,6 +1,3 @@
-// Package program judges programs by tests, with the same answer on every machine: what a program may use is counted, never
-// timed. Programs are Starlark, a dialect of Python, without whatever could differ between machines or grow without being
-// paid for. README.md is the dialect and the argument why it is bounded.
 package program
 
 import (
