@@ -24,7 +24,7 @@ const (
 	codeConstant          = 9      // the largest in a planted expression
 	codeValue             = 999    // the largest value that is shown, and the least is its negative
 	maxCode               = 64     // bytes of an answer, so that a node judges it for little,
-	codeSteps             = 10_000 // as it does in so many steps
+	codeSteps             = 4_000  // as it does in so many steps
 )
 
 // Code asks for an expression in a and b with given values:

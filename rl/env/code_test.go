@@ -87,7 +87,7 @@ func TestCodeFitsTheShippedModel(t *testing.T) {
 func TestCodeIsPinned(t *testing.T) {
 	e, err := NewCode(3)
 	require.NoError(t, err)
-	require.Equal(t, sha256.Sum256([]byte("galahad/env/code-3 rule=1 operations=3 shown=4/10 hidden=12/20 constant=9 value=999 answer=64 steps=10000 split=8/0x5eed "+
+	require.Equal(t, sha256.Sum256([]byte("galahad/env/code-3 rule=1 operations=3 shown=4/10 hidden=12/20 constant=9 value=999 answer=64 steps=4000 split=8/0x5eed "+
 		"program rule=1 steps=100000 source=8192 nesting=200 arguments=32 bits=1024 calls=200 depth=8 tests=64 go.starlark.net v0.0.0-20260908191801-89a6a09411d5")), e.Digest())
 	p := e.Problem(derive.NewStream(derive.Seed{}))
 	require.Equal(t, [2]string{"8,9:8;2,6:2;2,7:2;3,6:3=", "((b%4)//9)+a"}, [2]string{p.PromptText, p.Answer})
@@ -102,6 +102,20 @@ var worstCode = map[string]string{
 	"sum": "#a" + strings.Repeat("+a", (maxCode-1)/2), "digits": "#" + strings.Repeat("9", maxCode), "nesting": "#" + strings.Repeat("(", 30) + "a" + strings.Repeat(")", 30),
 	"product": "#9999999999999999999" + strings.Repeat("*9999999999999999999", 2), "signs": "#a" + strings.Repeat("-~a", 20),
 	"loop": "#[0 for c in range(99999999)]", "strings": "#sorted([str(c)*99 for c in range(9999)])", "hashes": "#{c<<32:c for c in range(99999)}",
+}
+
+// The dearest sum and the dearest product of the digits that there is room for are judged in full.
+func TestAnyArithmeticHasEnoughSteps(t *testing.T) {
+	e, err := NewCode(MaxCode)
+	require.NoError(t, err)
+	p := Problem{Env: e.ID(), PromptText: "1,2:3;2,3:4;3,4:5;4,5:6=", Answer: "((((a+b)*3)-a)//4)%5"}
+	for _, room := range []string{"+a-a", "*1//1", "+-~a-a-1"} {
+		answer := "#((((a+b)*3)-a)//4)%5"
+		for answer = "#(" + answer[1:] + ")"; len(answer)+len(room) <= maxCode+1; {
+			answer += room
+		}
+		require.EqualValues(t, FullReward, e.Reward(p, []byte(answer), true), answer)
+	}
 }
 
 func TestWorstCodeEarnsNothing(t *testing.T) {

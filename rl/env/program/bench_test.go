@@ -50,7 +50,9 @@ func BenchmarkAttack(b *testing.B) {
 				}
 				best = min(best, time.Since(start))
 			}
-			b.Logf("%8.2f ms %s", best.Seconds()*1000, name)
+			if testing.Verbose() {
+				b.Logf("%8.2f ms %s", best.Seconds()*1000, name)
+			}
 			if best > longest {
 				longest, which = best, name
 			}

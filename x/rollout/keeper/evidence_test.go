@@ -339,8 +339,8 @@ func TestARewardForCodeIsJudgedOnChain(t *testing.T) {
 			spent[id] = gas
 		}
 	}
-	require.Equal(t, uint64(10_000), env.Steps("code-2"))
-	require.InDelta(t, 30_000, float64(spent["code-2"])-float64(spent["arithmetic-3"]), 1000)
+	require.Equal(t, uint64(4_000), env.Steps("code-2"))
+	require.InDelta(t, 12_000, float64(spent["code-2"])-float64(spent["arithmetic-3"]), 1000)
 }
 
 // One bad leaf among a hundred convicts; the good ones beside it prove nothing and leave
