@@ -81,3 +81,15 @@ func TestTasksThatAreNoneAreNamedByLine(t *testing.T) {
 	_, err := ReadPrograms(strings.NewReader(""))
 	require.ErrorIs(t, err, ErrFile)
 }
+
+func TestTheDocumentedTaskIsOne(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "06-add-an-environment.md"))
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(b), "```json\n")
+	require.True(t, found)
+	line, _, _ := strings.Cut(rest, "\n")
+	require.True(t, ofPrograms([]byte(line)))
+	x, err := readTask([]byte(line))
+	require.NoError(t, err)
+	require.NotEmpty(t, x.answer)
+}
