@@ -66,7 +66,7 @@ func parsed(stmts []syntax.Stmt) (*Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	code, err := compile(stmts, dialect.Has)
+	code, err := compile(stmts)
 	return &Program{code}, err
 }
 
@@ -131,8 +131,7 @@ func ParseTests(tests []string) (_ *Tests, err error) {
 		}
 		stmts = append(stmts, one...)
 	}
-	// Whatever is not the dialect's is the program's, and known only when the tests run.
-	code, err := compile(stmts, func(string) bool { return true })
+	code, err := compile(stmts)
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,10 @@ package program
 import (
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"go.starlark.net/starlark"
 )
@@ -81,6 +83,38 @@ func TestTestsAreCountedOneByOne(t *testing.T) {
 	passed, err = Judge(e, all, "", MaxSteps)
 	require.NoError(t, err)
 	require.Equal(t, 2, passed)
+}
+
+// A program and tests that were read are shared by whoever judges at the same time, and nothing of one run is left for another.
+func TestProgramsAreJudgedAtOnce(t *testing.T) {
+	tests, err := ParseTests([]string{"f(1) == 1", "f(1) == 2"})
+	require.NoError(t, err)
+	p, err := Parse("calls = []\ndef f(x):\n  calls.append(x)\n  return len(calls)")
+	require.NoError(t, err)
+	_, want, err := judge(p, tests, "", MaxSteps)
+	require.NoError(t, err)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			for range 50 {
+				passed, steps, err := judge(p, tests, "", MaxSteps)
+				assert.NoError(t, err)
+				assert.Equal(t, 2, passed)
+				assert.Equal(t, want, steps)
+			}
+		})
+	}
+	all.Wait()
+	passed, _, err := judge(p, tests, "", int(want))
+	require.ErrorIs(t, err, ErrSteps, "the limit itself is not reached by what passes")
+	require.Equal(t, 1, passed)
+	passed, _, err = judge(p, tests, "", int(want)+1)
+	require.NoError(t, err)
+	require.Equal(t, 2, passed)
+	passed, used, err := judge(p, tests, "", -1)
+	require.ErrorIs(t, err, ErrSteps)
+	require.Zero(t, passed)
+	require.Zero(t, used)
 }
 
 func TestWhatATestCannotMeanIsNamedByItsNumber(t *testing.T) {
