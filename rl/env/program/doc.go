@@ -43,5 +43,5 @@
 //
 // No clock, no map's order (dictionaries keep the order of insertion), no float, no address, no random hash can be seen by a program,
 // and steps depend on the program alone. They do depend on how the interpreter compiles: its version is pinned in Version, which
-// environments put into their digests.
+// environments put into their digests, and TestGoldenSteps holds it to the same steps on every machine.
 package program
