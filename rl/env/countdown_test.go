@@ -160,8 +160,9 @@ func TestDigestsOfThePuzzlesAreFixed(t *testing.T) {
 func FuzzPuzzles(f *testing.F) {
 	f.Add([]byte("#(25+50)*7+3"), uint64(1))
 	f.Add([]byte("#01101"), uint64(2))
+	f.Add([]byte("#((b%4)//9)+a"), uint64(3))
 	var all []Environment
-	for _, id := range []string{"countdown-6", "sat-5", "sat-5-partial"} {
+	for _, id := range []string{"countdown-6", "sat-5", "sat-5-partial", "code-4"} {
 		e, err := Lookup(id)
 		require.NoError(f, err)
 		all = append(all, e)

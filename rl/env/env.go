@@ -85,6 +85,22 @@ type Lenient interface {
 	Found(p Problem, completion []byte) bool
 }
 
+// Stepped is an environment whose Reward runs a program, and not in next to no time as all others do.
+type Stepped interface {
+	// Steps is the most steps of package program that one Reward takes, for whoever charges for it.
+	Steps() uint64
+}
+
+// Steps is how many steps a reward of a built-in environment takes at most; 0 for one that runs no program, or is not built in.
+func Steps(id string) uint64 {
+	if e, found := builtIn(id); found {
+		if s, ok := e.(Stepped); ok {
+			return s.Steps()
+		}
+	}
+	return 0
+}
+
 // Form reports whether a completion given as token ids holds a right answer, in whatever
 // form; for an environment that cannot tell it is whether the reward is full.
 func Form(e Environment, t tokenizer.Tokenizer, p Problem, completion, endTokens []int32) bool {
@@ -149,6 +165,9 @@ var builtin = func() (all []Environment) {
 	for digits := 1; digits <= MaxGuess; digits++ {
 		add(NewGuess(digits))
 	}
+	for operations := 1; operations <= MaxCode; operations++ {
+		add(NewCode(operations))
+	}
 	slices.SortFunc(all, func(a, b Environment) int { return strings.Compare(a.ID(), b.ID()) })
 	return all
 }()
@@ -160,10 +179,18 @@ var added sync.Map
 // Daemons add what their settings name before they look at a run; a node adds none, so that all nodes know the same.
 func Add(e Environment) { added.Store(e.ID(), e) }
 
+func builtIn(id string) (Environment, bool) {
+	at, found := slices.BinarySearchFunc(builtin, id, func(e Environment, id string) int { return strings.Compare(e.ID(), id) })
+	if !found {
+		return nil, false
+	}
+	return builtin[at], true
+}
+
 // Lookup returns a built-in environment, which IDs lists, or one that was added. Error: ErrUnknown.
 func Lookup(id string) (Environment, error) {
-	if at, found := slices.BinarySearchFunc(builtin, id, func(e Environment, id string) int { return strings.Compare(e.ID(), id) }); found {
-		return builtin[at], nil
+	if e, found := builtIn(id); found {
+		return e, nil
 	}
 	if e, found := added.Load(id); found {
 		return e.(Environment), nil

@@ -53,6 +53,8 @@ var suites = []suite{
 	{group: "engine", pkg: "./rl/engine", bench: "^BenchmarkLarge$", benchtime: "6x"},
 	{group: "engine", pkg: "./rl/engine", bench: "^BenchmarkLargeMemory$", benchtime: "1x"}, // in a process of its own
 	{group: "train", pkg: "./rl/grpo", bench: "^BenchmarkStepShare$", benchtime: "3x"},
+	{group: "env", pkg: "./rl/env", bench: "^BenchmarkReward$", benchtime: "500ms"},
+	{group: "env/program", pkg: "./rl/env/program", bench: "^Benchmark(Judge|Attack)$", benchtime: "1s"},
 	{group: "verify", pkg: "./rl/verify", bench: "Batch", benchtime: "1s"},
 	{group: "proof", pkg: "./rl/proof", bench: "Verify", benchtime: "20x"},
 	{group: "verify/replay", pkg: "./rl/verify/replay", bench: "Check", benchtime: "2s"},

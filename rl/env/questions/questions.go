@@ -1,5 +1,5 @@
-// Package questions is the environment of questions that are read from a file. Daemons and tools use it; nodes, which have
-// no such files, do not.
+// Package questions are the environments that are read from a file: questions with answers, and, in programs.go, tasks for
+// programs with tests. Daemons and tools use it; nodes, which have no such files, do not.
 package questions
 
 import (
@@ -59,34 +59,41 @@ var (
 	_ env.Lenient     = (*File)(nil)
 )
 
-// Open reads a file. Errors: ErrFile, naming the line, the disk's.
-func Open(path string) (*File, error) {
+// Open reads a file of questions or of tasks for programs, whichever its first line is. Errors: ErrFile, naming the line, the
+// disk's.
+func Open(path string) (env.Environment, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	q, err := Read(f)
+	r := bufio.NewReaderSize(f, maxLine)
+	start, _ := r.Peek(maxLine) // an error of the disk comes again
+	var e env.Environment
+	if ofPrograms(start) {
+		e, err = ReadPrograms(r)
+	} else {
+		e, err = Read(r)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return q, nil
+	return e, nil
 }
 
-// Add makes the questions of files known to this process. Error: Open's.
+// Add makes the environments of files known to this process. Error: Open's.
 func Add(paths []string) error {
 	for _, path := range paths {
-		q, err := Open(path)
+		e, err := Open(path)
 		if err != nil {
 			return err
 		}
-		env.Add(q)
+		env.Add(e)
 	}
 	return nil
 }
 
-// Find returns the environment of an id, or opens a file of questions, whose name ends with .jsonl. Errors:
-// env.ErrUnknown, Open's.
+// Find returns the environment of an id, or opens a file, whose name ends with .jsonl. Errors: env.ErrUnknown, Open's.
 func Find(idOrFile string) (env.Environment, error) {
 	if strings.HasSuffix(idOrFile, ".jsonl") {
 		return Open(idOrFile)
@@ -94,21 +101,56 @@ func Find(idOrFile string) (env.Environment, error) {
 	return env.Lookup(idOrFile)
 }
 
-// Read is Open of what a reader has.
-func Read(r io.Reader) (*File, error) {
+// lines reads a file of JSON lines, each of which has a text that is asked, and returns the file's SHA-256. each is given
+// the lines that are not empty, and returns that text; add its key, which is the first 8 bytes of the text's SHA-256, and whether
+// the line is held out. Errors: ErrFile, naming the line.
+func lines(r io.Reader, each func(line []byte) (asked string, add func(key uint64, heldOut bool), err error)) ([]byte, error) {
 	h := sha256.New()
 	limited := &io.LimitedReader{R: r, N: maxFile + 1}
-	lines := bufio.NewScanner(io.TeeReader(limited, h))
-	lines.Buffer(make([]byte, 1<<16), maxLine)
-	q := &File{}
+	scanner := bufio.NewScanner(io.TeeReader(limited, h))
+	scanner.Buffer(make([]byte, 1<<16), maxLine)
 	seen := map[uint64]bool{}
-	for n := 1; lines.Scan(); n++ {
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+	var count [2]int
+	for n := 1; scanner.Scan(); n++ {
+		if len(bytes.TrimSpace(scanner.Bytes())) == 0 {
 			continue
 		}
-		var one struct{ Question, Answer string }
-		if err := json.Unmarshal(lines.Bytes(), &one); err != nil {
+		asked, add, err := each(scanner.Bytes())
+		if err != nil {
 			return nil, fmt.Errorf("%w: line %d: %w", ErrFile, n, err)
+		}
+		sum := sha256.Sum256([]byte(asked))
+		key := binary.BigEndian.Uint64(sum[:])
+		if seen[key] {
+			return nil, fmt.Errorf("%w: line %d: the question is there twice", ErrFile, n)
+		}
+		seen[key] = true
+		heldOut := env.IsHeldOut(key)
+		add(key, heldOut)
+		if heldOut {
+			count[1]++
+		} else {
+			count[0]++
+		}
+	}
+	switch {
+	case scanner.Err() != nil:
+		return nil, fmt.Errorf("%w: %w", ErrFile, scanner.Err())
+	case limited.N == 0:
+		return nil, fmt.Errorf("%w: more than %d bytes", ErrFile, maxFile)
+	case count[0] == 0 || count[1] == 0:
+		return nil, fmt.Errorf("%w: %d questions to train on and %d held out", ErrFile, count[0], count[1])
+	}
+	return h.Sum(nil), nil
+}
+
+// Read reads a file of questions. Errors: ErrFile, naming the line.
+func Read(r io.Reader) (*File, error) {
+	q := &File{}
+	file, err := lines(r, func(line []byte) (string, func(uint64, bool), error) {
+		var one struct{ Question, Answer string }
+		if err := json.Unmarshal(line, &one); err != nil {
+			return "", nil, err
 		}
 		answer, ok := marked(one.Answer)
 		if !ok {
@@ -116,29 +158,20 @@ func Read(r io.Reader) (*File, error) {
 		}
 		answer = plain(answer)
 		if one.Question == "" || answer == "" || len(answer) > maxAnswer {
-			return nil, fmt.Errorf("%w: line %d: a question, or an answer of 1 to %d bytes, is missing", ErrFile, n, maxAnswer)
+			return "", nil, fmt.Errorf("a question, or an answer of 1 to %d bytes, is missing", maxAnswer)
 		}
-		sum := sha256.Sum256([]byte(one.Question))
-		x := question{binary.BigEndian.Uint64(sum[:]), one.Question, answer}
-		if seen[x.key] {
-			return nil, fmt.Errorf("%w: line %d: the question is there twice", ErrFile, n)
-		}
-		seen[x.key] = true
-		if env.IsHeldOut(x.key) {
-			q.heldOut = append(q.heldOut, x)
-		} else {
-			q.train = append(q.train, x)
-		}
+		return one.Question, func(key uint64, heldOut bool) {
+			x := question{key, one.Question, answer}
+			if heldOut {
+				q.heldOut = append(q.heldOut, x)
+			} else {
+				q.train = append(q.train, x)
+			}
+		}, nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	switch {
-	case lines.Err() != nil:
-		return nil, fmt.Errorf("%w: %w", ErrFile, lines.Err())
-	case limited.N == 0:
-		return nil, fmt.Errorf("%w: more than %d bytes", ErrFile, maxFile)
-	case len(q.train) == 0 || len(q.heldOut) == 0:
-		return nil, fmt.Errorf("%w: %d questions to train on and %d held out", ErrFile, len(q.train), len(q.heldOut))
-	}
-	file := h.Sum(nil)
 	q.id = prefix + hex.EncodeToString(file[:8])
 	q.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d sha256=%x split=%d/%#x", q.id, rule, file, env.HeldOutShare, env.HeldOutSalt))
 	return q, nil

@@ -300,6 +300,49 @@ func TestAWrongReplyIsProvenOnChain(t *testing.T) {
 	}
 }
 
+// The chain runs programs to judge them: a false reward convicts, an honest one never does, and who asks for it pays for the
+// steps that it may take, in a simulation as in the real thing.
+func TestARewardForCodeIsJudgedOnChain(t *testing.T) {
+	const bad = 5
+	spent := map[string]uint64{}
+	for _, id := range []string{"arithmetic-3", "code-2"} {
+		c := newCourtroomOf(t, func(c *courtroom) batch.Batch {
+			e, err := env.Lookup(id)
+			require.NoError(t, err)
+			digest, w := e.Digest(), c.Challenge.Windows[[2]uint64{1, 5}]
+			w.Params.Mix = []challengetypes.EnvironmentWeight{{Id: e.ID(), Digest: digest[:], Weight: 1}}
+			c.Challenge.Windows[[2]uint64{1, 5}] = w
+			c.challenge, err = w.Challenge(c.Ctx.ChainID(), c.alice, 3)
+			require.NoError(t, err)
+			c.rollouts = honestRollouts(t, c.challenge)
+			c.rollouts[bad].Reward = env.FullReward
+			b, err := batch.New(c.rollouts)
+			require.NoError(t, err)
+			return b
+		})
+		require.EqualValues(t, env.FullReward, c.rollouts[4].Reward)
+		for i := range c.challenge.Leaves() {
+			if i != bad {
+				c.acquit(types.ErrNotProven, c.evidence(c.alice, c.batch, i))
+			}
+		}
+		evidence := c.evidence(c.alice, c.batch, bad)
+		for _, mode := range []sdk.ExecMode{sdk.ExecModeSimulate, sdk.ExecModeFinalize} {
+			ctx, _ := c.Ctx.WithExecMode(mode).WithGasMeter(storetypes.NewInfiniteGasMeter()).CacheContext()
+			res, err := c.msgs.SubmitEvidence(ctx, evidence)
+			require.NoError(t, err)
+			if mode == sdk.ExecModeFinalize {
+				require.Equal(t, uint32(verify.BadReward), res.Code)
+			}
+			gas := ctx.GasMeter().GasConsumed() - uint64(len(evidence.Leaf))*types.DefaultParams().GasPerEvidenceByte
+			require.True(t, spent[id] == 0 || max(gas, spent[id])-min(gas, spent[id]) < 1000, "%s: %d, simulated %d", id, gas, spent[id])
+			spent[id] = gas
+		}
+	}
+	require.Equal(t, uint64(4_000), env.Steps("code-2"))
+	require.InDelta(t, 12_000, float64(spent["code-2"])-float64(spent["arithmetic-3"]), 1000)
+}
+
 // One bad leaf among a hundred convicts; the good ones beside it prove nothing and leave
 // nothing behind, and neither does the bad one while anything else in its message is wrong.
 func TestAudit_C20_OneBadLeafAmongAHundredGoodOnes(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -61,6 +62,18 @@ func chargeEvidence(ctx context.Context, params types.Params, msg *types.MsgSubm
 	return nil
 }
 
+// gasPerStep is charged for a step that a reward may take: about the time that other gas stands for.
+const gasPerStep = 3
+
+// rewardSteps is the most steps that a reward of one of the environments takes, whichever the group has: that is known only
+// after it is derived.
+func rewardSteps(mix []challengetypes.EnvironmentWeight) (most uint64) {
+	for _, e := range mix {
+		most = max(most, env.Steps(e.Id))
+	}
+	return most
+}
+
 // gasOf is n times price. Error: ErrOverflow.
 func gasOf(n, price uint64) (uint64, error) {
 	hi, gas := bits.Mul64(n, price)
@@ -96,6 +109,11 @@ func (k *Keeper) decide(
 		return 0, err
 	}
 	sdkCtx.GasMeter().ConsumeGas(params.GasPerAssignment, "assignment of a group")
+	gas, err := gasOf(rewardSteps(window.Params.Mix), gasPerStep)
+	if err != nil {
+		return 0, err
+	}
+	sdkCtx.GasMeter().ConsumeGas(gas, "a reward")
 	if sdkCtx.ExecMode() == sdk.ExecModeSimulate {
 		return verify.BadEncoding, nil // what a conviction costs does not depend on the code
 	}
