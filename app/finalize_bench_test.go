@@ -208,6 +208,7 @@ func (c *benchChain) publication(v uint64) testapp.Tx {
 		Learner: learner.String(), Run: 1, Version: v, ParentDigest: benchDigest(v - 1), Digest: benchDigest(v),
 		Locator: "http://127.0.0.1:9301/checkpoint", TrainedWindows: []uint64{1},
 		RolloutSetDigest: benchDigest(v), StateHash: benchDigest(v), StepKey: lineage.Secret(benchDigest(v)).Key(),
+		Evaluation: policytypes.Evaluation{Problems: challengetypes.DefaultEvaluationProblems},
 	})
 }
 

@@ -118,6 +118,7 @@ func (c *Core) Decide(version uint64, w lineage.Window, set lineage.Collected) e
 	return c.journal.Decide(Plan{
 		Given: given, LogProbs: sum, Version: version, Parent: parent.Version, Sampled: w.Version, Window: w.Challenge.Window, RolloutSet: rollouts.Root(), Groups: set.Groups, Leaves: uint64(len(set.Leaves)),
 		Bytes: rollouts.PayloadBytes(), TemperatureBits: w.Challenge.Generation.TemperatureBits, Recipe: w.Recipe,
+		Evaluation: w.EvaluationSet(),
 	})
 }
 
@@ -171,7 +172,13 @@ func (c *Core) Step(ctx context.Context, p Plan) (Record, error) {
 	if err := c.delta(made); err != nil {
 		return Record{}, fmt.Errorf("delta of version %d: %w", p.Version, err)
 	}
+	started := time.Now()
+	evaluation, err := made.Measure(ctx, p.Evaluation, c.options)
+	if err != nil {
+		return Record{}, fmt.Errorf("evaluation of version %d: %w", p.Version, err)
+	}
 	r := Record{
+		Evaluation: evaluation, measured: time.Since(started),
 		Version: p.Version, Parent: parent.Digest, Digest: made.Digest, TrainedWindows: []uint64{p.Window}, RolloutSet: p.RolloutSet,
 		StateHash: made.StateHash, StepKey: lineage.Secret(metrics.Gradient).Key(), StateFile: made.StateSum, Metrics: metrics, MadeAt: time.Now().UTC(),
 	}

@@ -10,8 +10,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -301,6 +303,62 @@ func TestHelperMakeSteps(t *testing.T) {
 		_, err = c.Step(context.Background(), plan)
 		require.NoError(t, err)
 	}
+}
+
+// A step for which there is no room fails at whatever it writes, says what, and is made whole once there is room again. The
+// limit on the size of files stands for a full disk: writing fails half-way, too, wherever that is.
+func TestAStepWithoutRoomIsMadeOnceThereIsRoom(t *testing.T) {
+	home := t.TempDir()
+	cmd := exec.Command(os.Args[0], "-test.run=^TestHelperStepWithoutRoom$", "-test.v")
+	cmd.Env = append(os.Environ(), "LEARNER_TEST_FULL="+home)
+	output, err := cmd.CombinedOutput()
+	require.NoError(t, err, string(output))
+	for _, part := range []string{"rollouts of version 1", "checkpoint of version 1", "state.safetensors of version 1"} {
+		require.Contains(t, string(output), part+": ", "it names what it could not write")
+	}
+	undisturbed := openCore(t, Home(t.TempDir()), 1)
+	_, err = undisturbed.Step(t.Context(), decideNext(t, undisturbed, tiny.Engine(t, "base")))
+	require.NoError(t, err)
+	require.Equal(t, content(t, undisturbed), content(t, openCore(t, Home(home), 1)))
+}
+
+// TestHelperStepWithoutRoom is the process of TestAStepWithoutRoomIsMadeOnceThereIsRoom, for a limit holds for all of one.
+func TestHelperStepWithoutRoom(t *testing.T) {
+	home := os.Getenv("LEARNER_TEST_FULL")
+	if home == "" {
+		t.Skip("only as a child of another test")
+	}
+	signal.Ignore(syscall.SIGXFSZ) // writing fails instead
+	limit := func(bytes uint64) {
+		var now syscall.Rlimit
+		require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_FSIZE, &now))
+		now.Cur = min(bytes, now.Max)
+		require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &now))
+	}
+	c := openCore(t, Home(home), 1)
+	set, failures := rewarded(t, tiny.Engine(t, "base"), 1), 0
+	// In steps, so that every file of the step is once the one that is too large.
+	for room := uint64(256); ; room += room / 2 {
+		limit(room)
+		err := c.Decide(1, settled(1), set)
+		if err == nil {
+			var plan Plan
+			plan, _, err = c.journal.Plan()
+			require.NoError(t, err)
+			_, err = c.Step(t.Context(), plan)
+		}
+		limit(math.MaxUint64)
+		if err == nil {
+			break
+		}
+		failures++
+		require.ErrorIs(t, err, syscall.EFBIG)
+		t.Log(err)
+		head, err := c.journal.Head()
+		require.NoError(t, err)
+		require.Zero(t, head.Version, "the last good version stays")
+	}
+	require.Greater(t, failures, 5)
 }
 
 func TestStepRefusesADamagedHome(t *testing.T) {

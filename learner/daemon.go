@@ -199,7 +199,7 @@ func (d *Daemon) publishPending(ctx context.Context) error {
 		d.phase.set("publishing version %d", r.Version)
 		c := lineage.Checkpoint{
 			Version: r.Version, Parent: r.Parent, Digest: r.Digest, TrainedWindows: r.TrainedWindows, RolloutSet: r.RolloutSet,
-			StateHash: r.StateHash, StepKey: r.StepKey, Locator: fmt.Sprintf("%s/checkpoints/%s/", d.config.Server.Public, r.Digest),
+			StateHash: r.StateHash, StepKey: r.StepKey, Evaluation: r.Evaluation, Locator: fmt.Sprintf("%s/checkpoints/%s/", d.config.Server.Public, r.Digest),
 		}
 		if err := d.retry(ctx, fmt.Sprintf("publish version %d", r.Version), func() error { return d.publish(ctx, c) }); err != nil {
 			return err
@@ -379,8 +379,9 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	case err != nil:
 		return err
 	}
-	m := r.Metrics
-	d.metrics.seconds.WithLabelValues("step").Observe(time.Since(start).Seconds())
+	m, took := r.Metrics, time.Since(start)-r.measured
+	d.metrics.seconds.WithLabelValues("step").Observe(took.Seconds())
+	d.metrics.seconds.WithLabelValues("held out").Observe(r.measured.Seconds())
 	d.metrics.steps.Inc()
 	d.metrics.version.Set(float64(r.Version))
 	d.metrics.window.Set(float64(plan.Window))
@@ -393,11 +394,11 @@ func (d *Daemon) step(ctx context.Context, plan Plan) error {
 	d.metrics.kl.Set(m.KL)
 	d.metrics.ratio.Set(m.Ratio)
 	d.metrics.stale.Set(float64(plan.Parent - plan.Sampled))
-	d.metrics.speed.Set(float64(m.Tokens) / max(time.Since(start).Seconds(), 1e-9))
+	d.metrics.speed.Set(float64(m.Tokens) / max(took.Seconds(), 1e-9))
 	d.log.Info("step made", "version", r.Version, "window", plan.Window, "reward_mean", fmt.Sprintf("%.3f", m.RewardMean),
 		"groups", m.Groups, "kept", m.KeptGroups, "clip_fraction", fmt.Sprintf("%.4f", m.ClipFraction),
 		"grad_norm", m.GradNorm, "entropy", fmt.Sprintf("%.3f", m.Entropy), "kl", fmt.Sprintf("%.4f", m.KL), "staleness", plan.Parent-plan.Sampled,
-		"seconds", round(time.Since(start)))
+		"seconds", round(took), "held_out_right", fmt.Sprintf("%d/%d", r.Evaluation.Correct, r.Evaluation.Problems), "held_out_seconds", round(r.measured))
 	d.wakeEvaluator()
 	return d.core.Prune(d.config.Retention.Checkpoints)
 }

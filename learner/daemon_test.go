@@ -164,7 +164,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 		Generation: verify.Generation{TemperatureBits: oneBits, TopPMillionths: derive.Million, MaxNew: 38, EndTokens: []int32{2}},
 		VocabSize:  32, ContextLength: model.Config().MaxPositionEmbeddings,
 	}
-	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: n.minGroups}}
+	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: n.minGroups}, EvaluationProblems: 64}
 	for i, strategy := range miners {
 		c.Miner, c.Groups = bytes.Repeat([]byte{byte(i + 1)}, 20), groups
 		all := make([]uint64, groups)
@@ -289,6 +289,10 @@ func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
 	require.NoError(t, err)
 	one, err := checkpoint.Load(dir, first.Digest)
 	require.NoError(t, err)
+	measured, err := n.windows[0].EvaluationSet().Measure(t.Context(), engine.New(one.Model, engine.Options{Threads: 1}), one.Tokenizer)
+	require.NoError(t, err)
+	require.Equal(t, measured, first.Evaluation, "what the publication says of it anybody measures")
+	require.Positive(t, measured.Correct)
 
 	// The next window is sampled from version 1.
 	n.loseReply = true // the transaction is included, but the answer is lost

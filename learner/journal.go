@@ -48,10 +48,13 @@ type Record struct {
 	StepKey        Hex          `json:"step_key"`   // public half of the step's secret; empty for version 0
 	StateFile      Hex          `json:"state_file"` // SHA-256 of lineage.StateFile; empty for version 0
 	Metrics        grpo.Metrics `json:"metrics"`
-	MadeAt         time.Time    `json:"made_at"`
-	Published      bool         `json:"-"` // the chain is known to have it
-	Fell           bool         `json:"-"` // graders rejected it, rolled it back, or did so with an ancestor
-	Accuracy       *Accuracy    `json:"-"`
+	// Evaluation as it is published, on the problems that the run asks for.
+	Evaluation lineage.Evaluation `json:"evaluation"`
+	measured   time.Duration      // how long that took; 0 when read back
+	MadeAt     time.Time          `json:"made_at"`
+	Published  bool               `json:"-"` // the chain is known to have it
+	Fell       bool               `json:"-"` // graders rejected it, rolled it back, or did so with an ancestor
+	Accuracy   *Accuracy          `json:"-"`
 }
 
 // Plan is the decision which rollouts the next step takes. From the moment it is in the journal, that step is fixed.
@@ -70,6 +73,8 @@ type Plan struct {
 	// TemperatureBits is the run's sampling temperature as binary32 bits.
 	TemperatureBits uint32         `json:"temperature_bits"`
 	Recipe          lineage.Recipe `json:"recipe"`
+	// Evaluation is what the version is asked.
+	Evaluation lineage.EvaluationSet `json:"evaluation"`
 }
 
 // Accusation is a rollout that failed a check after its window was settled. It is in the journal until the chain has it, or

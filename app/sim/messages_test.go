@@ -568,7 +568,7 @@ func publish(w world) (string, *policytypes.MsgPublishCheckpoint, string) {
 	return run.Learner, &policytypes.MsgPublishCheckpoint{
 		Learner: run.Learner, Run: mainRun, Version: version, ParentDigest: head.Digest, Digest: digest("checkpoint", version),
 		Locator: locator, TrainedWindows: []uint64{o.Id}, RolloutSetDigest: digest("set", version), StateHash: digest("state", version),
-		StepKey: secretOf(version).Key(),
+		StepKey: secretOf(version).Key(), Evaluation: policytypes.Evaluation{Problems: o.Params.EvaluationProblems},
 	}, ""
 }
 

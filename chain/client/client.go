@@ -92,7 +92,7 @@ func (c *Client) Codec() Codec { return c.codec }
 // Status is what a node says of itself.
 type Status struct {
 	ChainID    string
-	Height     int64 // newest block
+	Height     int64 // newest block that is executed: queries see the state after it
 	CatchingUp bool
 }
 
@@ -105,7 +105,7 @@ func (c *Client) Status(ctx context.Context) (s Status, err error) {
 	return s, err
 }
 
-// Height is the height of the newest block.
+// Height is that of the newest executed block.
 func (c *Client) Height(ctx context.Context) (int64, error) {
 	s, err := c.Status(ctx)
 	return s.Height, err

@@ -101,7 +101,12 @@ func (r *remote) status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, r.unreachable(err)
 	}
-	return Status{ChainID: s.NodeInfo.Network, Height: s.SyncInfo.LatestBlockHeight, CatchingUp: s.SyncInfo.CatchingUp}, nil
+	// A block is stored before it is executed. What queries see is the application's height, and that is what counts here.
+	info, err := r.rpc.ABCIInfo(ctx)
+	if err != nil {
+		return Status{}, r.unreachable(err)
+	}
+	return Status{ChainID: s.NodeInfo.Network, Height: info.Response.LastBlockHeight, CatchingUp: s.SyncInfo.CatchingUp}, nil
 }
 
 func (r *remote) query(ctx context.Context, method string, req, resp proto.Message) error {

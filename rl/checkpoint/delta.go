@@ -204,9 +204,10 @@ func readWord(r io.Reader) (word, error) {
 	return word{binary.LittleEndian.Uint16(b[:]), n}, err
 }
 
-// fetchDelta makes the shards of a checkpoint below tmp out of the delta that src has and of what is below root. Errors:
-// ErrDelta, *ShardError, the transport's and the disk's; whatever it is, whole shards may still be had.
-func fetchDelta(ctx context.Context, src source, m Manifest, root, tmp string, progress func(int64)) error {
+// fetchDelta makes the shards of a checkpoint below tmp out of the delta that src has, of at most so many bytes, and of
+// what is below root. Errors: ErrDelta, *ShardError, the transport's and the disk's; whatever it is, whole shards may
+// still be had.
+func fetchDelta(ctx context.Context, src source, m Manifest, root, tmp string, most int64, progress func(int64)) error {
 	from, err := newLine(root, m)
 	if err != nil {
 		return err
@@ -218,11 +219,10 @@ func fetchDelta(ctx context.Context, src source, m Manifest, root, tmp string, p
 	defer body.Close()
 	path := filepath.Join(tmp, DeltaFile)
 	defer os.Remove(path)
-	// More than the checkpoint itself would be of no use.
 	if err := writeFile(path, func(w io.Writer) error {
-		n, err := io.Copy(w, &meter{r: io.LimitReader(body, m.Size()+1), report: progress})
-		if err == nil && n > m.Size() {
-			err = fmt.Errorf("%w: larger than the %d bytes of the checkpoint", ErrDelta, m.Size())
+		n, err := io.Copy(w, &meter{r: io.LimitReader(body, most+1), report: progress})
+		if err == nil && n > most {
+			err = fmt.Errorf("%w: larger than %d bytes, which the checkpoint itself has", ErrDelta, most)
 		}
 		return err
 	}); err != nil {

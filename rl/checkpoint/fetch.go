@@ -42,8 +42,8 @@ type FetchOptions struct {
 // returns its manifest and folder. One that is there already is verified and
 // taken. Each shard is held against the manifest as it arrives, and the manifest
 // against the digest before any shard: nothing else is ever kept, and no more
-// than the manifest's sizes is read. Where the parent is below root, too, the delta
-// is tried first. The caller's ctx bounds the time. Errors:
+// than the manifest's sizes is read. Where the parent is below root, too, or an older
+// version at most maxWalk before it, deltas are tried first. The caller's ctx bounds the time. Errors:
 // ErrLocator, ErrTooLarge, ErrManifest, ErrDigest, *ShardError.
 func Fetch(ctx context.Context, locator string, digest []byte, root string, opt FetchOptions) (Manifest, string, error) {
 	dir := Dir(root, digest)
@@ -78,17 +78,22 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 	if err := from.shards(ctx, m, root, tmp); err != nil {
 		return Manifest{}, "", err
 	}
+	return m, dir, place(tmp, dir, m)
+}
+
+// place makes a folder that has all shards the checkpoint's.
+func place(tmp, dir string, m Manifest) error {
 	data, err := m.Encode()
 	if err != nil {
-		return Manifest{}, "", err
+		return err
 	}
 	if err := os.Remove(filepath.Join(tmp, ManifestFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return Manifest{}, "", err
+		return err
 	}
 	if err := writeFile(filepath.Join(tmp, ManifestFile), func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
-		return Manifest{}, "", err
+		return err
 	}
-	return m, dir, install(tmp, dir, digest)
+	return install(tmp, dir, m.Digest())
 }
 
 func fetchManifest(ctx context.Context, src source, digest []byte) (Manifest, error) {

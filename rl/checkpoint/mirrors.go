@@ -81,8 +81,8 @@ func (m *mirrors) manifest(ctx context.Context, digest []byte) (out Manifest, er
 	return out, err
 }
 
-// shards brings all shards to tmp: by the delta from the parent, if that is below root and
-// a mirror has a good one, or else whole.
+// shards brings all shards to tmp: by the delta from the parent, if that is below root, or
+// gets there by walk, and a mirror has a good one, or else whole.
 func (m *mirrors) shards(ctx context.Context, of Manifest, root, tmp string) error {
 	var done atomic.Int64
 	progress := func() {
@@ -92,9 +92,10 @@ func (m *mirrors) shards(ctx context.Context, of Manifest, root, tmp string) err
 	}
 	missing, have := missingShards(tmp, of)
 	if parent, err := hex.DecodeString(of.Parent); err == nil && len(parent) > 0 && have == 0 {
+		m.walk(ctx, of, root)
 		if _, err := os.Stat(filepath.Join(Dir(root, parent), ManifestFile)); err == nil {
 			for _, x := range m.all {
-				if fetchDelta(ctx, x.src, of, root, tmp, func(n int64) { done.Store(n); progress() }) == nil {
+				if fetchDelta(ctx, x.src, of, root, tmp, of.Size(), func(n int64) { done.Store(n); progress() }) == nil {
 					return nil
 				}
 				if err := removeShards(tmp, of.Shards...); err != nil {

@@ -27,6 +27,7 @@
 //	toploc       audit seed, miner, leaf                       places at which TOPLOC's polynomials must look uniform
 //	verdict      run, window, grader, verdict bytes, salt      hash posted before the reveal
 //	attest       run, version, grader                          what an attestation of a checkpoint signs
+//	evaluation   run, problem index                            held-out problem that every checkpoint answers
 //	state        parent state, weights, moments, rollout set   state hash (package checkpoint)
 //
 // Package conformance uses the tag "conformance" with an empty chain id.
@@ -168,4 +169,10 @@ func VerdictHash(chainID string, run, window uint64, grader, verdicts, salt []by
 // grader is its operator address (raw bytes).
 func Attestation(chainID string, run, version uint64, grader []byte) Seed {
 	return Derive(chainID, "attest", U64(run), U64(version), grader)
+}
+
+// EvaluationSeed fixes the environment and the problem of a run's evaluation, 0 to evaluation_problems-1. Its
+// SampleSeed of index 0 keys the completion.
+func EvaluationSeed(chainID string, run, problem uint64) Seed {
+	return Derive(chainID, "evaluation", U64(run), U64(problem))
 }

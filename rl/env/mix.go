@@ -67,26 +67,41 @@ func ValidateMix(mix []MixEntry) error {
 // the stream of the group's seed first Below(sum of weights) picks the entry in the mix sorted by id, then the environment
 // draws its problem from the same stream. Errors: those of ValidateMix; ErrMix for an entry that has bounds.
 func Assign(mix []MixEntry, groupSeed derive.Seed) (Environment, Problem, error) {
-	sorted, sum, err := sortedMix(mix)
+	s := derive.NewStream(groupSeed)
+	e, err := pick(mix, s)
 	if err != nil {
 		return nil, Problem{}, err
 	}
+	return e, e.Problem(s), nil
+}
+
+// AssignHeldOut is Assign with a held-out problem.
+func AssignHeldOut(mix []MixEntry, seed derive.Seed) (Environment, Problem, error) {
+	s := derive.NewStream(seed)
+	e, err := pick(mix, s)
+	if err != nil {
+		return nil, Problem{}, err
+	}
+	return e, e.HeldOut(s), nil
+}
+
+// pick draws an environment of a window's mix.
+func pick(mix []MixEntry, s *derive.Stream) (Environment, error) {
+	sorted, sum, err := sortedMix(mix)
+	if err != nil {
+		return nil, err
+	}
 	if i := slices.IndexFunc(sorted, func(m MixEntry) bool { return !m.always() }); i >= 0 {
-		return nil, Problem{}, fmt.Errorf("%w: %s is not of one window", ErrMix, sorted[i])
+		return nil, fmt.Errorf("%w: %s is not of one window", ErrMix, sorted[i])
 	}
-	s := derive.NewStream(groupSeed)
-	pick := s.Below(sum)
+	at := s.Below(sum)
 	for _, m := range sorted {
-		if pick < m.Weight {
-			e, err := Lookup(m.Env)
-			if err != nil {
-				return nil, Problem{}, err
-			}
-			return e, e.Problem(s), nil
+		if at < m.Weight {
+			return Lookup(m.Env)
 		}
-		pick -= m.Weight
+		at -= m.Weight
 	}
-	return nil, Problem{}, fmt.Errorf("%w: weights do not add up", ErrMix)
+	return nil, fmt.Errorf("%w: weights do not add up", ErrMix)
 }
 
 // sortedMix checks the entries of a mix, and that no window has an environment twice. It returns a copy sorted by id and

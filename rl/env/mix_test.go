@@ -109,6 +109,8 @@ func TestAssignRefusesTheMixOfMoreThanOneWindow(t *testing.T) {
 	require.NoError(t, ValidateMix(mix))
 	_, _, err := Assign(mix, derive.Seed{})
 	require.ErrorIs(t, err, ErrMix)
+	_, _, err = AssignHeldOut(mix, derive.Seed{})
+	require.ErrorIs(t, err, ErrMix)
 	_, _, err = Assign(MixAt(mix, 4), derive.Seed{})
 	require.NoError(t, err)
 }

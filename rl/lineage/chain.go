@@ -28,6 +28,8 @@ type Window struct {
 	// step updates. The chain refuses a checkpoint that was trained on older windows.
 	MaxStaleness uint64
 	Recipe       Recipe
+	// EvaluationProblems is how many held-out problems a version is measured on whose newest window this is.
+	EvaluationProblems uint32
 	// Batches committed by miners whose verdict is ok, ordered by the miner's raw address.
 	Batches []Batch
 }
@@ -79,6 +81,7 @@ type Checkpoint struct {
 	RolloutSet     []byte   // Merkle root over the ordered rollouts
 	StateHash      []byte   // chains parent state hash, weights, moments and rollout set
 	StepKey        []byte   // public half of the step's Secret
+	Evaluation     Evaluation
 }
 
 // Chained is the checkpoint's state hash as its children chain it: the base's follows from its digest, for genesis may

@@ -13,6 +13,9 @@
 // the state (StateFile) and the rollout set (RolloutsFile); whoever holds them against the chain can make the next
 // version, and compare.
 //
+// The chain also holds how many of the run's held-out problems the version solves, by an EvaluationSet that follows from
+// the run: a replay counts again.
+//
 // All of these can be copied from the publication. What cannot is the step's gradient, which is served nowhere: its digest
 // is a Secret, the chain has the public half of the key that it makes, and graders sign their attestations with it.
 package lineage

@@ -20,13 +20,16 @@ import (
 
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/rl/verify/replay"
+	"github.com/galahad-network/galahad/testutil/shipped"
 	"github.com/galahad-network/galahad/testutil/tiny"
 )
 
@@ -261,6 +264,45 @@ func TestAWrongCheckpointDoesNotMatch(t *testing.T) {
 		require.False(t, report.Match)
 		require.Contains(t, report.Detail, "no step")
 	})
+}
+
+// The base solves some of the problems, so a count is more than 0.
+func TestTheEvaluationIsMeasuredAgain(t *testing.T) {
+	base := shipped.Base(t)
+	set := lineage.Window{Challenge: shipped.Challenge(t), EvaluationProblems: 2*64 + 2}.EvaluationSet()
+	measure := func(set lineage.EvaluationSet, threads int) lineage.Evaluation {
+		e, err := set.Measure(t.Context(), engine.New(base.Model, engine.Options{Threads: threads}), base.Tokenizer)
+		require.NoError(t, err)
+		return e
+	}
+	first := measure(set, 1)
+	require.Equal(t, set.Problems, first.Problems)
+	require.Positive(t, first.Correct)
+	require.Less(t, first.Correct, first.Problems/2)
+	require.Equal(t, first, measure(set, 2), "on any number of threads")
+	other := set
+	other.Run++
+	require.NotEqual(t, first, measure(other, 2), "another run asks other problems")
+	for i := range uint64(set.Problems) {
+		_, held, err := env.AssignHeldOut(set.Mix, derive.EvaluationSeed(set.ChainID, set.Run, i))
+		require.NoError(t, err)
+		require.True(t, env.IsHeldOut(held.Key))
+	}
+
+	h := newHistory(t)
+	h.window.Challenge, h.window.EvaluationProblems = tiny.Challenge(t, 1), 20
+	leaves := rollouts(t, 0)
+	made := h.step(leaves, recipe)
+	measured, err := made.Measure(t.Context(), h.window.EvaluationSet(), engine.Options{Threads: 1})
+	require.NoError(t, err)
+	h.publish(made, leaves)
+	claim := &h.versions[1].Evaluation
+	*claim = measured
+	require.True(t, h.replay(h.replayer()).Match)
+	claim.Correct++
+	report := h.replay(h.replayer())
+	require.False(t, report.Match)
+	require.Contains(t, report.Detail, "the evaluation does not: 0 of 20 held-out problems are right, published are 1")
 }
 
 // equal gives all rollouts the reward 0.

@@ -51,6 +51,8 @@ type Report struct {
 	Digest  []byte       `json:"digest"`     // of the replay
 	State   []byte       `json:"state_hash"` // of the replay
 	Secret  Secret       `json:"-"`          // of the step; zero if none was made
+	// Evaluation by the replay, of a version whose weights and state match.
+	Evaluation Evaluation `json:"evaluation"`
 }
 
 // Parent returns the version that a checkpoint was made from. Errors: ErrParent, the chain's.
@@ -68,7 +70,7 @@ func (r *Replayer) Parent(ctx context.Context, c Checkpoint) (Checkpoint, error)
 }
 
 // Replay makes a version again of its parent and the rollout set, under the recipe and the temperature of the newest
-// window that it was trained on, and compares. An error says that it could not: the chain's, those of Files, the
+// window that it was trained on, measures it again, and compares. An error says that it could not: the chain's, those of Files, the
 // engine's. A step that changes nothing, when one was published, is a difference.
 func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves [][]byte) (report Report, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(r.Dir)) }()
@@ -114,13 +116,33 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, w Window, leaves []
 	}
 	report.Digest, report.State, report.Secret = made.Digest, made.StateHash, Secret(report.Metrics.Gradient)
 	same := bytes.Equal(made.Digest, c.Digest) && bytes.Equal(made.StateHash, c.StateHash)
-	report.Match = same && bytes.Equal(report.Secret.Key(), c.StepKey)
-	if report.Match {
-		r.trainer, r.at = trainer, c.Digest
-	} else if report.Detail, err = r.difference(ctx, c, made); err != nil {
-		report.Detail = fmt.Sprintf("weights are %x, published are %x, which cannot be had: %v", made.Digest, c.Digest, err)
+	if !same || !bytes.Equal(report.Secret.Key(), c.StepKey) {
+		if report.Detail, err = r.difference(ctx, c, made); err != nil {
+			report.Detail = fmt.Sprintf("weights are %x, published are %x, which cannot be had: %v", made.Digest, c.Digest, err)
+		}
+		return report, nil
+	}
+	r.trainer, r.at = trainer, c.Digest
+	set := w.EvaluationSet()
+	set.Problems = c.Evaluation.Problems // as the chain held it against the window
+	if report.Evaluation, err = r.measure(ctx, set, made); err != nil {
+		return report, err
+	}
+	if report.Match = report.Evaluation == c.Evaluation; !report.Match {
+		report.Detail = fmt.Sprintf("weights and state match, the evaluation does not: %d of %d held-out problems are right, published are %d",
+			report.Evaluation.Correct, c.Evaluation.Problems, c.Evaluation.Correct)
 	}
 	return report, nil
+}
+
+// measure evaluates a version that was made here.
+func (r *Replayer) measure(ctx context.Context, set EvaluationSet, made Made) (Evaluation, error) {
+	done, err := r.Turn.take(ctx)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	defer done()
+	return made.Measure(ctx, set, r.Options)
 }
 
 // sampler is the engine of the checkpoint that sampled a window of a tolerant run; nil in an exact run.

@@ -84,6 +84,19 @@ func Seal(root, chainID string, parent Checkpoint, s Step, trainer *engine.Train
 	return m, nil
 }
 
+// Measure evaluates the version by its published weights, if anything is asked. Errors: those of checkpoint.Load and
+// EvaluationSet.Measure.
+func (m Made) Measure(ctx context.Context, set EvaluationSet, options engine.Options) (Evaluation, error) {
+	if set.Problems == 0 {
+		return Evaluation{}, nil
+	}
+	loaded, err := checkpoint.Load(m.Folder, m.Digest)
+	if err != nil {
+		return Evaluation{}, err
+	}
+	return set.Measure(ctx, engine.New(loaded.Model, options), loaded.Tokenizer)
+}
+
 func hashState(chainID string, parent Checkpoint, digest, state, rollouts []byte) (sum, hash []byte) {
 	s := sha256.Sum256(state)
 	h := checkpoint.StateHash(chainID, parent.Chained(chainID), digest, s[:], rollouts)

@@ -320,7 +320,7 @@ func (s *Story) Checkpoint(version, window uint64) *policytypes.MsgPublishCheckp
 	return &policytypes.MsgPublishCheckpoint{
 		Learner: s.Learner.String(), Run: Run, Version: version, ParentDigest: Digest(version - 1), Digest: Digest(version),
 		Locator: Locator, TrainedWindows: []uint64{window}, RolloutSetDigest: Digest(version), StateHash: Digest(version),
-		StepKey: StepSecret(version).Key(),
+		StepKey: StepSecret(version).Key(), Evaluation: policytypes.Evaluation{Problems: challengetypes.DefaultEvaluationProblems},
 	}
 }
 

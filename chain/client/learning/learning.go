@@ -91,7 +91,7 @@ func (ch *Chain) Window(ctx context.Context, run, window uint64) (lineage.Window
 	}
 	out := lineage.Window{
 		Challenge: challenge, Version: status.Window.CheckpointVersion, MaxStaleness: uint64(status.Window.Params.MaxStaleness),
-		Recipe: RecipeOf(status.Window.Params.Recipe),
+		Recipe: RecipeOf(status.Window.Params.Recipe), EvaluationProblems: status.Window.Params.EvaluationProblems,
 	}
 	for _, c := range commitments {
 		if !ok[c.Miner] {
@@ -150,6 +150,7 @@ func checkpointOf(c policytypes.Checkpoint) lineage.Checkpoint {
 	return lineage.Checkpoint{
 		Version: c.Version, Parent: c.ParentDigest, Digest: c.Digest, Locator: c.Locator,
 		TrainedWindows: c.TrainedWindows, RolloutSet: c.RolloutSetDigest, StateHash: c.StateHash, StepKey: c.StepKey,
+		Evaluation: lineage.Evaluation{Problems: c.Evaluation.Problems, Correct: c.Evaluation.Correct},
 	}
 }
 
@@ -165,6 +166,7 @@ func (ch *Chain) Publish(ctx context.Context, run uint64, c lineage.Checkpoint) 
 	_, err = ch.w.Tx(ctx, &policytypes.MsgPublishCheckpoint{
 		Learner: ch.w.Address().String(), Run: run, Version: c.Version, ParentDigest: c.Parent, Digest: c.Digest,
 		Locator: c.Locator, TrainedWindows: c.TrainedWindows, RolloutSetDigest: c.RolloutSet, StateHash: c.StateHash, StepKey: c.StepKey,
+		Evaluation: policytypes.Evaluation{Problems: c.Evaluation.Problems, Correct: c.Evaluation.Correct},
 	})
 	if err == nil {
 		return nil

@@ -35,7 +35,8 @@ func replayCommand() *cobra.Command {
 		Use:   "replay",
 		Short: "make published versions again and compare, from public data alone",
 		Long: `replay reads versions from the chain, downloads what each was made of (its parent's state and its rollout set, both
-held against their hashes on chain), makes the step again, and compares digest and state hash. It prints MATCH, or what
+held against their hashes on chain), makes the step again, measures it on the run's held-out problems, and compares digest,
+state hash and result. It prints MATCH, or what
 differs first, and fails if anything does. It needs a node and the learner's server, no key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -89,7 +90,7 @@ type replayed struct {
 	lineage.Report
 	Windows  []uint64 `json:"windows"`
 	Rollouts int      `json:"rollouts"`
-	Seconds  float64  `json:"seconds"` // of the step, downloads not counted
+	Seconds  float64  `json:"seconds"` // of the step and its evaluation
 }
 
 func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Chain, from, to uint64, print func(replayed)) error {
@@ -139,14 +140,15 @@ func newReplayPrinter(w io.Writer, output string) func(replayed) {
 		return func(r replayed) { _ = e.Encode(r) } // a closed pipe ends the program by signal
 	}
 	t := tabwriter.NewWriter(w, 9, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, "version\twindows\trollouts\treward\tloss\tseconds\tresult")
+	_, _ = fmt.Fprintln(t, "version\twindows\trollouts\treward\tloss\theld-out right\tseconds\tresult")
 	_ = t.Flush()
 	return func(r replayed) {
 		result := "MATCH"
 		if !r.Match {
 			result = "DIFFERENT: " + r.Detail
 		}
-		_, _ = fmt.Fprintf(t, "%d\t%v\t%d\t%.3f\t%.6g\t%.2f\t%s\n", r.Version, r.Windows, r.Rollouts, r.Metrics.RewardMean, r.Metrics.Loss, r.Seconds, result)
+		_, _ = fmt.Fprintf(t, "%d\t%v\t%d\t%.3f\t%.6g\t%d/%d\t%.2f\t%s\n", r.Version, r.Windows, r.Rollouts, r.Metrics.RewardMean, r.Metrics.Loss,
+			r.Evaluation.Correct, r.Evaluation.Problems, r.Seconds, result)
 		_ = t.Flush()
 	}
 }

@@ -111,6 +111,7 @@ func TestRunParamsThatMakeNoSenseAreRefused(t *testing.T) {
 		"sample floor too high":      {"sample_floor_ppm", func(p *types.RunParams) { tolerant(p); p.Tolerance.SampleFloorPpm = types.Million + 1 }},
 		"no surprise allowed":        {"surprise_max_milli", func(p *types.RunParams) { tolerant(p); p.Tolerance.SurpriseMaxMilli = 0 }},
 		"sketch of any distance":     {"sketch_max_milli", func(p *types.RunParams) { tolerant(p); p.Tolerance.SketchMaxMilli = types.MaxToleranceMilli + 1 }},
+		"endless evaluation":         {"evaluation_problems", func(p *types.RunParams) { p.EvaluationProblems = types.MaxEvaluationProblems + 1 }},
 		"no learning rate":           {"recipe.learning_rate_ppb", func(p *types.RunParams) { p.Recipe.LearningRatePpb = 0 }},
 		"endless warm-up":            {"recipe.warmup_steps", func(p *types.RunParams) { p.Recipe.WarmupSteps = types.MaxWarmupSteps + 1 }},
 		"beta of one":                {"recipe.beta1_ppb", func(p *types.RunParams) { p.Recipe.Beta1Ppb = 1e9 }},

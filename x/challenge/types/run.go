@@ -28,7 +28,10 @@ const (
 	MaxContextLength      = 1 << 20
 	MaxBatchBytes         = 1 << 33
 	MaxGraderTokensPerSec = 1 << 40
-	Million               = derive.Million
+	MaxEvaluationProblems = 4096
+	// DefaultEvaluationProblems give a 95 % interval of about 6 points in the middle.
+	DefaultEvaluationProblems = 256
+	Million                   = derive.Million
 )
 
 // DefaultRunParams are the protocol's defaults for a mix of environments, the
@@ -68,6 +71,7 @@ func DefaultRunParams(mix []EnvironmentWeight, tokenizerDigest, conformanceDiges
 		PolicyWaitBlocks:         60,
 		LearnerTimeoutWindows:    20,
 		Recipe:                   DefaultRecipe(),
+		EvaluationProblems:       DefaultEvaluationProblems,
 	}
 }
 
@@ -172,6 +176,8 @@ func (r RunParams) Validate(p Params) error {
 		return ErrInvalidParams.Wrapf("policy_wait_blocks %d exceeds %d", r.PolicyWaitBlocks, MaxStageBlocks)
 	case r.LearnerTimeoutWindows > MaxTimeoutWindows:
 		return ErrInvalidParams.Wrapf("learner_timeout_windows %d exceeds %d", r.LearnerTimeoutWindows, MaxTimeoutWindows)
+	case r.EvaluationProblems > MaxEvaluationProblems:
+		return ErrInvalidParams.Wrapf("evaluation_problems %d exceeds %d", r.EvaluationProblems, MaxEvaluationProblems)
 	case len(r.ConformanceDigest) != 32:
 		return ErrInvalidParams.Wrapf("conformance_digest has %d bytes, want 32", len(r.ConformanceDigest))
 	case len(r.TokenizerDigest) != 32:

@@ -40,7 +40,10 @@ type fixture struct {
 	msgs types.MsgServer
 }
 
-const delay = 5
+const (
+	delay = 5
+	asked = 256 // held-out problems, by all windows
+)
 
 var learner = xtest.Address("learner")
 
@@ -60,7 +63,7 @@ func newFixture(t *testing.T) *fixture {
 	for id := range uint64(10) {
 		e.Challenge.AddWindow(1, id, int64(10*id+1))
 		w := e.Challenge.Windows[[2]uint64{1, id}]
-		w.ClosedHeight = 500
+		w.ClosedHeight, w.Params.EvaluationProblems = 500, asked
 		e.Challenge.Windows[[2]uint64{1, id}] = w
 	}
 	e.Challenge.AddWindow(1, 10, 995)
@@ -121,6 +124,7 @@ func (f *fixture) message(version uint64, windows ...uint64) *types.MsgPublishCh
 		ParentDigest: xtest.Digest(byte(0x10 + version - 1)), Digest: xtest.Digest(byte(0x10 + version)),
 		Locator: "https://learner.example/1", TrainedWindows: windows,
 		RolloutSetDigest: xtest.Digest(0xaa), StateHash: xtest.Digest(0xbb), StepKey: secretOf(version).Key(),
+		Evaluation: types.Evaluation{Problems: asked, Correct: 100},
 	}
 }
 
@@ -217,6 +221,9 @@ func TestInvalidPublicationsChangeNothing(t *testing.T) {
 		"no rollout set":         {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.RolloutSetDigest = nil }},
 		"no step key":            {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.StepKey = nil }},
 		"step key of 33 bytes":   {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.StepKey = append(m.StepKey, 0) }},
+		"not measured":           {types.ErrEvaluation, func(m *types.MsgPublishCheckpoint) { m.Evaluation = types.Evaluation{} }},
+		"measured on more":       {types.ErrEvaluation, func(m *types.MsgPublishCheckpoint) { m.Evaluation.Problems++ }},
+		"more right than asked":  {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Evaluation.Correct = m.Evaluation.Problems + 1 }},
 		"no state hash":          {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.StateHash = nil }},
 		"no locator":             {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Locator = "" }},
 		"locator is a script":    {types.ErrInvalidCheckpoint, func(m *types.MsgPublishCheckpoint) { m.Locator = "javascript://x/y" }},
@@ -250,6 +257,23 @@ func TestStaleRolloutsAreRefused(t *testing.T) {
 	f.setVersion(1, 1)
 	f.env.RequireUnchanged(types.ErrStale, func(context.Context) error { return f.publish(f.message(4, 0, 1)) })
 	require.NoError(t, f.publish(f.message(4, 1)))
+}
+
+func TestTheNewestWindowSaysOnHowManyProblemsAVersionIsMeasured(t *testing.T) {
+	f := newFixture(t)
+	ask := func(window uint64, problems uint32) {
+		w := f.env.Challenge.Windows[[2]uint64{1, window}]
+		w.Params.EvaluationProblems = problems
+		f.env.Challenge.Windows[[2]uint64{1, window}] = w
+	}
+	ask(1, 7)
+	require.NoError(t, f.publish(f.message(1, 1, 2)))
+	require.Equal(t, types.Evaluation{Problems: asked, Correct: 100}, f.checkpoint(1).Evaluation)
+	ask(3, 0)
+	f.env.RequireUnchanged(types.ErrEvaluation, func(context.Context) error { return f.publish(f.message(2, 2, 3)) })
+	m := f.message(2, 2, 3)
+	m.Evaluation = types.Evaluation{}
+	require.NoError(t, f.publish(m))
 }
 
 func TestALearnerCannotPileUpCheckpoints(t *testing.T) {

@@ -18,7 +18,8 @@ import (
 // policy_delay_blocks, or for the graders of the run's newest window to attest it,
 // as the run says now. Errors: challenge's ErrRunNotFound, ErrInvalidAddress,
 // ErrNotLearner, ErrRunClosed, ErrInvalidCheckpoint, ErrWrongVersion, ErrWrongParent,
-// ErrDigestUsed, ErrTooManyPending, ErrWindowNotClosed, ErrFallenPolicy, ErrStale.
+// ErrDigestUsed, ErrTooManyPending, ErrWindowNotClosed, ErrFallenPolicy, ErrStale,
+// ErrEvaluation.
 func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublishCheckpoint) (*types.MsgPublishCheckpointResponse, error) {
 	ctx, k := sdk.UnwrapSDKContext(goCtx), s.k
 	run, err := k.challenge.GetRun(ctx, msg.Run)
@@ -51,6 +52,7 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 		RolloutSetDigest: msg.RolloutSetDigest,
 		StateHash:        msg.StateHash,
 		StepKey:          msg.StepKey,
+		Evaluation:       msg.Evaluation,
 		PublishedHeight:  ctx.BlockHeight(),
 		Status:           types.CheckpointStatus_CHECKPOINT_STATUS_PENDING,
 	}.Normalized()
@@ -136,10 +138,11 @@ func (k *Keeper) checkSuccession(ctx sdk.Context, c, head types.Checkpoint) erro
 // checkTrainedWindows checks that the training data is settled, that its policy has
 // not fallen, and that no rollout in it is older than the run allows: staleness is
 // counted in steps from the checkpoint that made a rollout to the parent, which the
-// step updates. What a fallen version sampled has no such distance.
+// step updates. What a fallen version sampled has no such distance. The newest window
+// says on how many problems the version was measured.
 func (k *Keeper) checkTrainedWindows(ctx sdk.Context, run challengetypes.Run, c types.Checkpoint) error {
 	parent := c.Depth - 1
-	for _, id := range c.TrainedWindows {
+	for i, id := range c.TrainedWindows {
 		w, err := k.challenge.GetWindow(ctx, c.Run, id)
 		if err != nil {
 			return err
@@ -159,6 +162,10 @@ func (k *Keeper) checkTrainedWindows(ctx sdk.Context, run challengetypes.Run, c 
 		if age := parent - min(maker.Depth, parent); age > uint64(run.Params.MaxStaleness) {
 			return types.ErrStale.Wrapf("window %d of run %d was made by version %d, %d steps before the parent; at most %d",
 				id, c.Run, maker.Version, age, run.Params.MaxStaleness)
+		}
+		if asked := w.Params.EvaluationProblems; i == len(c.TrainedWindows)-1 && c.Evaluation.Problems != asked {
+			return types.ErrEvaluation.Wrapf("version %d of run %d was measured on %d held-out problems, window %d asks for %d",
+				c.Version, c.Run, c.Evaluation.Problems, id, asked)
 		}
 	}
 	return nil

@@ -103,8 +103,8 @@ func (c Checkpoint) Validate(p Params) error {
 		return err
 	}
 	if base {
-		if len(c.ParentDigest) != 0 || len(c.StepKey) != 0 || len(c.RolloutSetDigest) != 0 || len(c.TrainedWindows) != 0 || c.ParentVersion != 0 || c.Depth != 0 {
-			return bad("the base model has a parent, a step key, a rollout set or trained windows")
+		if len(c.ParentDigest) != 0 || len(c.StepKey) != 0 || len(c.RolloutSetDigest) != 0 || len(c.TrainedWindows) != 0 || c.ParentVersion != 0 || c.Depth != 0 || c.Evaluation != (Evaluation{}) {
+			return bad("the base model has a parent, a step key, a rollout set, trained windows or an evaluation")
 		}
 	} else {
 		if err := size("parent_digest", c.ParentDigest, false); err != nil {
@@ -122,6 +122,9 @@ func (c Checkpoint) Validate(p Params) error {
 		if n := len(c.TrainedWindows); n == 0 || uint64(n) > uint64(p.MaxTrainedWindows) {
 			return bad("%d trained windows, want 1..%d", n, p.MaxTrainedWindows)
 		}
+	}
+	if e := c.Evaluation; e.Correct > e.Problems {
+		return bad("%d of %d held-out problems solved", e.Correct, e.Problems)
 	}
 	for i, w := range c.TrainedWindows {
 		if i > 0 && w <= c.TrainedWindows[i-1] {

@@ -28,4 +28,5 @@ var (
 	ErrRunClosed          = errorsmod.Register(ModuleName, 23, "run is closed")
 	ErrBaseExists         = errorsmod.Register(ModuleName, 24, "run has a base model")
 	ErrProof              = errorsmod.Register(ModuleName, 25, "not signed with the secret of the step")
+	ErrEvaluation         = errorsmod.Register(ModuleName, 26, "not measured as the run asks")
 )

@@ -121,7 +121,7 @@ func kind(k types.VoteKind) string {
 }
 
 func newTable(first string, run uint64) *table.Table {
-	return table.New(first, "VERSION", "PARENT", "STATUS", "DIGEST", "PUBLISHED", "ACTIVE FROM", "TRAINED ON", "LOCATOR").
+	return table.New(first, "VERSION", "PARENT", "STATUS", "DIGEST", "PUBLISHED", "ACTIVE FROM", "TRAINED ON", "HELD-OUT RIGHT", "LOCATOR").
 		Title("Checkpoints of run %d", run)
 }
 
@@ -134,7 +134,20 @@ func row(t *table.Table, mark string, c types.Checkpoint) {
 	if c.Version == 0 || c.ActivatesHeight > 0 {
 		from = strconv.FormatInt(c.ActivatesHeight, 10)
 	}
-	t.Row(mark, c.Version, parent, c.Status.Short(), table.Digest(c.Digest), c.PublishedHeight, from, windows(c.TrainedWindows), c.Locator)
+	t.Row(mark, c.Version, parent, c.Status.Short(), table.Digest(c.Digest), c.PublishedHeight, from, windows(c.TrainedWindows), right(c), c.Locator)
+}
+
+// right is an evaluation as a share, and whose word it is: "131 of 256, 51.2 %, attested".
+func right(c types.Checkpoint) string {
+	e, word := c.Evaluation, "claimed"
+	if e.Problems == 0 {
+		return "-"
+	}
+	if c.Attested() {
+		word = "attested"
+	}
+	tenths := uint64(e.Correct) * 1000 / uint64(e.Problems) // of a percent
+	return fmt.Sprintf("%d of %d, %d.%d %%, %s", e.Correct, e.Problems, tenths/10, tenths%10, word)
 }
 
 // windows writes ascending numbers as ranges: "3, 5-8".
