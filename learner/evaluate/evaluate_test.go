@@ -1,10 +1,15 @@
 package evaluate
 
 import (
+	"hash/crc32"
 	"math/bits"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/galahad-network/galahad/models"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/env"
 )
 
 func TestWilsonTable(t *testing.T) {
@@ -74,4 +79,36 @@ func TestPassAtAllSamplesHasTheIntervalOfSolvedProblems(t *testing.T) {
 	require.InDelta(t, low, p.Low, 1e-12)
 	require.InDelta(t, high, p.High, 1e-12)
 	require.Positive(t, passAt(make([]int, 100), 4, 4).High, "no problem solved of a hundred does not say that none can be")
+}
+
+// judge is an environment with another reward.
+type judge struct {
+	env.Environment
+	reward func(completion []byte) uint32
+}
+
+func (j judge) Reward(_ env.Problem, completion []byte, _ bool) uint32 { return j.reward(completion) }
+
+// A step sees rewards, not what is right: where none is full a group can teach all the same, and where all are equal none does.
+func TestProblemsAreSortedByWhatTheirRewardsTeach(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	e, err := env.Lookup("arithmetic-3")
+	require.NoError(t, err)
+	const n = 12
+	for name, c := range map[string]struct {
+		reward                    func([]byte) uint32
+		allRight, mixed, allWrong int
+	}{
+		"always right":         {func([]byte) uint32 { return env.FullReward }, n, 0, 0},
+		"always half right":    {func([]byte) uint32 { return env.FullReward / 2 }, 0, 0, n},
+		"always wrong":         {func([]byte) uint32 { return 0 }, 0, 0, n},
+		"in parts, never full": {func(b []byte) uint32 { return crc32.ChecksumIEEE(b) % env.FullReward }, 0, n, 0},
+	} {
+		spec := Spec{Env: judge{e, c.reward}, Problems: n, Samples: 8, MaxNew: 38, Seed: 1}
+		r, err := Run(t.Context(), engine.New(base.Model, engine.Options{}), base.Tokenizer, spec, nil)
+		require.NoError(t, err)
+		require.Equal(t, []int{c.allRight, c.mixed, c.allWrong}, []int{r.AllRight, r.Mixed, r.AllWrong}, name)
+		require.Equal(t, 8*c.allRight, r.Correct, name)
+	}
 }

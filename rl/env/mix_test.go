@@ -109,6 +109,8 @@ func TestAssignRefusesTheMixOfMoreThanOneWindow(t *testing.T) {
 	require.NoError(t, ValidateMix(mix))
 	_, _, err := Assign(mix, derive.Seed{})
 	require.ErrorIs(t, err, ErrMix)
+	_, _, err = AssignHeldOut(mix, derive.Seed{})
+	require.ErrorIs(t, err, ErrMix)
 	_, _, err = Assign(MixAt(mix, 4), derive.Seed{})
 	require.NoError(t, err)
 }
@@ -163,6 +165,23 @@ func FuzzMixAt(f *testing.F) {
 		again, err := ParseMix(FormatMix(mix), Lookup)
 		require.NoError(t, err)
 		require.Equal(t, mix, again, "what is shown can be pasted")
+	})
+}
+
+// FuzzParseMix reads any text. What is taken is a mix that is shown and read as the same.
+func FuzzParseMix(f *testing.F) {
+	for _, s := range []string{"arithmetic-3", "arithmetic-2:3@0-40,arithmetic-3:1@20-", "arithmetic-3@00-,", "@-:,", "arithmetic-1:18446744073709551615@0-18446744073709551615"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		mix, err := ParseMix(s, Lookup)
+		if err != nil {
+			return
+		}
+		require.NoError(t, ValidateMix(mix))
+		again, err := ParseMix(FormatMix(mix), Lookup)
+		require.NoError(t, err)
+		require.Equal(t, mix, again)
 	})
 }
 
