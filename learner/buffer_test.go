@@ -300,3 +300,14 @@ func TestAPlanWithoutWindowsIsNone(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, found)
 }
+
+func TestProgressSaysHowFarAndHowLong(t *testing.T) {
+	d := &Daemon{log: slog.New(slog.DiscardHandler)}
+	tick := d.progress("checking window 7")
+	tick(0, 3)
+	require.Equal(t, "checking window 7: 0 of 3 miners", d.phase.get())
+	tick(2, 3)
+	require.Equal(t, "checking window 7: 2 of 3 miners, about 0s left", d.phase.get())
+	tick(0, 3) // the second attempt
+	require.Equal(t, "checking window 7: 0 of 3 miners", d.phase.get())
+}

@@ -184,8 +184,9 @@ func (d *Daemon) gather(ctx context.Context, window uint64) error {
 		return err
 	}
 
-	d.phase.set("fetching and checking window %d", window)
+	d.phase.set("fetching window %d", window)
 	start := time.Now()
+	d.collector.Progress = d.progress(fmt.Sprintf("checking window %d", window))
 	var set lineage.Collected
 	for attempt := 1; ; attempt++ {
 		if set, err = d.collector.Collect(ctx, eng, w); err == nil {
@@ -220,6 +221,29 @@ func (d *Daemon) gather(ctx context.Context, window uint64) error {
 		return d.leave(window, "few groups", "groups", 0, "min_groups", w.Recipe.MinGroups)
 	}
 	return d.core.Gather(w, set)
+}
+
+// tell is how often the log tells of what takes long.
+const tell = 10 * time.Second
+
+// progress shows how far a piece of work over miners' batches is, and when it will be over.
+func (d *Daemon) progress(what string) func(done, total int) {
+	var begun, told time.Time
+	return func(done, total int) {
+		if begun.IsZero() || done == 0 {
+			begun, told = time.Now(), time.Now()
+		}
+		text := fmt.Sprintf("%s: %d of %d miners", what, done, total)
+		if done > 0 {
+			left := time.Since(begun) * time.Duration(total-done) / time.Duration(done)
+			text += fmt.Sprintf(", about %s left", left.Round(time.Second))
+		}
+		d.phase.set("%s", text)
+		if time.Since(told) >= tell {
+			told = time.Now()
+			d.log.Info(text)
+		}
+	}
 }
 
 // leave records that a window makes no step; it stays in the buffer, as a mark, until pass or a step of later ones.

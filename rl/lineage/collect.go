@@ -49,6 +49,8 @@ type Collector struct {
 	Parallel  int  // batches fetched at once
 	Turn      Turn // for the checks, not for the fetching; nil: none is needed
 	Log       *slog.Logger
+	// Progress hears how many of the window's batches are checked; nil: nobody asks.
+	Progress func(done, total int)
 }
 
 // Collect returns the rollout set of a settled window. eng runs the checkpoint that the rollouts were sampled from. A
@@ -82,6 +84,9 @@ func (c Collector) Collect(ctx context.Context, eng *engine.Engine, w Window) (C
 	defer done()
 	var out Collected
 	for i, b := range w.Batches {
+		if c.Progress != nil {
+			c.Progress(i, len(w.Batches))
+		}
 		if i > 0 && bytes.Compare(w.Batches[i-1].Miner, b.Miner) >= 0 {
 			return Collected{}, fmt.Errorf("batches of window %d are not ordered by miner", w.Challenge.Window)
 		}
