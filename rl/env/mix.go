@@ -1,8 +1,8 @@
 package env
 
 import (
-	"bytes"
 	"cmp"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strconv"
@@ -41,11 +41,17 @@ func MixAt(mix []MixEntry, window uint64) []MixEntry {
 	return out
 }
 
-// ValidateMix checks a run's mix: 1 to MaxMix entries, ids known, digests those of the built-in environments, weights
-// positive, their sum over all entries within uint64; an environment in several entries only if no window has it
-// twice; and in every window, however late, at least one entry. Errors: ErrMix, ErrUnknown, ErrDigest.
-func ValidateMix(mix []MixEntry) error {
-	sorted, _, err := sortedMix(mix)
+// ValidateMix checks a run's mix for who works on it: 1 to MaxMix entries, ids known to this process, digests those of its
+// environments, weights positive, their sum over all entries within uint64; an environment in several entries only if no
+// window has it twice; and in every window, however late, at least one entry. Errors: ErrMix, ErrUnknown, ErrDigest.
+func ValidateMix(mix []MixEntry) error { return validateMix(mix, MixEntry.known) }
+
+// CheckMix is ValidateMix for nodes, which have no files: an environment that is not built in must be one that is read from a
+// file, by its id. It is the same in every process, whatever was added there. Errors: those of ValidateMix.
+func CheckMix(mix []MixEntry) error { return validateMix(mix, MixEntry.named) }
+
+func validateMix(mix []MixEntry, entry func(MixEntry) error) error {
+	sorted, _, err := sortedMix(mix, entry)
 	if err != nil {
 		return err
 	}
@@ -61,6 +67,49 @@ func ValidateMix(mix []MixEntry) error {
 		next = max(next, m.Until)
 	}
 	return fmt.Errorf("%w: no environment takes part in window %d", ErrMix, next)
+}
+
+// known is nil for an environment that this process has, as the entry pins it. Errors: ErrUnknown, ErrDigest.
+func (m MixEntry) known() error {
+	e, err := Lookup(m.Env)
+	if err != nil {
+		return err
+	}
+	return m.pins(e)
+}
+
+// named is nil for a built-in environment, as the entry pins it, and for the id of a file's. Errors: ErrUnknown, ErrDigest.
+func (m MixEntry) named() error {
+	if e, found := builtIn(m.Env); found {
+		return m.pins(e)
+	}
+	if !fromFile(m.Env) {
+		return fmt.Errorf("%w: %q", ErrUnknown, m.Env)
+	}
+	return nil
+}
+
+func (m MixEntry) pins(e Environment) error {
+	if d := e.Digest(); d != m.Digest {
+		return fmt.Errorf("%w: %q has %x, the mix says %x", ErrDigest, m.Env, d, m.Digest)
+	}
+	return nil
+}
+
+// Kinds of environments that are read from files.
+const (
+	QuestionsKind = "questions"
+	ProgramsKind  = "programs"
+)
+
+// FileID is the id of an environment that is read from a file with this SHA-256.
+func FileID(kind string, sum []byte) string { return fmt.Sprintf("%s-%x", kind, sum[:8]) }
+
+// fromFile reports whether an id is one that FileID makes.
+func fromFile(id string) bool {
+	kind, digits, _ := strings.Cut(id, "-")
+	sum, err := hex.DecodeString(digits)
+	return err == nil && len(sum) == 8 && (kind == QuestionsKind || kind == ProgramsKind) && id == FileID(kind, sum)
 }
 
 // Assign returns the environment and the problem of a group, given the mix of its window, which is what MixAt returns: from
@@ -87,7 +136,7 @@ func AssignHeldOut(mix []MixEntry, seed derive.Seed) (Environment, Problem, erro
 
 // pick draws an environment of a window's mix.
 func pick(mix []MixEntry, s *derive.Stream) (Environment, error) {
-	sorted, sum, err := sortedMix(mix)
+	sorted, sum, err := sortedMix(mix, MixEntry.known)
 	if err != nil {
 		return nil, err
 	}
@@ -104,9 +153,9 @@ func pick(mix []MixEntry, s *derive.Stream) (Environment, error) {
 	return nil, fmt.Errorf("%w: weights do not add up", ErrMix)
 }
 
-// sortedMix checks the entries of a mix, and that no window has an environment twice. It returns a copy sorted by id and
-// first window, and the sum of weights.
-func sortedMix(mix []MixEntry) ([]MixEntry, uint64, error) {
+// sortedMix checks the entries of a mix, also by a rule for each, and that no window has an environment twice. It returns a
+// copy sorted by id and first window, and the sum of weights.
+func sortedMix(mix []MixEntry, entry func(MixEntry) error) ([]MixEntry, uint64, error) {
 	if len(mix) == 0 || len(mix) > MaxMix {
 		return nil, 0, fmt.Errorf("%w: %d entries, want 1 to %d", ErrMix, len(mix), MaxMix)
 	}
@@ -126,12 +175,8 @@ func sortedMix(mix []MixEntry) ([]MixEntry, uint64, error) {
 			return nil, 0, fmt.Errorf("%w: weight %d of %q", ErrMix, m.Weight, m.Env)
 		}
 		sum += m.Weight
-		e, err := Lookup(m.Env)
-		if err != nil {
+		if err := entry(m); err != nil {
 			return nil, 0, err
-		}
-		if d := e.Digest(); !bytes.Equal(d[:], m.Digest[:]) {
-			return nil, 0, fmt.Errorf("%w: %q has %x, the mix says %x", ErrDigest, m.Env, d, m.Digest)
 		}
 	}
 	return sorted, sum, nil

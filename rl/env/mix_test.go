@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/galahad-network/galahad/rl/derive"
+	"github.com/galahad-network/galahad/rl/tokenizer"
 )
 
 func entry(t *testing.T, id string, weight uint64) MixEntry {
@@ -101,6 +102,41 @@ func TestAMixThatLeavesAWindowEmptyOrHoldsAnEnvironmentTwiceIsRefused(t *testing
 		require.ErrorContains(t, err, c.says, name)
 	}
 }
+
+// A node has no files, and must say the same as every other, whatever was added to its process.
+func TestNodesTakeEnvironmentsOfFilesByTheirNames(t *testing.T) {
+	of := func(id string) []MixEntry { return []MixEntry{{Env: id, Weight: 1, Digest: [32]byte{1}}} }
+	for _, kind := range []string{QuestionsKind, ProgramsKind} {
+		id := FileID(kind, make([]byte, 32))
+		require.NoError(t, CheckMix(of(id)))
+		require.ErrorIs(t, ValidateMix(of(id)), ErrUnknown, "who works on the run needs the file")
+	}
+	for _, id := range []string{
+		"questions", "questions-", "questions-0123456789abcde", "questions-0123456789abcdef0", "questions-0123456789ABCDEF", "questions-0123456789abcdeg",
+		"poems-0123456789abcdef", "-0123456789abcdef", "arithmetic-0123456789abcdef",
+	} {
+		require.ErrorIs(t, CheckMix(of(id)), ErrUnknown, id)
+	}
+	require.ErrorIs(t, CheckMix(of("arithmetic-3")), ErrDigest)
+	require.NoError(t, CheckMix([]MixEntry{entry(t, "arithmetic-3", 1)}))
+
+	running := named{"running"}
+	Add(running)
+	defer added.Delete(running.ID())
+	mix := []MixEntry{{Env: running.ID(), Digest: running.Digest(), Weight: 1}}
+	require.NoError(t, ValidateMix(mix))
+	require.ErrorIs(t, CheckMix(mix), ErrUnknown)
+}
+
+// named is an environment of some process.
+type named struct{ id string }
+
+func (n named) ID() string                                                  { return n.id }
+func (named) Digest() [32]byte                                              { return [32]byte{7} }
+func (named) Problem(*derive.Stream) Problem                                { return Problem{} }
+func (named) HeldOut(*derive.Stream) Problem                                { return Problem{} }
+func (named) Prompt(t tokenizer.Tokenizer, p Problem) ([]int32, error)      { return PromptTokens(t, p) }
+func (named) Reward(_ Problem, completion []byte, ended bool) (paid uint32) { return 0 }
 
 // Whoever forgot MixAt would draw from entries of other windows.
 func TestAssignRefusesTheMixOfMoreThanOneWindow(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/env/questions"
 	"github.com/galahad-network/galahad/rl/tokenizer"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 )
@@ -28,12 +29,13 @@ func mixCmd() *cobra.Command {
 		Short: "Write a run's mix of environments out as parameters, with the digests that they pin",
 		Long: `Write a mix of environments out as JSON for the params of create-run and update-run: its entries with the digests of this
 build's environments, and the conformance digest of all of them. An entry is id:weight, or id:weight@from-until if it
-takes part only in the windows from <= window < until; without until it has no end.`,
+takes part only in the windows from <= window < until; without until it has no end. For id may stand a file of questions or of
+programs that ends with .jsonl.`,
 		Example: `  galahadd mix arithmetic-2:3@0-40,arithmetic-3:1@20- >mix.json
   jq -s '.[0] * .[1]' params.json mix.json >new-params.json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			mix, err := env.ParseMix(args[0], env.Lookup)
+			mix, err := env.ParseMix(args[0], questions.Find)
 			if err != nil {
 				return err
 			}

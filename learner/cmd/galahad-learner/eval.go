@@ -13,6 +13,7 @@ import (
 	"github.com/galahad-network/galahad/learner/evaluate"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/env/questions"
 )
 
 // evalReport is the JSON of eval for one environment.
@@ -102,11 +103,11 @@ Several environments, or those of a run's mix, make one table: the way to choose
 }
 
 // environments are those of a mix or, without one, of names; each once, in the order of their first mention. Errors:
-// findEnvironment's, env.ParseMix's.
+// questions.Find's, env.ParseMix's.
 func environments(names []string, mix string) ([]env.Environment, error) {
 	var envs []env.Environment
 	find := func(name string) (env.Environment, error) {
-		e, err := findEnvironment(name)
+		e, err := questions.Find(name)
 		if err == nil && !slices.ContainsFunc(envs, func(other env.Environment) bool { return other.ID() == e.ID() }) {
 			envs = append(envs, e)
 		}

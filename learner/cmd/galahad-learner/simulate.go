@@ -38,11 +38,11 @@ line "1" of the output is what was measured after it.`,
 			if err != nil {
 				return err
 			}
-			if o.Env, err = findEnvironment(environment); err != nil {
+			if o.Env, err = questions.Find(environment); err != nil {
 				return err
 			}
 			if mix != "" {
-				if o.Mix, err = env.ParseMix(mix, findEnvironment); err != nil {
+				if o.Mix, err = env.ParseMix(mix, questions.Find); err != nil {
 					return fmt.Errorf("--mix: %w", err)
 				}
 			}
@@ -92,15 +92,6 @@ line "1" of the output is what was measured after it.`,
 	cmd.MarkFlagsMutuallyExclusive("swarm", "min-teaching-groups")
 	flags.StringVar(&output, "output", "text", "text, or json: one object a line")
 	return cmd
-}
-
-// findEnvironment is questions.Find; a file is made known, so that a mix can name it.
-func findEnvironment(idOrFile string) (env.Environment, error) {
-	e, err := questions.Find(idOrFile)
-	if err == nil {
-		env.Add(e)
-	}
-	return e, err
 }
 
 // estimator of a divergence by its name; 0 if there is none.

@@ -3,7 +3,6 @@ package questions
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,7 +16,6 @@ import (
 )
 
 const (
-	programsPrefix = "programs-"
 	// programsRule is raised with every change of a prompt or a reward.
 	programsRule = 1
 	fence        = "```"
@@ -70,7 +68,7 @@ func ReadPrograms(r io.Reader) (*Programs, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.id = programsPrefix + hex.EncodeToString(file[:8])
+	p.id = env.FileID(env.ProgramsKind, file)
 	p.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d sha256=%x split=%d/%#x %s",
 		p.id, programsRule, file, env.HeldOutShare, env.HeldOutSalt, program.Version))
 	return p, nil

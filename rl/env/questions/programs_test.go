@@ -56,10 +56,13 @@ func TestDaemonsTakeFilesOfBothKinds(t *testing.T) {
 	require.NoError(t, os.WriteFile(programs, []byte("\n"+programsFile(100)), 0o600))
 	require.NoError(t, os.WriteFile(asked, []byte(questionsFile(100)), 0o600))
 	require.NoError(t, Add([]string{programs, asked}))
-	for path, prefix := range map[string]string{programs: programsPrefix, asked: prefix} {
+	for path, prefix := range map[string]string{programs: env.ProgramsKind, asked: env.QuestionsKind} {
 		e, err := Find(path)
 		require.NoError(t, err)
-		require.True(t, strings.HasPrefix(e.ID(), prefix))
+		require.True(t, strings.HasPrefix(e.ID(), prefix+"-"))
+		mix := []env.MixEntry{{Env: e.ID(), Digest: e.Digest(), Weight: 1}}
+		require.NoError(t, env.ValidateMix(mix))
+		require.NoError(t, env.CheckMix(mix), "a node takes a run that asks it")
 		known, err := env.Lookup(e.ID())
 		require.NoError(t, err)
 		require.Equal(t, e.Digest(), known.Digest())

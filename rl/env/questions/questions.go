@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -23,7 +22,6 @@ import (
 )
 
 const (
-	prefix = "questions-"
 	// rule is raised with every change of a prompt or a reward.
 	rule = 1
 	// maxFile and maxLine bound a file and one of its lines, in bytes.
@@ -93,12 +91,17 @@ func Add(paths []string) error {
 	return nil
 }
 
-// Find returns the environment of an id, or opens a file, whose name ends with .jsonl. Errors: env.ErrUnknown, Open's.
+// Find returns the environment of an id, or opens a file, whose name ends with .jsonl, and makes it known to this process, so
+// that a mix can name it. Errors: env.ErrUnknown, Open's.
 func Find(idOrFile string) (env.Environment, error) {
-	if strings.HasSuffix(idOrFile, ".jsonl") {
-		return Open(idOrFile)
+	if !strings.HasSuffix(idOrFile, ".jsonl") {
+		return env.Lookup(idOrFile)
 	}
-	return env.Lookup(idOrFile)
+	e, err := Open(idOrFile)
+	if err == nil {
+		env.Add(e)
+	}
+	return e, err
 }
 
 // lines reads a file of JSON lines, each of which has a text that is asked, and returns the file's SHA-256. each is given
@@ -172,7 +175,7 @@ func Read(r io.Reader) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	q.id = prefix + hex.EncodeToString(file[:8])
+	q.id = env.FileID(env.QuestionsKind, file)
 	q.digest = sha256.Sum256(fmt.Appendf(nil, "galahad/env/%s rule=%d sha256=%x split=%d/%#x", q.id, rule, file, env.HeldOutShare, env.HeldOutSalt))
 	return q, nil
 }

@@ -52,6 +52,9 @@ func TestDefaultsAreValidTogether(t *testing.T) {
 	require.NoError(t, types.DefaultParams().Validate())
 	require.Len(t, types.DefaultParams().Beacon.PublicKey, 96)
 	require.NoError(t, runParams(t).Validate(types.DefaultParams()))
+	asks := runParams(t)
+	asks.Mix = append(asks.Mix, types.EnvironmentWeight{Id: env.FileID(env.QuestionsKind, make([]byte, 32)), Digest: make([]byte, 32), Weight: 1})
+	require.NoError(t, asks.Validate(types.DefaultParams()), "a file of questions, which nodes do not have")
 	require.NoError(t, types.DefaultGenesis().Validate(ac, vc))
 }
 
@@ -152,6 +155,7 @@ func TestRunParamsThatMakeNoSenseAreRefused(t *testing.T) {
 		"unknown window mode":        {"window_mode", func(p *types.RunParams) { p.WindowMode = 9 }},
 		"no environment":             {"mix", func(p *types.RunParams) { p.Mix = nil }},
 		"unknown environment":        {"mix", func(p *types.RunParams) { p.Mix[0].Id = "chess" }},
+		"a file's name cut short":    {"mix", func(p *types.RunParams) { p.Mix[0].Id = "questions-0123456789abcde" }},
 		"other environment rules":    {"mix", func(p *types.RunParams) { p.Mix[0].Digest = make([]byte, 32) }},
 		"long environment digest":    {"33 bytes", func(p *types.RunParams) { p.Mix[0].Digest = append(bytes.Clone(p.Mix[0].Digest), 0) }},
 		"environment twice":          {"mix", func(p *types.RunParams) { p.Mix = append(p.Mix, p.Mix[0]) }},

@@ -133,7 +133,7 @@ func (r RunParams) Validate(p Params) error {
 	if err := r.validateModes(); err != nil {
 		return err
 	}
-	if err := env.ValidateMix(r.MixEntries()); err != nil {
+	if err := env.CheckMix(r.MixEntries()); err != nil {
 		return ErrInvalidParams.Wrapf("mix: %s", err)
 	}
 	for _, e := range r.Mix {
