@@ -8,7 +8,8 @@ import (
 )
 
 var (
-	// ErrForgotten is wrapped by Chain.Window for a window that the chain has pruned: no checkpoint can name it.
+	// ErrForgotten is wrapped by Chain.Window for a window that the chain has pruned, and by Chain.Publish for a checkpoint
+	// that names one: none can.
 	ErrForgotten = errors.New("the chain has forgotten the window")
 	// ErrConflict is returned by Chain.Publish when the chain holds another checkpoint under the same version: two learners
 	// share a key, or this one lost its journal. It is never retried.
@@ -19,7 +20,7 @@ var (
 )
 
 // Chain is all that the learner needs from the network. Every method is safe for concurrent use, returns the context's
-// error when that ends, and may be retried after any other error except ErrConflict.
+// error when that ends, and may be retried after any other error except ErrConflict and ErrForgotten.
 type Chain interface {
 	// ChainID names the network; it enters every derivation.
 	ChainID() string
@@ -33,7 +34,7 @@ type Chain interface {
 	// Head returns the newest checkpoint that was neither rejected nor rolled back: the parent of the next one.
 	Head(ctx context.Context, run uint64) (lineage.Checkpoint, error)
 	// Publish broadcasts MsgPublishCheckpoint and waits until it is in a block. Publishing what the chain already has is
-	// no error; ErrConflict if it has something else.
+	// no error; ErrConflict if it has something else, ErrForgotten if it can never take this one.
 	Publish(ctx context.Context, run uint64, c lineage.Checkpoint) error
 	// Accuse broadcasts MsgAccuse for a leaf of a settled window and waits until it is in a block. An accusation that
 	// was made already is no error; ErrRefused if the chain takes none.

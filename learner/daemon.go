@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -186,19 +187,31 @@ func (d *Daemon) follow(ctx context.Context) error {
 	return nil
 }
 
-// publishPending publishes every version that the chain is not known to have, in order.
+// publishPending publishes every version that the chain is not known to have, in order. One that was trained on a window which
+// the chain has forgotten meanwhile will never be taken: it is dropped with what was made from it, and the next step
+// starts from the head.
 func (d *Daemon) publishPending(ctx context.Context) error {
 	waiting, err := d.core.journal.Unpublished()
 	if err != nil {
 		return err
 	}
-	for _, r := range waiting {
+	for i, r := range waiting {
 		d.phase.set("publishing version %d", r.Version)
 		c := lineage.Checkpoint{
 			Version: r.Version, Parent: r.Parent, Digest: r.Digest, TrainedWindows: r.TrainedWindows, RolloutSet: r.RolloutSet,
 			StateHash: r.StateHash, StepKey: r.StepKey, Evaluation: r.Evaluation, Locator: fmt.Sprintf("%s/checkpoints/%s/", d.config.Server.Public, r.Digest),
 		}
-		if err := d.retry(ctx, fmt.Sprintf("publish version %d", r.Version), func() error { return d.publish(ctx, c) }); err != nil {
+		err := d.retry(ctx, fmt.Sprintf("publish version %d", r.Version), func() error { return d.publish(ctx, c) })
+		if errors.Is(err, ErrForgotten) {
+			d.log.Warn("version dropped before it was published: the chain has forgotten what it was trained on", "version", r.Version, "windows", r.TrainedWindows)
+			for _, made := range slices.Backward(waiting[i:]) {
+				if err := d.core.journal.Drop(made.Version); err != nil {
+					return err
+				}
+			}
+			return d.pass(r.TrainedWindows[len(r.TrainedWindows)-1])
+		}
+		if err != nil {
 			return err
 		}
 		if err := d.core.journal.Published(r.Version); err != nil {

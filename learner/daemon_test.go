@@ -130,6 +130,11 @@ func (n *network) Publish(_ context.Context, _ uint64, c lineage.Checkpoint) err
 		return err
 	}
 	n.broadcasts++
+	for _, w := range c.TrainedWindows {
+		if _, ok := n.windows[w]; !ok {
+			return fmt.Errorf("window %d: %w", w, ErrForgotten)
+		}
+	}
 	if c.Version != uint64(len(n.checkpoints)) {
 		return fmt.Errorf("version %d does not follow %d", c.Version, len(n.checkpoints)-1)
 	}
@@ -453,6 +458,31 @@ func TestDaemonDropsWhatWasMadeFromAFallenVersion(t *testing.T) {
 	eventually(t, "another version 2 is published", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.checkpoints) == 3 })
 	require.Equal(t, base.Digest, n.checkpoints[2].Parent)
 	require.NotEqual(t, make([]byte, 32), n.checkpoints[2].Digest)
+	require.NoError(t, stop())
+}
+
+// A learner that was away for so long that the chain pruned what its newest versions were trained on goes on from the head.
+func TestDaemonDropsWhatTheChainHasForgotten(t *testing.T) {
+	base, err := models.Base()
+	require.NoError(t, err)
+	n := newNetwork(t, base)
+	config := testConfig(t)
+	config.Evaluation.Problems = 0
+	d, stop := startDaemon(t, config, Home(t.TempDir()), n)
+	require.NoError(t, stop())
+	core, err := OpenCore(d.core.home, testChain, 1, base)
+	require.NoError(t, err)
+	one := make([]byte, 32)
+	require.NoError(t, core.journal.Made(Record{Version: 1, Parent: base.Digest, Digest: one, TrainedWindows: []uint64{3, 4}}))
+	require.NoError(t, core.journal.Made(Record{Version: 2, Parent: one, Digest: bytes.Repeat([]byte{2}, 32), TrainedWindows: []uint64{5}}))
+	require.NoError(t, core.journal.Decide(Plan{Version: 3, Parent: 2, Windows: []uint64{6}}))
+	require.NoError(t, core.Close())
+
+	n.settle(t, 120, 0, base.Digest, base.Model, 4, generate.Honest{})
+	d, stop = startDaemon(t, config, d.core.home, n)
+	eventually(t, "another version 1 is published", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.checkpoints) == 2 })
+	require.Equal(t, []uint64{120}, n.checkpoints[1].TrainedWindows)
+	require.Equal(t, base.Digest, n.checkpoints[1].Parent)
 	require.NoError(t, stop())
 }
 

@@ -187,6 +187,9 @@ func (ch *Chain) Publish(ctx context.Context, run uint64, c lineage.Checkpoint) 
 	if there, again := ch.published(ctx, run, c); there || errors.Is(again, learner.ErrConflict) {
 		return again
 	}
+	if errors.Is(err, challengetypes.ErrWindowNotFound) {
+		return fmt.Errorf("%w: %w", learner.ErrForgotten, err)
+	}
 	return err
 }
 
