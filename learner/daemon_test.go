@@ -479,7 +479,7 @@ func TestDaemonDropsWhatTheChainHasForgotten(t *testing.T) {
 	require.NoError(t, core.Close())
 
 	n.settle(t, 120, 0, base.Digest, base.Model, 4, generate.Honest{})
-	d, stop = startDaemon(t, config, d.core.home, n)
+	_, stop = startDaemon(t, config, d.core.home, n)
 	eventually(t, "another version 1 is published", func() bool { n.mu.Lock(); defer n.mu.Unlock(); return len(n.checkpoints) == 2 })
 	require.Equal(t, []uint64{120}, n.checkpoints[1].TrainedWindows)
 	require.Equal(t, base.Digest, n.checkpoints[1].Parent)
