@@ -3,6 +3,7 @@ package env
 import (
 	"cmp"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -89,6 +90,16 @@ func (m MixEntry) named() error {
 	return nil
 }
 
+// mayMiss is known, but that a file may be missing here: who has it not can still tell what the other groups of a run are
+// asked, as nodes do.
+func (m MixEntry) mayMiss() error {
+	err := m.known()
+	if errors.Is(err, ErrUnknown) && fromFile(m.Env) {
+		return nil
+	}
+	return err
+}
+
 func (m MixEntry) pins(e Environment) error {
 	if d := e.Digest(); d != m.Digest {
 		return fmt.Errorf("%w: %q has %x, the mix says %x", ErrDigest, m.Env, d, m.Digest)
@@ -114,7 +125,8 @@ func fromFile(id string) bool {
 
 // Assign returns the environment and the problem of a group, given the mix of its window, which is what MixAt returns: from
 // the stream of the group's seed first Below(sum of weights) picks the entry in the mix sorted by id, then the environment
-// draws its problem from the same stream. Errors: those of ValidateMix; ErrMix for an entry that has bounds.
+// draws its problem from the same stream. Errors: those of ValidateMix, ErrUnknown only where the entry that was picked is
+// a file's that is not here; ErrMix for an entry that has bounds.
 func Assign(mix []MixEntry, groupSeed derive.Seed) (Environment, Problem, error) {
 	s := derive.NewStream(groupSeed)
 	e, err := pick(mix, s)
@@ -136,7 +148,7 @@ func AssignHeldOut(mix []MixEntry, seed derive.Seed) (Environment, Problem, erro
 
 // pick draws an environment of a window's mix.
 func pick(mix []MixEntry, s *derive.Stream) (Environment, error) {
-	sorted, sum, err := sortedMix(mix, MixEntry.known)
+	sorted, sum, err := sortedMix(mix, MixEntry.mayMiss)
 	if err != nil {
 		return nil, err
 	}

@@ -128,6 +128,32 @@ func TestNodesTakeEnvironmentsOfFilesByTheirNames(t *testing.T) {
 	require.ErrorIs(t, CheckMix(mix), ErrUnknown)
 }
 
+// A node has not the file, and tells all the same what the other groups of the run are asked: so a forged reward in one of
+// them is evidence.
+func TestWithoutAFileOnlyItsOwnGroupsAreUnknown(t *testing.T) {
+	file := named{FileID(QuestionsKind, make([]byte, 32))}
+	mix := []MixEntry{entry(t, "arithmetic-3", 1), {Env: file.ID(), Digest: file.Digest(), Weight: 1}}
+	unknown := 0
+	for i := range uint64(64) {
+		seed := sha256.Sum256(derive.U64(i))
+		Add(file)
+		with, problem, err := Assign(mix, seed)
+		require.NoError(t, err)
+		added.Delete(file.ID())
+		without, same, err := Assign(mix, seed)
+		if with.ID() == file.ID() {
+			require.ErrorIs(t, err, ErrUnknown)
+			unknown++
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, with.ID(), without.ID())
+		require.Equal(t, problem, same)
+	}
+	require.Greater(t, unknown, 10)
+	require.Less(t, unknown, 54)
+}
+
 // named is an environment of some process.
 type named struct{ id string }
 
