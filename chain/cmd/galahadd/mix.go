@@ -12,6 +12,7 @@ import (
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/env/questions"
 	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/tokenizer/auto"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 )
 
@@ -70,7 +71,7 @@ func loadTokenizer(file string) (tokenizer.Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	tok, err := tokenizer.Load(data)
+	tok, err := auto.Load(data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}

@@ -2,6 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -10,6 +13,7 @@ import (
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/testutil/hftokenizer"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 )
 
@@ -39,4 +43,26 @@ func TestMixCommandWritesParametersThatARunTakes(t *testing.T) {
 		cmd.SetArgs([]string{bad})
 		require.ErrorContains(t, cmd.ExecuteContext(t.Context()), says)
 	}
+}
+
+// A run with a model of Hugging Face's can ask a file of questions: the shipped tokenizer could not write them.
+func TestMixCommandTakesAFileAndATokenizerOfHuggingFace(t *testing.T) {
+	dir := t.TempDir()
+	file, tok := filepath.Join(dir, "q.jsonl"), filepath.Join(dir, "tokenizer.json")
+	var lines strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&lines, `{"question": "What is %d and 1?", "answer": "#### %d"}`+"\n", i, i+1)
+	}
+	require.NoError(t, os.WriteFile(file, []byte(lines.String()), 0o600))
+	require.NoError(t, os.WriteFile(tok, hftokenizer.Qwen25(t), 0o600))
+	cmd := mixCmd()
+	var out strings.Builder
+	cmd.SetOut(&out)
+	cmd.SetArgs([]string{file, "--tokenizer", tok})
+	require.NoError(t, cmd.ExecuteContext(t.Context()))
+	var p mixParams
+	require.NoError(t, json.Unmarshal([]byte(out.String()), &p))
+	require.Len(t, p.Mix, 1)
+	require.True(t, strings.HasPrefix(p.Mix[0].Id, env.QuestionsKind+"-"))
+	require.Len(t, p.ConformanceDigest, 32)
 }
