@@ -116,12 +116,12 @@ func Run(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, spec 
 		}
 		for i, c := range completions {
 			p := (start + i) / spec.Samples
-			given := env.Read(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens).Given
-			result.Tokens += len(c.Tokens) - given.Tokens()
+			read := env.Read(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens)
+			result.Tokens += len(c.Tokens) - read.Given.Tokens()
 			if c.Finish == engine.FinishEnd {
 				result.Finished++
 			}
-			reward := env.Judge(spec.Env, tok, problems[p], c.Tokens, requests[start+i].Sampling.EndTokens)
+			reward := read.Reward(spec.Env, problems[p])
 			if reward == env.FullReward {
 				right[p]++
 			}

@@ -160,13 +160,13 @@ func sample(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o
 		}
 		for i, c := range completions {
 			g := (start + i) / o.GroupSize
-			given := env.Read(asked[g], tok, problems[g], c.Tokens, end).Given
+			read := env.Read(asked[g], tok, problems[g], c.Tokens, end)
 			groups[g] = append(groups[g], grpo.Rollout{
 				Prompt: part[i].Prompt, Completion: c.Tokens, LogProbs: c.LogProbs, Temperature: 1,
-				Reward: env.Judge(asked[g], tok, problems[g], c.Tokens, end), Given: given.Mask(len(c.Tokens)),
+				Reward: read.Reward(asked[g], problems[g]), Given: read.Given.Mask(len(c.Tokens)),
 			})
 			p.Rollouts++
-			p.Tokens += len(c.Tokens) - given.Tokens()
+			p.Tokens += len(c.Tokens) - read.Given.Tokens()
 		}
 	}
 	return groups, nil

@@ -129,7 +129,7 @@ func lastRun(text []byte, alphabet string) []byte {
 // run's. The completion counts as ended when its last token is the end token with
 // which the episode is over: the first one, unless the environment is MultiTurn.
 func Judge(e Environment, t tokenizer.Tokenizer, p Problem, completion, endTokens []int32) uint32 {
-	return Read(e, t, p, completion, endTokens).reward(e, p)
+	return Read(e, t, p, completion, endTokens).Reward(e, p)
 }
 
 // PromptTokens is the usual prompt: bos, where the tokenizer has one, then the

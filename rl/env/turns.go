@@ -98,8 +98,8 @@ func (tr Transcript) Full(limit int) bool {
 	return tr.End < 0 && tr.Wrong < 0 && drawn && tr.length <= limit && tr.length+len(tr.Next) >= limit
 }
 
-// reward is Judge's.
-func (tr Transcript) reward(e Environment, p Problem) uint32 {
+// Reward is Judge's, for who has read the completion already.
+func (tr Transcript) Reward(e Environment, p Problem) uint32 {
 	if !tr.Ended() || tr.control {
 		return 0
 	}

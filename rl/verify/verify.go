@@ -265,7 +265,7 @@ func (c Challenge) leaf(tok tokenizer.Tokenizer, a Assignment, i uint64, leaf []
 		func() Result { return checkReplies(tr, i, r) },
 		func() Result { return c.checkTokens(limit, i, r) },
 		func() Result { return checkFinish(tr, limit, i, r) },
-		func() Result { return c.checkReward(tok, a, i, r) },
+		func() Result { return checkReward(tr.Reward(a.Env, a.Problem), i, r) },
 	} {
 		if res := check(); res.Code != OK {
 			return batch.Rollout{}, res
@@ -374,8 +374,7 @@ func badFinish(limit, end int, i uint64, r batch.Rollout) Result {
 		Detail: fmt.Sprintf("finish %q with %d tokens of at most %d, over at token %d", r.Finish, len(r.Completion), limit, end)}
 }
 
-func (c Challenge) checkReward(tok tokenizer.Tokenizer, a Assignment, i uint64, r batch.Rollout) Result {
-	want := env.Judge(a.Env, tok, a.Problem, r.Completion, c.Generation.EndTokens)
+func checkReward(want uint32, i uint64, r batch.Rollout) Result {
 	if r.Reward == want {
 		return Result{Code: OK}
 	}

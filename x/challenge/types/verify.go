@@ -43,14 +43,12 @@ func (w Window) Challenge(chainID string, miner []byte, groups uint64) (verify.C
 // MixOf converts a run's mix of environments. Error: ErrInvalidParams for a digest of
 // another length than 32 bytes.
 func MixOf(entries []EnvironmentWeight) ([]env.MixEntry, error) {
-	mix := make([]env.MixEntry, len(entries))
-	for i, e := range entries {
-		if len(e.Digest) != len(mix[i].Digest) {
-			return nil, ErrInvalidParams.Wrapf("mix: digest of %q has %d bytes, want %d", e.Id, len(e.Digest), len(mix[i].Digest))
+	for _, e := range entries {
+		if want := len(env.MixEntry{}.Digest); len(e.Digest) != want {
+			return nil, ErrInvalidParams.Wrapf("mix: digest of %q has %d bytes, want %d", e.Id, len(e.Digest), want)
 		}
-		mix[i] = env.MixEntry{Env: e.Id, Digest: [32]byte(e.Digest), Weight: e.Weight, From: e.FromWindow, Until: e.UntilWindow}
 	}
-	return mix, nil
+	return RunParams{Mix: entries}.MixEntries(), nil
 }
 
 // WeightsOf is a mix of rl/env as a run or a window has it.
