@@ -2,14 +2,22 @@
 # Runs every fuzz target for a short while.
 #
 #   scripts/fuzz.sh [SECONDS]   seconds for each target [3]
+#
+# Each is stopped by an interrupt and not by -fuzztime, at whose end Go before
+# 1.27 now and then calls a target failed that is not (golang/go#75804).
 set -eu
 cd "$(dirname "$0")/.."
 seconds=${1:-3}
 export CGO_ENABLED=0
-git ls-files -co --exclude-standard '*_test.go' | xargs grep -l '^func Fuzz' | while read -r file; do
-	package=./$(dirname "$file")
-	sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$file" | while read -r target; do
-		echo "fuzz: $package $target"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "${seconds}s" -fuzzminimizetime 1x "$package"
+cache=$(go env GOCACHE)/fuzz
+binary=$(mktemp)
+trap 'rm -f "$binary"' EXIT
+git ls-files -co --exclude-standard '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n1 dirname | sort -u | while read -r folder; do
+	go test -c -fuzz . -o "$binary" "./$folder"
+	sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$folder"/*_test.go | while read -r target; do
+		echo "fuzz: ./$folder $target"
+		(cd "$folder" && timeout --preserve-status -s INT -k 60 "$seconds" "$binary" \
+			-test.run '^$' -test.fuzz "^$target\$" -test.fuzzminimizetime 1x \
+			-test.fuzzcachedir "$cache/$(go list .)" </dev/null)
 	done
 done
