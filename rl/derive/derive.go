@@ -28,6 +28,8 @@
 //	verdict      run, window, grader, verdict bytes, salt      hash posted before the reveal
 //	attest       run, version, grader                          what an attestation of a checkpoint signs
 //	evaluation   run, problem index                            held-out problem that every checkpoint answers
+//	swarm        run, window, opening seed, shared run, shared
+//	             window, miner, group                          order in which a window draws groups of other runs
 //	state        parent state, weights, moments, rollout set   state hash (package checkpoint)
 //
 // Package conformance uses the tag "conformance" with an empty chain id.
@@ -103,6 +105,11 @@ func AuditSeed(chainID string, randomness []byte, run, window uint64) Seed {
 // a copied group nor one made with another checkpoint can be re-used.
 func GroupSeed(chainID string, run, window uint64, opening Seed, checkpoint, miner []byte, group uint64) Seed {
 	return Derive(chainID, "group", U64(run), U64(window), opening[:], checkpoint, miner, U64(group))
+}
+
+// SwarmRank orders the groups that other runs share with a window, whose opening seed it takes: the least come first.
+func SwarmRank(chainID string, run, window uint64, opening Seed, sharedRun, sharedWindow uint64, miner []byte, group uint64) Seed {
+	return Derive(chainID, "swarm", U64(run), U64(window), opening[:], U64(sharedRun), U64(sharedWindow), miner, U64(group))
 }
 
 // SampleSeed keys the stream whose t-th uniform draws token t of a rollout.

@@ -34,6 +34,7 @@ type vectors struct {
 	Version     uint64  `json:"version"`
 	Attestation hexData `json:"attestation"`
 	Evaluation  hexData `json:"evaluation_seed"` // of the problem with the group's number
+	SwarmRank   hexData `json:"swarm_rank"`      // of the group of the window two later of the next run
 	Derive      []struct {
 		ChainID string    `json:"chain_id"`
 		Tag     string    `json:"tag"`
@@ -107,6 +108,7 @@ func TestDerivationsMatchThePublishedVectors(t *testing.T) {
 	require.Equal(t, seedOf(v.VerdictHash), VerdictHash(v.ChainID, v.Run, v.Window, v.Grader, v.Verdicts, v.Salt))
 	require.Equal(t, seedOf(v.Attestation), Attestation(v.ChainID, v.Run, v.Version, v.Grader))
 	require.Equal(t, seedOf(v.Evaluation), EvaluationSeed(v.ChainID, v.Run, v.Group))
+	require.Equal(t, seedOf(v.SwarmRank), SwarmRank(v.ChainID, v.Run, v.Window, seedOf(v.OpeningSeed), v.Run+1, v.Window+2, v.Miner, v.Group))
 	for _, a := range v.AuditGroups {
 		got := AuditGroups(v.ChainID, audit, v.Miner, a.Groups, a.PPM)
 		require.Equal(t, a.Out, append([]uint64{}, got...), "groups %d, ppm %d", a.Groups, a.PPM)

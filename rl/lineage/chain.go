@@ -18,6 +18,7 @@ type Recipe struct {
 	MinGroups   int // fewer verified groups make no step
 	StepWindows int // the most windows of one step, at least 1
 	MinTeaching int // a step waits for so many groups to learn from, or for StepWindows windows; 0: it does not wait
+	SwarmGroups int // the most groups of other runs that each window takes
 }
 
 // Window is a settled window.
@@ -34,6 +35,35 @@ type Window struct {
 	EvaluationProblems uint32
 	// Batches committed by miners whose verdict is ok, ordered by the miner's raw address.
 	Batches []Batch
+	// Shared are windows of other runs, ordered by run, from which a step that trains on this one draws groups as well. They
+	// share nothing on.
+	Shared []Window
+	// Forgotten: the chain has the window no more. Its rules are those of its run today, its batches unknown.
+	Forgotten bool
+}
+
+// only is the window with those batches alone from which a rollout set takes anything. Error: ErrRollouts.
+func (w Window) only(leaves [][]byte) (Window, error) {
+	took := map[string]bool{} // miners
+	for i, leaf := range leaves {
+		r, err := batch.Decode(leaf)
+		if err != nil {
+			return Window{}, fmt.Errorf("%w: rollout %d: %v", ErrRollouts, i, err)
+		}
+		took[string(r.Miner)] = true
+	}
+	batches := w.Batches
+	w.Batches = nil
+	for _, b := range batches {
+		if took[string(b.Miner)] {
+			w.Batches = append(w.Batches, b)
+		}
+	}
+	if len(w.Batches) < len(took) {
+		return Window{}, fmt.Errorf("%w: it takes from %d miners, of whom %d have a verdict that is ok in window %d of run %d",
+			ErrRollouts, len(took), len(w.Batches), w.Challenge.Window, w.Challenge.Run)
+	}
+	return w, nil
 }
 
 // Given derives, for each rollout of the window, what of its completion the environment wrote; nil if that is nothing in

@@ -9,6 +9,7 @@ import (
 	"math"
 	"net/http"
 
+	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 )
@@ -24,11 +25,43 @@ const (
 // ErrState is wrapped when a state is not the one that the chain has the hash of.
 var ErrState = errors.New("not the state that the chain has the hash of")
 
+// ErrSampler is wrapped when nobody can say any more which checkpoint sampled a window.
+var ErrSampler = errors.New("the checkpoint that sampled is not known")
+
 // Files reads what learners serve, from any kind of locator.
 type Files struct {
 	Client           *http.Client // for http and https; nil means one that follows no redirect
 	MaxStateBytes    int64        // of a state
 	MaxRolloutsBytes int64        // of a rollout set, compressed or not
+}
+
+// Checkpoint returns a checkpoint, fetched to dir/<digest> unless it is the shipped model. Errors: those of
+// checkpoint.Fetch and checkpoint.Load.
+func (f Files) Checkpoint(ctx context.Context, c Checkpoint, dir string) (*checkpoint.Checkpoint, error) {
+	if base, err := models.Base(); err != nil || bytes.Equal(base.Digest, c.Digest) {
+		return base, err
+	}
+	_, folder, err := checkpoint.Fetch(ctx, c.Locator, c.Digest, dir, checkpoint.FetchOptions{Client: f.Client})
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint.Load(folder, c.Digest)
+}
+
+// Sampler returns the checkpoint that sampled a window, of whichever run. Errors: ErrSampler, the chain's, those of
+// Checkpoint.
+func (f Files) Sampler(ctx context.Context, chain Reader, w Window, dir string) (*checkpoint.Checkpoint, error) {
+	if w.Forgotten {
+		return nil, fmt.Errorf("%w: the chain has forgotten window %d of run %d", ErrSampler, w.Challenge.Window, w.Challenge.Run)
+	}
+	c, found, err := chain.Checkpoint(ctx, w.Challenge.Run, w.Version)
+	if err != nil {
+		return nil, err
+	}
+	if !found || !bytes.Equal(c.Digest, w.Challenge.Checkpoint) {
+		return nil, fmt.Errorf("%w: version %d of run %d is not what window %d froze", ErrSampler, w.Version, w.Challenge.Run, w.Challenge.Window)
+	}
+	return f.Checkpoint(ctx, c, dir)
 }
 
 // State returns the state after a version, held against the chain; parent is the version's. Errors: ErrState,

@@ -61,9 +61,10 @@ func (h *history) Checkpoint(_ context.Context, _, version uint64) (lineage.Chec
 	return h.versions[version], true, nil
 }
 
-func (h *history) Window(_ context.Context, _, window uint64) (lineage.Window, error) {
+func (h *history) Window(_ context.Context, run, window uint64) (lineage.Window, error) {
 	w := h.window
-	w.Challenge.Window, w.Version = window, h.sampled[window]
+	w.Challenge.Run, w.Challenge.Window, w.Version = run, window, h.sampled[window]
+	w.Challenge.Checkpoint = h.versions[w.Version].Digest
 	return w, nil
 }
 

@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 
-	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
@@ -151,49 +150,31 @@ func (r *Replayer) measure(ctx context.Context, set EvaluationSet, made Made) (E
 	return made.Measure(ctx, set, r.Options)
 }
 
-// samplers are the engines of the checkpoints that sampled the windows; nil for those of an exact run.
+// samplers are the engines of the checkpoints that sampled the windows' sources; nil for those of an exact run.
 func (r *Replayer) samplers(ctx context.Context, ws Windows) ([]*engine.Engine, error) {
-	out := make([]*engine.Engine, len(ws))
-	for i, w := range ws {
-		if i > 0 && out[i-1] != nil && w.Challenge.Tolerance != nil && w.Version == ws[i-1].Version {
-			out[i] = out[i-1]
-			continue
+	var out []*engine.Engine
+	have := map[string]*engine.Engine{} // by digest
+	for _, w := range ws.Sources() {
+		eng := have[string(w.Challenge.Checkpoint)]
+		if w.Challenge.Tolerance == nil {
+			eng = nil
+		} else if eng == nil {
+			loaded, err := r.Files.Sampler(ctx, r.Chain, w, r.Dir)
+			if err != nil {
+				return nil, err
+			}
+			eng = engine.New(loaded.Model, r.Options)
+			have[string(w.Challenge.Checkpoint)] = eng
 		}
-		var err error
-		if out[i], err = r.sampler(ctx, w); err != nil {
-			return nil, err
-		}
+		out = append(out, eng)
 	}
 	return out, nil
 }
 
-// sampler is the engine of the checkpoint that sampled a window of a tolerant run; nil in an exact run.
-func (r *Replayer) sampler(ctx context.Context, w Window) (*engine.Engine, error) {
-	if w.Challenge.Tolerance == nil {
-		return nil, nil
-	}
-	if w.Version == 0 {
-		base, err := r.base(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return engine.New(base.Model, r.Options), nil
-	}
-	c, found, err := r.Chain.Checkpoint(ctx, r.Run, w.Version)
-	if err != nil || !found {
-		return nil, errors.Join(err, fmt.Errorf("version %d, which sampled: %w", w.Version, ErrParent))
-	}
-	loaded, err := r.load(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return engine.New(loaded.Model, r.Options), nil
-}
-
-// logProbs computes those of each window's part of a rollout set, under what sampled it; nil where that is an exact run.
+// logProbs computes those of each source's part of a rollout set, under what sampled it; nil where that is an exact run.
 func logProbs(ctx context.Context, samplers []*engine.Engine, ws Windows, parts [][][]byte) (out [][]float32, err error) {
 	some := false
-	for i, w := range ws {
+	for i, w := range ws.Sources() {
 		own := make([][]float32, len(parts[i]))
 		if samplers[i] != nil {
 			some = true
@@ -248,23 +229,11 @@ func (r *Replayer) base(ctx context.Context) (*checkpoint.Checkpoint, error) {
 	if err != nil || !found {
 		return nil, errors.Join(err, ErrParent)
 	}
-	base, err := models.Base()
-	if err == nil && !bytes.Equal(base.Digest, zero.Digest) {
-		base, err = r.load(ctx, zero)
-	}
+	base, err := r.Files.Checkpoint(ctx, zero, r.Dir)
 	if err == nil {
 		r.zero = base
 	}
 	return base, err
-}
-
-// load fetches a checkpoint.
-func (r *Replayer) load(ctx context.Context, c Checkpoint) (*checkpoint.Checkpoint, error) {
-	_, dir, err := checkpoint.Fetch(ctx, c.Locator, c.Digest, r.Dir, checkpoint.FetchOptions{Client: r.Files.Client})
-	if err != nil {
-		return nil, err
-	}
-	return checkpoint.Load(dir, c.Digest)
 }
 
 // difference says what is not the same: the first tensor of the published weights that differs, or what is hashed with
@@ -281,7 +250,7 @@ func (r *Replayer) difference(ctx context.Context, c Checkpoint, made Made) (str
 	if err != nil {
 		return "", err
 	}
-	theirs, err := r.load(ctx, c)
+	theirs, err := r.Files.Checkpoint(ctx, c, r.Dir)
 	if err != nil {
 		return "", err
 	}

@@ -21,8 +21,10 @@ import (
 func TestAStepOnSeveralTurnsIsReplayedToTheBit(t *testing.T) {
 	e, err := env.Lookup("guess-2")
 	require.NoError(t, err)
+	sampler := newHistory(t).versions[0].Digest
 	challenge := func(miner byte) verify.Challenge {
 		c := tiny.Challenge(t, miner)
+		c.Checkpoint = sampler
 		c.Mix = []env.MixEntry{{Env: e.ID(), Digest: e.Digest(), Weight: 1}}
 		c.Generation.MaxNew, c.Generation.EndTokens = 30, []int32{2, 4, 7, 12, 16}
 		return c

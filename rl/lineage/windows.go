@@ -9,7 +9,8 @@ import (
 	"github.com/galahad-network/galahad/rl/tokenizer"
 )
 
-// Windows are those that a version is trained on: at least one, ascending. Its rollout set is that of each, in this order.
+// Windows are those of its run that a version is trained on: at least one, ascending. Its rollout set is that of their Sources,
+// in this order.
 type Windows []Window
 
 // ReadWindows reads the windows of a version from the chain.
@@ -31,27 +32,39 @@ func ReadWindows(ctx context.Context, r Reader, run uint64, c Checkpoint) (Windo
 // Newest is the one whose recipe and temperature make the step.
 func (ws Windows) Newest() Window { return ws[len(ws)-1] }
 
-// Split returns each window's part of a rollout set. Error: ErrRollouts if a rollout is none of these windows', out of their
-// order, or missing altogether from one: a version names no window that it takes nothing from.
+// Sources are the windows that rollouts of a version are from: each of its run's, followed by those shared with it.
+func (ws Windows) Sources() []Window {
+	var out []Window
+	for _, w := range ws {
+		out = append(append(out, w), w.Shared...)
+	}
+	return out
+}
+
+// Split returns each source's part of a rollout set. Error: ErrRollouts if a rollout is of no source, out of their
+// order, or missing altogether from a window of the run: a version names none that it takes nothing from.
 func (ws Windows) Split(leaves [][]byte) ([][][]byte, error) {
-	parts, at := make([][][]byte, len(ws)), 0
+	sources := ws.Sources()
+	parts, at := make([][][]byte, len(sources)), 0
 	for i, leaf := range leaves {
 		r, err := batch.Decode(leaf)
 		if err != nil {
 			return nil, fmt.Errorf("%w: rollout %d: %v", ErrRollouts, i, err)
 		}
-		for at < len(ws) && ws[at].Challenge.Window != r.Window {
+		for at < len(sources) && (sources[at].Challenge.Run != r.Run || sources[at].Challenge.Window != r.Window) {
 			at++
 		}
-		if at == len(ws) {
-			return nil, fmt.Errorf("%w: rollout %d of window %d, which is not among those trained on or not in their order", ErrRollouts, i, r.Window)
+		if at == len(sources) {
+			return nil, fmt.Errorf("%w: rollout %d of window %d of run %d, which is not among those trained on or not in their order", ErrRollouts, i, r.Window, r.Run)
 		}
 		parts[at] = append(parts[at], leaf)
 	}
-	for i, part := range parts {
-		if len(part) == 0 {
-			return nil, fmt.Errorf("%w: it has nothing of window %d", ErrRollouts, ws[i].Challenge.Window)
+	at = 0
+	for _, w := range ws {
+		if len(parts[at]) == 0 {
+			return nil, fmt.Errorf("%w: it has nothing of window %d", ErrRollouts, w.Challenge.Window)
 		}
+		at += 1 + len(w.Shared)
 	}
 	return parts, nil
 }
@@ -60,10 +73,10 @@ func (ws Windows) Split(leaves [][]byte) ([][][]byte, error) {
 func (ws Windows) given(tok tokenizer.Tokenizer, parts [][][]byte) ([]env.Given, error) {
 	var out []env.Given
 	some := false
-	for i, w := range ws {
+	for i, w := range ws.Sources() {
 		given, err := w.Given(tok, parts[i])
 		if err != nil {
-			return nil, fmt.Errorf("window %d: %w", w.Challenge.Window, err)
+			return nil, fmt.Errorf("window %d of run %d: %w", w.Challenge.Window, w.Challenge.Run, err)
 		}
 		some = some || given != nil
 		if given == nil {

@@ -74,7 +74,7 @@ func TestEachWindowIsRecomputedUnderWhatSampledIt(t *testing.T) {
 func TestARolloutSetIsThatOfItsWindowsInOrder(t *testing.T) {
 	a, b := rollouts(t, 4), rollouts(t, 9)
 	ws := make(lineage.Windows, 2)
-	ws[0].Challenge.Window, ws[1].Challenge.Window = 4, 9
+	ws[0].Challenge.Run, ws[0].Challenge.Window, ws[1].Challenge.Run, ws[1].Challenge.Window = 1, 4, 1, 9
 	parts, err := ws.Split(join(a, b))
 	require.NoError(t, err)
 	require.Equal(t, [][][]byte{a, b}, parts)

@@ -172,12 +172,44 @@ func (k *Keeper) CloseWindow(ctx context.Context, run, window uint64) (types.Win
 	if s := k.Stage(ctx, w); s != types.StageSettling {
 		return w, types.ErrWrongStage.Wrapf("window %d of run %d is in %s, not SETTLING", window, run, s.Short())
 	}
+	if err := k.share(ctx, &w); err != nil {
+		return w, err
+	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	w.ClosedHeight = sdkCtx.BlockHeight()
 	if err := k.finish(ctx, &w); err != nil {
 		return w, err
 	}
 	return w, sdkCtx.EventManager().EmitTypedEvent(&types.EventWindowClosed{Run: run, Window: window})
+}
+
+// share gives a window that is about to close what its swarm has for it, and offers it to the swarms of others.
+func (k *Keeper) share(ctx context.Context, w *types.Window) error {
+	run, err := k.GetRun(ctx, w.Run)
+	if err != nil {
+		return err
+	}
+	var newest []types.Window
+	for _, id := range w.Params.Recipe.SwarmRuns {
+		other, err := k.GetRun(ctx, id)
+		if errors.Is(err, types.ErrRunNotFound) || err == nil && other.ClosedWindows == 0 {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		closed, err := k.GetWindow(ctx, id, other.ClosedWindows-1)
+		if errors.Is(err, types.ErrWindowNotFound) {
+			continue // pruned
+		}
+		if err != nil {
+			return err
+		}
+		newest = append(newest, closed)
+	}
+	w.Shared, run.Taken = w.Share(run.Taken, newest)
+	run.ClosedWindows = w.Id + 1
+	return k.setRun(ctx, run)
 }
 
 // VoidWindow ends a window without pay or slash; it is VOID from the next block

@@ -288,6 +288,9 @@ func (w Window) Validate(p Params) error {
 	if w.ClosedHeight != 0 && (w.VoidHeight != 0 || !audited || w.ClosedHeight < w.RevealEnd) {
 		return bad("closed_height %d, void_height %d, reveal_end %d", w.ClosedHeight, w.VoidHeight, w.RevealEnd)
 	}
+	if err := validShared(w.Run, w.Shared); err != nil || len(w.Shared) > 0 && w.ClosedHeight == 0 {
+		return bad("shared %v, closed_height %d: %v", w.Shared, w.ClosedHeight, err)
+	}
 	if w.VoidHeight != 0 && w.VoidHeight < w.FreezeHeight || (w.VoidHeight == 0) != (w.VoidReason == "") {
 		return bad("void_height %d, void_reason %q", w.VoidHeight, w.VoidReason)
 	}

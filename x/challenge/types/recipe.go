@@ -60,7 +60,7 @@ func (r Recipe) Validate() error {
 	if r.KlTargetPpb > 0 && r.KlWeightPpb == 0 {
 		return ErrInvalidParams.Wrap("recipe.kl_weight_ppb 0 stays 0: with kl_target_ppb it is where the weight begins")
 	}
-	return nil
+	return r.validateSwarm()
 }
 
 // bound of one number of a recipe.

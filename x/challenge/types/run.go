@@ -2,6 +2,7 @@ package types
 
 import (
 	"math/big"
+	"slices"
 
 	sdkmath "cosmossdk.io/math"
 
@@ -109,6 +110,15 @@ func (r Run) Validate(p Params, ac address.Codec) error {
 	if r.FirstWindow > r.NextWindow || r.StaleSinceWindow > r.NextWindow {
 		return ErrInvalidRun.Wrapf("run %d: first_window %d or stale_since_window %d is above next_window %d",
 			r.Id, r.FirstWindow, r.StaleSinceWindow, r.NextWindow)
+	}
+	if r.ClosedWindows > r.NextWindow {
+		return ErrInvalidRun.Wrapf("run %d: closed_windows %d is above next_window %d", r.Id, r.ClosedWindows, r.NextWindow)
+	}
+	if err := validShared(r.Id, r.Taken); err != nil {
+		return ErrInvalidRun.Wrapf("run %d: taken: %s", r.Id, err)
+	}
+	if slices.Contains(r.Params.Recipe.SwarmRuns, r.Id) {
+		return ErrInvalidRun.Wrapf("run %d: recipe.swarm_runs are other runs", r.Id)
 	}
 	if r.EmissionNext < 0 {
 		return ErrInvalidRun.Wrapf("run %d: emission_next %d is negative", r.Id, r.EmissionNext)
