@@ -51,7 +51,7 @@ func (c *Core) Gather(w lineage.Window, set lineage.Collected) error {
 	if err != nil {
 		return fail(err)
 	}
-	given, err := w.Given(c.tokenizer, set.Leaves)
+	given, err := lineage.Windows{w}.Given(c.tokenizer, set.Leaves)
 	if err != nil {
 		return fail(err)
 	}

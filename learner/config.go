@@ -3,10 +3,12 @@ package learner
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/env"
@@ -22,16 +24,18 @@ var Settings = daemon.Settings{EnvPrefix: "GALAHAD_LEARNER", Template: template}
 
 // Config is the content of config.toml.
 type Config struct {
-	Run          uint64           `mapstructure:"run"`
-	Environments []string         `mapstructure:"environments"`
-	BaseModel    string           `mapstructure:"base_model"` // folder of the run's base model; empty: the shipped one
-	Chain        client.Config    `mapstructure:"chain"`
-	Server       ServerConfig     `mapstructure:"server"`
-	Train        TrainConfig      `mapstructure:"train"`
-	Fetch        FetchConfig      `mapstructure:"fetch"`
-	Evaluation   EvaluationConfig `mapstructure:"evaluation"`
-	Retention    RetentionConfig  `mapstructure:"retention"`
-	Log          daemon.LogConfig `mapstructure:"log"`
+	Run          uint64        `mapstructure:"run"`
+	Environments []string      `mapstructure:"environments"`
+	BaseModel    string        `mapstructure:"base_model"` // folder of the run's base model; empty: the shipped one
+	Chain        client.Config `mapstructure:"chain"`
+	Server       ServerConfig  `mapstructure:"server"`
+	Train        TrainConfig   `mapstructure:"train"`
+	Fetch        FetchConfig   `mapstructure:"fetch"`
+	// Checkpoints are those of other runs, where the run is in a swarm.
+	Checkpoints checkpoints.Config `mapstructure:"checkpoints"`
+	Evaluation  EvaluationConfig   `mapstructure:"evaluation"`
+	Retention   RetentionConfig    `mapstructure:"retention"`
+	Log         daemon.LogConfig   `mapstructure:"log"`
 }
 
 // ServerConfig is about the HTTP server for checkpoints, status and metrics.
@@ -92,7 +96,7 @@ func (c Config) Validate() error {
 	_, unknown := env.Lookup(c.Evaluation.Env)
 	threads := func(n int) bool { return n >= 0 && n <= 1024 }
 	checks := []daemon.Check{{Key: "run", Want: "a run's id, from 1", OK: c.Run > 0}}
-	checks = append(append(checks, c.Chain.Checks()...), c.Log.Checks()...)
+	checks = slices.Concat(checks, c.Chain.Checks(), c.Log.Checks(), c.Checkpoints.Checks())
 	checks = append(checks, []daemon.Check{
 		{Key: "server.listen", Want: "host:port", OK: daemon.IsHostPort(c.Server.Listen)},
 		{Key: "server.public", Want: "an http URL", OK: daemon.IsHTTP(c.Server.Public)},

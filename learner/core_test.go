@@ -115,7 +115,7 @@ var oneBits = math.Float32bits(1)
 // settled is a window at temperature 1 with the measured recipe.
 func settled(window uint64) lineage.Window {
 	return lineage.Window{
-		Challenge: verify.Challenge{Window: window, Generation: verify.Generation{TemperatureBits: oneBits}},
+		Challenge: verify.Challenge{Run: 1, Window: window, Generation: verify.Generation{TemperatureBits: oneBits}},
 		Recipe:    lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2},
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/lineage"
@@ -37,6 +38,7 @@ type Daemon struct {
 	chain     Chain
 	core      *Core
 	collector lineage.Collector
+	policies  *checkpoints.Cache // of other runs
 	metrics   *metrics
 	log       *slog.Logger
 	phase     phase
@@ -56,6 +58,7 @@ func NewDaemon(config Config, chain Chain, core *Core, fetcher lineage.Fetcher, 
 	return &Daemon{
 		config: config, chain: chain, core: core, log: log, metrics: newMetrics(), measure: make(chan struct{}, 1),
 		collector: lineage.Collector{Fetcher: fetcher, Tokenizer: core.tokenizer, Parallel: config.Fetch.Parallel, Log: log},
+		policies:  checkpoints.New(core.home.Swarm(), config.Checkpoints, daemon.NewFetcher(config.Fetch.limits(config.Chain.ID)), log),
 	}
 }
 
@@ -252,8 +255,8 @@ func (d *Daemon) accuse(ctx context.Context) error {
 	}
 	d.accused = time.Now()
 	for _, a := range owed {
-		err := d.chain.Accuse(ctx, d.config.Run, a.Window, a.Miner, a.Leaf)
-		log := d.log.With("window", a.Window, "miner", a.Name, "leaf", a.Leaf, "result", a.Reason)
+		err := d.chain.Accuse(ctx, a.Run, a.Window, a.Miner, a.Leaf)
+		log := d.log.With("run", a.Run, "window", a.Window, "miner", a.Name, "leaf", a.Leaf, "result", a.Reason)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()

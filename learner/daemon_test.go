@@ -37,6 +37,7 @@ import (
 // consensus.
 type network struct {
 	mu          sync.Mutex
+	run         uint64
 	windows     map[uint64]lineage.Window
 	staleness   uint64         // the run's bound
 	recipe      lineage.Recipe // the run's
@@ -57,7 +58,7 @@ var errDown = errors.New("connection refused")
 
 func newNetwork(t *testing.T, base *checkpoint.Checkpoint) *network {
 	t.Helper()
-	n := &network{staleness: 4, recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2, StepWindows: 1}, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
+	n := &network{run: 1, staleness: 4, recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2, StepWindows: 1}, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		file, ok := n.files[r.URL.Path]
@@ -149,7 +150,7 @@ func (n *network) Publish(_ context.Context, _ uint64, c lineage.Checkpoint) err
 	return nil
 }
 
-func (n *network) Accuse(_ context.Context, _, window uint64, miner []byte, leaf uint64) error {
+func (n *network) Accuse(_ context.Context, run, window uint64, miner []byte, leaf uint64) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if err := n.answer(); err != nil {
@@ -158,7 +159,7 @@ func (n *network) Accuse(_ context.Context, _, window uint64, miner []byte, leaf
 	if n.refuse {
 		return fmt.Errorf("%w: released", ErrRefused)
 	}
-	n.accused = append(n.accused, Accusation{Window: window, Miner: miner, Leaf: leaf})
+	n.accused = append(n.accused, Accusation{Run: run, Window: window, Miner: miner, Leaf: leaf})
 	return nil
 }
 
@@ -169,7 +170,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 	require.NoError(t, err)
 	eng := engine.New(model, engine.Options{Threads: 2})
 	c := verify.Challenge{
-		ChainID: testChain, Run: 1, Window: window, Opening: derive.OpeningSeed(testChain, []byte("beacon"), 1, window), Checkpoint: digest,
+		ChainID: testChain, Run: n.run, Window: window, Opening: derive.OpeningSeed(testChain, []byte("beacon"), n.run, window), Checkpoint: digest,
 		GroupSize: 4, Mix: []env.MixEntry{{Env: e.ID(), Digest: e.Digest(), Weight: 1}},
 		Generation: verify.Generation{TemperatureBits: oneBits, TopPMillionths: derive.Million, MaxNew: 38, EndTokens: []int32{2}},
 		VocabSize:  32, ContextLength: model.Config().MaxPositionEmbeddings,
@@ -327,7 +328,7 @@ func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
 	require.True(t, s.Versions[2].Published)
 	require.Equal(t, 7, s.Versions[1].Groups, "the group with an edited log-probability was left out")
 	require.Equal(t, 2, n.broadcasts, "each checkpoint is broadcast once")
-	require.Equal(t, []Accusation{{Window: 0, Miner: bytes.Repeat([]byte{2}, 20), Leaf: 15}}, n.accused, "who edited it was accused, once")
+	require.Equal(t, []Accusation{{Run: 1, Window: 0, Miner: bytes.Repeat([]byte{2}, 20), Leaf: 15}}, n.accused, "who edited it was accused, once")
 
 	// Each version's accuracy is served with it.
 	body, err := checkpoint.OpenFile(t.Context(), first.Locator, lineage.EvaluationFile, nil)

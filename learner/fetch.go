@@ -23,9 +23,12 @@ var _ lineage.Fetcher = (*HTTPFetcher)(nil)
 
 // NewHTTPFetcher returns a fetcher with the given limits, for a chain.
 func NewHTTPFetcher(c FetchConfig, chainID string) *HTTPFetcher {
-	// No redirects: a locator must name the batch itself.
-	limits := daemon.FetchLimits{Timeout: c.Timeout, Stall: c.Stall, AllowPrivate: c.AllowPrivate.On(chainID)}
-	return &HTTPFetcher{config: c, get: daemon.NewFetcher(limits)}
+	return &HTTPFetcher{config: c, get: daemon.NewFetcher(c.limits(chainID))}
+}
+
+// limits allow no redirect: a locator must name the thing itself.
+func (c FetchConfig) limits(chainID string) daemon.FetchLimits {
+	return daemon.FetchLimits{Timeout: c.Timeout, Stall: c.Stall, AllowPrivate: c.AllowPrivate.On(chainID)}
 }
 
 // BatchURL is where a miner serves a committed batch: <locator>/batches/<root in hexadecimal>.

@@ -41,6 +41,9 @@ func (h Home) GatheredLogProbs(window uint64) string {
 	return filepath.Join(string(h), "spool", fmt.Sprintf("window-%d.logprobs", window))
 }
 
+// Swarm is the folder of checkpoints of other runs.
+func (h Home) Swarm() string { return filepath.Join(string(h), "swarm") }
+
 // create makes the folders.
 func (h Home) create() error {
 	for _, dir := range []string{string(h), h.Checkpoints(), filepath.Dir(h.Spool(0))} {

@@ -80,6 +80,7 @@ type Plan struct {
 // Accusation is a rollout that failed a check after its window was settled. It is in the journal until the chain has it, or
 // will not take it.
 type Accusation struct {
+	Run    uint64 `json:"run"` // another one's in a swarm
 	Window uint64 `json:"window"`
 	Miner  Hex    `json:"miner"` // raw address
 	Name   string `json:"name"`  // bech32 address
@@ -87,7 +88,7 @@ type Accusation struct {
 	Reason string `json:"reason"`
 }
 
-func (a Accusation) key() []byte { return append(daemon.Key(a.Window), a.Miner...) }
+func (a Accusation) key() []byte { return append(daemon.Key(a.Run, a.Window), a.Miner...) }
 
 // Buckets of the journal. Every fact is one entry, so no crash can fall between two halves of one: a plan counts only as
 // long as its version is not made, its parent is the head and its window not passed.
@@ -98,7 +99,7 @@ const (
 	accuracyBucket  = "accuracy"  // version -> Accuracy
 	factsBucket     = "facts"     // "plan" -> Plan, "passed" -> newest window that made no step, "wanted" -> windows to gather
 	gatheredBucket  = "gathered"  // window -> Gathered
-	accusedBucket   = "accused"   // window, miner -> Accusation that is to be sent
+	accusedBucket   = "accused"   // run, window, miner -> Accusation that is to be sent
 )
 
 var (
@@ -323,7 +324,7 @@ func (j *Journal) Owe(a Accusation) error { return j.j.Put(accusedBucket, a.key(
 // Paid forgets an accusation.
 func (j *Journal) Paid(a Accusation) error { return j.j.Delete(accusedBucket, a.key()) }
 
-// Owed returns the accusations that are to be sent, by window.
+// Owed returns the accusations that are to be sent, by run and window.
 func (j *Journal) Owed() (all []Accusation, err error) {
 	err = j.j.Each(accusedBucket, func(_ []byte, decode func(any) error) error {
 		var a Accusation

@@ -15,6 +15,7 @@ type metrics struct {
 	steps     prometheus.Counter
 	passed    *prometheus.CounterVec
 	dropped   *prometheus.CounterVec
+	drawn     prometheus.Counter
 	reward    prometheus.Gauge
 	accuracy  prometheus.Gauge
 	clipped   prometheus.Gauge
@@ -54,6 +55,7 @@ func newMetrics() *metrics {
 		ratio:     gauge("ratio_mean", "Mean probability ratio of the last step's tokens."),
 		stale:     gauge("staleness", "Versions between the oldest that sampled rollouts of the last step and the one that it updated."),
 		speed:     gauge("trained_tokens_per_second", "Completion tokens of the last step over its time."),
+		drawn:     counter("drawn_groups_total", "Groups of other runs that windows drew."),
 		tokens:    counter("trained_tokens_total", "Completion tokens trained on."),
 		passed: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "galahad", Subsystem: "learner",
 			Name: "windows_passed_total", Help: "Settled windows that made no step."}, []string{"reason"}),
@@ -62,7 +64,7 @@ func newMetrics() *metrics {
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "galahad", Subsystem: "learner",
 			Name: "seconds", Help: "Time of each part of a step.", Buckets: prometheus.ExponentialBuckets(0.05, 2, 14)}, []string{"part"}),
 	}
-	m.registry.MustRegister(m.version, m.window, m.gathered, m.steps, m.passed, m.dropped, m.reward, m.accuracy, m.clipped, m.gradNorm,
+	m.registry.MustRegister(m.version, m.window, m.gathered, m.steps, m.passed, m.dropped, m.drawn, m.reward, m.accuracy, m.clipped, m.gradNorm,
 		m.zeroShare, m.entropy, m.kl, m.klWeight, m.ratio, m.stale, m.speed, m.tokens, m.seconds)
 	return m
 }

@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/lineage"
 )
 
@@ -209,9 +212,13 @@ func (d *Daemon) gather(ctx context.Context, window uint64) error {
 	d.metrics.dropped.WithLabelValues("bad group").Add(float64(set.BadGroups))
 	d.log.Info("rollouts checked", "window", window, "miners", len(w.Batches), "groups", set.Groups, "missing_batches", set.Missing,
 		"bad_batches", set.BadBatch, "bad_groups", set.BadGroups, "seconds", round(time.Since(start)))
+	drawn, err := d.draw(ctx, w)
+	if err != nil {
+		return err
+	}
 	if d.config.Train.Accuse {
-		for _, f := range set.Failed {
-			a := Accusation{Window: window, Miner: f.Miner, Name: f.Name, Leaf: f.Result.Leaf, Reason: f.Result.String()}
+		for _, f := range slices.Concat(set.Failed, drawn.Failed) {
+			a := Accusation{Run: f.Run, Window: f.Window, Miner: f.Miner, Name: f.Name, Leaf: f.Result.Leaf, Reason: f.Result.String()}
 			if err := d.core.journal.Owe(a); err != nil {
 				return err
 			}
@@ -220,7 +227,63 @@ func (d *Daemon) gather(ctx context.Context, window uint64) error {
 	if set.Groups == 0 {
 		return d.leave(window, "few groups", "groups", 0, "min_groups", w.Recipe.MinGroups)
 	}
+	set.Add(drawn)
 	return d.core.Gather(w, set)
+}
+
+// draw returns what a window takes from other runs' windows. A run whose share cannot be judged here gives nothing to it.
+func (d *Daemon) draw(ctx context.Context, w lineage.Window) (lineage.Collected, error) {
+	collector := d.collector
+	collector.Progress = nil
+	for len(w.Shared) > 0 {
+		d.phase.set("drawing groups of other runs for window %d", w.Challenge.Window)
+		start := time.Now()
+		set, err := collector.Draw(ctx, w, d.sampler)
+		if ctx.Err() != nil {
+			return lineage.Collected{}, ctx.Err()
+		}
+		var share *lineage.ShareError
+		switch {
+		case err == nil:
+			d.metrics.drawn.Add(float64(set.Groups))
+			d.log.Info("groups of other runs drawn", "window", w.Challenge.Window, "shared", sharedText(w.Shared), "groups", set.Groups,
+				"missing_batches", set.Missing, "bad_batches", set.BadBatch, "bad_groups", set.BadGroups, "seconds", round(time.Since(start)))
+			return set, nil
+		case errors.As(err, &share):
+			d.log.Warn("nothing is drawn from a run: what it shares cannot be judged", "window", w.Challenge.Window, "run", share.Run, "error", share.Err)
+			w.Shared = slices.DeleteFunc(slices.Clone(w.Shared), func(s lineage.Window) bool { return s.Challenge.Run == share.Run })
+		default:
+			return lineage.Collected{}, err
+		}
+	}
+	return lineage.Collected{}, nil
+}
+
+// sampler implements lineage.Sampler for other runs' windows.
+func (d *Daemon) sampler(ctx context.Context, w lineage.Window) (*engine.Engine, error) {
+	c, found, err := d.chain.Checkpoint(ctx, w.Challenge.Run, w.Version)
+	if err != nil {
+		return nil, err
+	}
+	if !found || !bytes.Equal(c.Digest, w.Challenge.Checkpoint) {
+		return nil, fmt.Errorf("version %d of run %d is not what the window froze", w.Version, w.Challenge.Run)
+	}
+	ctx, cancel := context.WithTimeout(ctx, d.config.Checkpoints.Timeout)
+	defer cancel()
+	policy, err := d.policies.Get(ctx, c.Digest, c.Locator)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Engine, nil
+}
+
+// sharedText says which windows are shared, as run/window.
+func sharedText(shared []lineage.Window) string {
+	var out []string
+	for _, s := range shared {
+		out = append(out, fmt.Sprintf("%d/%d", s.Challenge.Run, s.Challenge.Window))
+	}
+	return strings.Join(out, " ")
 }
 
 // tell is how often the log tells of what takes long.

@@ -13,6 +13,7 @@ import (
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/chain/batches"
+	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/engine"
@@ -184,23 +185,42 @@ func (a *attester) chose(ctx context.Context, windows lineage.Windows, leaves []
 	if err != nil {
 		return 0, err
 	}
-	for i, w := range windows {
-		policy, err := v.policyOf(ctx, challengetypes.Window{
-			Run: v.config.Run, Id: w.Challenge.Window, CheckpointVersion: w.Version, CheckpointDigest: w.Challenge.Checkpoint,
-		})
+	for _, w := range windows {
+		policy, err := a.policy(ctx, w)
 		if err != nil {
 			return 0, err
 		}
 		collector := lineage.Collector{
 			Fetcher: shelves{v}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Turn: v.lastTurn, Log: v.log,
 		}
-		n, err := collector.Chose(ctx, policy.Engine, w, parts[i])
+		n, err := collector.Chose(ctx, policy.Engine, w, parts[0])
 		if err != nil {
 			return 0, err
 		}
-		left += n
+		shared := parts[1:][:len(w.Shared)]
+		drawn, err := collector.Drew(ctx, w, a.sampler, shared)
+		if err != nil {
+			return 0, fmt.Errorf("drawn from other runs: %w", err)
+		}
+		parts, left = parts[1+len(w.Shared):], left+n+drawn
 	}
 	return left, nil
+}
+
+// policy is the checkpoint that sampled a window of any run.
+func (a *attester) policy(ctx context.Context, w lineage.Window) (*checkpoints.Policy, error) {
+	return a.v.policyOf(ctx, challengetypes.Window{
+		Run: w.Challenge.Run, Id: w.Challenge.Window, CheckpointVersion: w.Version, CheckpointDigest: w.Challenge.Checkpoint,
+	})
+}
+
+// sampler implements lineage.Sampler.
+func (a *attester) sampler(ctx context.Context, w lineage.Window) (*engine.Engine, error) {
+	policy, err := a.policy(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return policy.Engine, nil
 }
 
 // lastTurn is a turn at the engine when no audit wants one. It is never held while

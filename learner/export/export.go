@@ -21,6 +21,7 @@ import (
 // Row is one rollout.
 type Row struct {
 	Version    uint64 `json:"version" parquet:"version"` // that was made of it
+	Run        uint64 `json:"run" parquet:"run"`         // whose window it answers: another one's in a swarm
 	Window     uint64 `json:"window" parquet:"window"`
 	Miner      string `json:"miner" parquet:"miner,dict"` // bech32
 	Group      uint64 `json:"group" parquet:"group"`
@@ -55,7 +56,7 @@ func Rows(c lineage.Checkpoint, windows lineage.Windows, leaves [][]byte, tok to
 	if err != nil {
 		return nil, err
 	}
-	for i, w := range windows {
+	for i, w := range windows.Sources() {
 		w.Recipe = windows.Newest().Recipe // the step's
 		part, err := windowRows(c, w, parts[i], tok)
 		if err != nil {
@@ -85,7 +86,7 @@ func windowRows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tok
 		r := decoded[first]
 		b, ok := names[string(r.Miner)]
 		if !ok {
-			return nil, fmt.Errorf("%w: miner %x has no verdict that is ok in window %d", lineage.ErrRollouts, r.Miner, w.Challenge.Window)
+			return nil, fmt.Errorf("%w: miner %x has no verdict that is ok in window %d of run %d", lineage.ErrRollouts, r.Miner, w.Challenge.Window, w.Challenge.Run)
 		}
 		challenge := w.Challenge
 		challenge.Miner, challenge.Groups = b.Miner, b.Groups
@@ -102,7 +103,7 @@ func windowRows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tok
 			given := make([]bool, len(x.Completion))
 			copy(given, env.Read(a.Env, tok, a.Problem, x.Completion, challenge.Generation.EndTokens).Given.Mask(len(given)))
 			row := Row{
-				Version: c.Version, Window: x.Window, Miner: b.Name, Group: x.Group, Index: x.Index, Env: x.Env,
+				Version: c.Version, Run: x.Run, Window: x.Window, Miner: b.Name, Group: x.Group, Index: x.Index, Env: x.Env,
 				Prompt: a.Problem.PromptText, Answer: a.Problem.Answer, Completion: text(tok, x.Completion), Finish: x.Finish,
 				Reward: float64(x.Reward) / 1e6, Advantage: advantages[i], PromptTokens: x.Prompt, CompletionTokens: x.Completion, Given: given,
 				Sampler: hex.EncodeToString(x.Checkpoint), Checkpoint: hex.EncodeToString(c.Digest), RolloutSet: hex.EncodeToString(c.RolloutSet),
@@ -118,7 +119,7 @@ func windowRows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tok
 }
 
 func sameGroup(a, b batch.Rollout) bool {
-	return a.Group == b.Group && a.Window == b.Window && bytes.Equal(a.Miner, b.Miner)
+	return a.Group == b.Group && a.Window == b.Window && a.Run == b.Run && bytes.Equal(a.Miner, b.Miner)
 }
 
 // text decodes a completion without its control tokens.

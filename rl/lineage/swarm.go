@@ -11,13 +11,31 @@ import (
 	"github.com/galahad-network/galahad/rl/engine"
 )
 
+// ShareError says that what a run shares cannot be judged here: the checkpoint that sampled it cannot be had, or a check
+// could not be carried out.
+type ShareError struct {
+	Run, Window uint64
+	Err         error
+}
+
+func (e *ShareError) Error() string {
+	return fmt.Sprintf("window %d of run %d: %v", e.Window, e.Run, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *ShareError) Unwrap() error { return e.Err }
+
+func (w Window) shareError(err error) error {
+	return &ShareError{Run: w.Challenge.Run, Window: w.Challenge.Window, Err: err}
+}
+
 // Sampler returns an engine that runs the checkpoint which sampled a window of any run. Error: it cannot be had.
 type Sampler func(ctx context.Context, w Window) (*engine.Engine, error)
 
 // Draw returns what a window of a swarm takes from those that other runs share with it (SAPO, arXiv 2509.08721): at most
 // Recipe.SwarmGroups groups, ordered by run, miner and group. Nothing of them is believed: batches are judged and groups
 // replayed under what sampled them, as the window's own are. Drawn are groups from which the recipe can learn, in the
-// order of their ranks; one that fails its replay is passed over for the next. Errors: the sampler's; those of Collect.
+// order of their ranks; one that fails its replay is passed over for the next. Errors: *ShareError; the context's.
 func (c Collector) Draw(ctx context.Context, w Window, sampler Sampler) (Collected, error) {
 	fetched, engines := make([][]*batch.Batch, len(w.Shared)), make([]*engine.Engine, len(w.Shared))
 	for i, s := range w.Shared {
@@ -29,7 +47,7 @@ func (c Collector) Draw(ctx context.Context, w Window, sampler Sampler) (Collect
 			continue
 		}
 		if engines[i], err = sampler(ctx, s); err != nil {
-			return Collected{}, fmt.Errorf("checkpoint that sampled window %d of run %d: %w", s.Challenge.Window, s.Challenge.Run, err)
+			return Collected{}, s.shareError(fmt.Errorf("the checkpoint that sampled it: %w", err))
 		}
 	}
 	done, err := c.Turn.take(ctx)
@@ -52,7 +70,7 @@ func (c Collector) Draw(ctx context.Context, w Window, sampler Sampler) (Collect
 		var seen Collected
 		passed, err := c.check(ctx, engines[l.shared], l.batch, l.group, &seen)
 		if err != nil {
-			return Collected{}, err
+			return Collected{}, w.Shared[l.shared].shareError(err)
 		}
 		if passed {
 			l.took = seen
@@ -87,7 +105,7 @@ func (c Collector) lots(w Window, fetched [][]*batch.Batch, out *Collected) (lot
 			}
 			j, err := c.judge(s, b, fetched[i][k].Leaves, out)
 			if err != nil {
-				return nil, err
+				return nil, s.shareError(err)
 			}
 			for g := range j.groups() {
 				teaching, err := w.Recipe.Teaching(j.group(g))

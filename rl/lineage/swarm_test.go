@@ -232,7 +232,7 @@ func TestWhatAVersionDrewIsHeldAgainstTheRule(t *testing.T) {
 	}) * k
 	at := slices.Index(places(t, every), spare) * k
 	for name, lie := range map[string][][]byte{
-		"a group left out":  set.Leaves[k:],
+		"a group left out":  join(set.Leaves[:twice], set.Leaves[twice+k:]),
 		"a rollout too few": set.Leaves[1:],
 		"one group more":    every,
 		"another group":     join(set.Leaves[:twice], set.Leaves[twice+k:], every[at:at+k]),
@@ -372,4 +372,3 @@ func TestSetsAreAddedLeafByLeaf(t *testing.T) {
 	sum.Add(lineage.Collected{Leaves: [][]byte{{4}}})
 	require.Nil(t, sum.LogProbs)
 }
-

@@ -69,6 +69,16 @@ func (ws Windows) Split(leaves [][]byte) ([][][]byte, error) {
 	return parts, nil
 }
 
+// Given derives, for each rollout of a version's set, what of its completion the environment wrote; nil if that is nothing in
+// any. Errors: those of Split and of Window.Given.
+func (ws Windows) Given(tok tokenizer.Tokenizer, leaves [][]byte) ([]env.Given, error) {
+	parts, err := ws.Split(leaves)
+	if err != nil {
+		return nil, err
+	}
+	return ws.given(tok, parts)
+}
+
 // given derives, for each rollout of the parts, what of its completion the environment wrote; nil if that is nothing in any.
 func (ws Windows) given(tok tokenizer.Tokenizer, parts [][][]byte) ([]env.Given, error) {
 	var out []env.Given

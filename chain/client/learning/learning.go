@@ -73,27 +73,55 @@ func (ch *Chain) Settled(ctx context.Context, run, from uint64, most int) (windo
 
 // Window implements learner.Chain.
 func (ch *Chain) Window(ctx context.Context, run, window uint64) (lineage.Window, error) {
-	w, err := ch.settled(ctx, run, window)
-	if errors.Is(err, client.ErrNotFound) {
-		err = fmt.Errorf("%w: %w", learner.ErrForgotten, err)
+	w, shared, err := ch.settled(ctx, run, window)
+	if err != nil {
+		return lineage.Window{}, err
+	}
+	for _, s := range shared {
+		other, err := ch.Known(ctx, s.Run, s.Window)
+		if err != nil {
+			return lineage.Window{}, fmt.Errorf("window %d of run %d, which is shared: %w", s.Window, s.Run, err)
+		}
+		w.Shared = append(w.Shared, other)
+	}
+	return w, nil
+}
+
+// Known is a settled window without those that are shared with it; one that the chain has forgotten is as Rules has it.
+func (ch *Chain) Known(ctx context.Context, run, window uint64) (lineage.Window, error) {
+	w, _, err := ch.settled(ctx, run, window)
+	if errors.Is(err, learner.ErrForgotten) {
+		return ch.Rules(ctx, run, window)
 	}
 	return w, err
 }
 
-func (ch *Chain) settled(ctx context.Context, run, window uint64) (lineage.Window, error) {
+// settled reads a window, and which others are shared with it. Error: learner.ErrForgotten, the node's.
+func (ch *Chain) settled(ctx context.Context, run, window uint64) (w lineage.Window, shared []challengetypes.SharedWindow, err error) {
+	defer func() {
+		if errors.Is(err, client.ErrNotFound) {
+			err = fmt.Errorf("%w: %w", learner.ErrForgotten, err)
+		}
+	}()
 	status, err := ch.c.Window(ctx, run, window)
 	if err != nil {
-		return lineage.Window{}, err
+		return lineage.Window{}, nil, err
 	}
-	settled, err := ch.c.Settlement(ctx, run, window)
+	w, err = ch.batches(ctx, status.Window)
+	return w, status.Window.Shared, err
+}
+
+// batches is a settled window with what its miners committed.
+func (ch *Chain) batches(ctx context.Context, window challengetypes.Window) (lineage.Window, error) {
+	settled, err := ch.c.Settlement(ctx, window.Run, window.Id)
 	if err != nil {
 		return lineage.Window{}, err
 	}
-	commitments, _, err := ch.c.Commitments(ctx, run, window)
+	commitments, _, err := ch.c.Commitments(ctx, window.Run, window.Id)
 	if err != nil {
 		return lineage.Window{}, err
 	}
-	challenge, err := status.Window.Challenge(ch.c.ChainID(), nil, 0)
+	challenge, err := window.Challenge(ch.c.ChainID(), nil, 0)
 	if err != nil {
 		return lineage.Window{}, err
 	}
@@ -102,8 +130,8 @@ func (ch *Chain) settled(ctx context.Context, run, window uint64) (lineage.Windo
 		ok[m.Miner] = m.Code == settlementtypes.VerdictCode_VERDICT_CODE_OK && !settled.Window.Void
 	}
 	out := lineage.Window{
-		Challenge: challenge, Version: status.Window.CheckpointVersion, MaxStaleness: uint64(status.Window.Params.MaxStaleness),
-		Recipe: RecipeOf(status.Window.Params.Recipe), EvaluationProblems: status.Window.Params.EvaluationProblems,
+		Challenge: challenge, Version: window.CheckpointVersion, MaxStaleness: uint64(window.Params.MaxStaleness),
+		Recipe: RecipeOf(window.Params.Recipe), EvaluationProblems: window.Params.EvaluationProblems,
 	}
 	for _, c := range commitments {
 		if !ok[c.Miner] {
@@ -122,7 +150,7 @@ func (ch *Chain) settled(ctx context.Context, run, window uint64) (lineage.Windo
 }
 
 // Rules returns a run's mix, generation settings and recipe as this window would freeze them now: for whoever replays a
-// version whose window the chain has forgotten. It has no batches, and no version that sampled.
+// version whose window the chain has forgotten. It has no batches, no version that sampled, and nothing shared.
 func (ch *Chain) Rules(ctx context.Context, run, window uint64) (lineage.Window, error) {
 	r, err := ch.c.Run(ctx, run)
 	if err != nil {
@@ -130,13 +158,13 @@ func (ch *Chain) Rules(ctx context.Context, run, window uint64) (lineage.Window,
 	}
 	w := challengetypes.Window{Run: run, Id: window, Params: r.Params.At(window), OpeningSeed: make([]byte, len(derive.Seed{}))}
 	challenge, err := w.Challenge(ch.c.ChainID(), nil, 0)
-	return lineage.Window{Challenge: challenge, Recipe: RecipeOf(r.Params.Recipe)}, err
+	return lineage.Window{Challenge: challenge, Recipe: RecipeOf(r.Params.Recipe), Forgotten: true}, err
 }
 
 // RecipeOf rounds a run's recipe to binary32, each number once.
 func RecipeOf(r challengetypes.Recipe) lineage.Recipe {
 	f := func(ppb uint64) float32 { return float32(float64(ppb) / 1e9) }
-	return lineage.Recipe{MinGroups: int(r.MinGroups), StepWindows: int(r.StepWindows), MinTeaching: int(r.MinTeachingGroups), Hyperparameters: grpo.Hyperparameters{
+	return lineage.Recipe{MinGroups: int(r.MinGroups), StepWindows: int(r.StepWindows), MinTeaching: int(r.MinTeachingGroups), SwarmGroups: int(r.SwarmGroups), Hyperparameters: grpo.Hyperparameters{
 		LearningRate: f(r.LearningRatePpb), WarmupSteps: r.WarmupSteps, Beta1: f(r.Beta1Ppb), Beta2: f(r.Beta2Ppb), Epsilon: f(r.EpsilonPpb),
 		WeightDecay: f(r.WeightDecayPpb), GradClip: f(r.GradClipPpb), RatioLow: f(r.RatioLowPpb), RatioHigh: f(r.RatioHighPpb),
 		AdvantageEps: f(r.AdvantageEpsPpb), Delta: f(r.DeltaPpb),

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/galahad-network/galahad/chain/client/learning"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/learner"
+	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/lineage"
 )
@@ -103,17 +105,17 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 		if err != nil {
 			return err
 		}
-		windows, old, err := windowsOf(ctx, chain, r.Run, c)
-		if err != nil {
-			return fmt.Errorf("version %d: %w", v, err)
-		}
-		if old && !forgotten {
-			forgotten = true
-			fmt.Fprintln(cmd.ErrOrStderr(), "the chain has forgotten the windows of some versions; these are replayed by the run's recipe of today")
-		}
 		leaves, err := r.Files.Rollouts(ctx, c)
 		if err != nil {
 			return err
+		}
+		windows, err := windowsOf(ctx, chain, r.Run, c, leaves)
+		if err != nil {
+			return fmt.Errorf("version %d: %w", v, err)
+		}
+		if !forgotten && slices.ContainsFunc(windows.Sources(), func(w lineage.Window) bool { return w.Forgotten }) {
+			forgotten = true
+			fmt.Fprintln(cmd.ErrOrStderr(), "the chain has forgotten the windows of some versions; these are replayed by the run's recipe of today")
 		}
 		start := time.Now()
 		report, err := r.Replay(ctx, c, windows, leaves)
@@ -129,22 +131,39 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 	return nil
 }
 
-// windowsOf reads the windows of a version; those that the chain has forgotten are as they would freeze today.
-func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage.Checkpoint) (out lineage.Windows, forgotten bool, err error) {
+// windowsOf reads the windows of a version; those that the chain has forgotten are as they would freeze today, with what was
+// drawn from other runs' windows as the rollout set has it.
+func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage.Checkpoint, leaves [][]byte) (out lineage.Windows, err error) {
 	for _, id := range c.TrainedWindows {
 		w, err := chain.Window(ctx, run, id)
 		if errors.Is(err, learner.ErrForgotten) {
-			forgotten = true
-			if w, err = chain.Rules(ctx, run, id); err == nil && w.Challenge.Tolerance != nil {
-				err = errors.New("which checkpoint sampled its rollouts is forgotten with its window, and a tolerant run's step needs it")
-			}
+			w, err = chain.Rules(ctx, run, id)
 		}
 		if err != nil {
-			return nil, false, fmt.Errorf("window %d: %w", id, err)
+			return nil, fmt.Errorf("window %d: %w", id, err)
 		}
 		out = append(out, w)
 	}
-	return out, forgotten, nil
+	at := -1 // in out: the window of the run that the rollout before belongs to
+	for i, leaf := range leaves {
+		r, err := batch.Decode(leaf)
+		if err != nil {
+			return nil, fmt.Errorf("%w: rollout %d: %v", lineage.ErrRollouts, i, err)
+		}
+		if r.Run == run {
+			at = slices.Index(c.TrainedWindows, r.Window)
+		} else if at >= 0 && out[at].Forgotten {
+			if n := len(out[at].Shared); n > 0 && out[at].Shared[n-1].Challenge.Run == r.Run && out[at].Shared[n-1].Challenge.Window == r.Window {
+				continue
+			}
+			w, err := chain.Known(ctx, r.Run, r.Window)
+			if err != nil {
+				return nil, fmt.Errorf("window %d of run %d: %w", r.Window, r.Run, err)
+			}
+			out[at].Shared = append(out[at].Shared, w)
+		}
+	}
+	return out, nil
 }
 
 func newReplayPrinter(w io.Writer, output string) func(replayed) {
