@@ -64,8 +64,7 @@ func splitWeights(dir string, limit int64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	err = writeFile(filepath.Join(dir, engine.IndexFile), func(w io.Writer) error { _, err := w.Write(append(data, '\n')); return err })
-	if err != nil {
+	if err := writeBytes(filepath.Join(dir, engine.IndexFile), append(data, '\n')); err != nil {
 		return 0, err
 	}
 	return len(groups), os.Remove(path)
