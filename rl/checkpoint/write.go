@@ -93,22 +93,14 @@ func writeFiles(dir string, m *engine.Model, tokenizerFile []byte, opt Options) 
 	if limit <= 0 {
 		limit = DefaultShardBytes
 	}
-	shards, err := splitWeights(dir, limit)
+	if err := splitWeights(dir, limit); err != nil {
+		return Manifest{}, err
+	}
+	manifest, err := Describe(dir, nil)
 	if err != nil {
 		return Manifest{}, err
 	}
-	manifest := Manifest{Format: Format, Version: opt.Version, Parent: hex.EncodeToString(opt.Parent)}
-	n := 3
-	if shards > 1 {
-		n = 3 + shards
-	}
-	for _, name := range shardNames(n) {
-		shard, err := hashShard(dir, name, func(int64) {})
-		if err != nil {
-			return Manifest{}, err
-		}
-		manifest.Shards = append(manifest.Shards, shard)
-	}
+	manifest.Version, manifest.Parent = opt.Version, hex.EncodeToString(opt.Parent)
 	return manifest, manifest.write(dir)
 }
 
