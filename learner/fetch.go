@@ -2,12 +2,11 @@ package learner
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
+	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/lineage"
@@ -29,11 +28,6 @@ func NewHTTPFetcher(c FetchConfig, chainID string) *HTTPFetcher {
 // limits allow no redirect: a locator must name the thing itself.
 func (c FetchConfig) limits(chainID string) daemon.FetchLimits {
 	return daemon.FetchLimits{Timeout: c.Timeout, Stall: c.Stall, AllowPrivate: c.AllowPrivate.On(chainID)}
-}
-
-// BatchURL is where a miner serves a committed batch: <locator>/batches/<root in hexadecimal>.
-func BatchURL(locator string, root []byte) string {
-	return strings.TrimSuffix(locator, "/") + "/batches/" + hex.EncodeToString(root)
 }
 
 // Fetch implements lineage.Fetcher. An answer that came whole and is not the committed batch is not asked for again.
@@ -64,7 +58,7 @@ func (f *HTTPFetcher) try(ctx context.Context, b lineage.Batch, groupSize uint64
 		// A miner commits to the uncompressed size; compression never adds more than a little.
 		FileBytes: min(most, b.Bytes+b.Bytes/8+4096), PayloadBytes: min(most, b.Bytes), Leaves: b.Groups * groupSize,
 	}
-	body, err := f.get.Get(ctx, BatchURL(b.Locator, b.Root), int64(limits.FileBytes))
+	body, err := f.get.Get(ctx, batches.URL(b.Locator, b.Root), int64(limits.FileBytes))
 	if err != nil {
 		return batch.Batch{}, err
 	}

@@ -125,15 +125,8 @@ func OpenJournal(path string) (*Journal, error) {
 func (j *Journal) Close() error { return j.j.Close() }
 
 // Versions returns all records in order of version.
-func (j *Journal) Versions() (all []Record, err error) {
-	err = j.j.Each(versionsBucket, func(_ []byte, decode func(any) error) error {
-		var r Record
-		if err := decode(&r); err != nil {
-			return err
-		}
-		all = append(all, r)
-		return nil
-	})
+func (j *Journal) Versions() ([]Record, error) {
+	all, err := daemon.All[Record](j.j, versionsBucket, nil)
 	for i := range all {
 		if err == nil {
 			err = j.complete(&all[i])
@@ -280,16 +273,8 @@ func (j *Journal) Buffer() ([]Gathered, error) {
 }
 
 // gatheredWindows are all entries of the buffer's bucket.
-func (j *Journal) gatheredWindows() (all []Gathered, err error) {
-	err = j.j.Each(gatheredBucket, func(_ []byte, decode func(any) error) error {
-		var g Gathered
-		if err := decode(&g); err != nil {
-			return err
-		}
-		all = append(all, g)
-		return nil
-	})
-	return all, err
+func (j *Journal) gatheredWindows() ([]Gathered, error) {
+	return daemon.All[Gathered](j.j, gatheredBucket, nil)
 }
 
 func (j *Journal) forget(window uint64) error { return j.j.Delete(gatheredBucket, daemon.Key(window)) }
@@ -325,14 +310,6 @@ func (j *Journal) Owe(a Accusation) error { return j.j.Put(accusedBucket, a.key(
 func (j *Journal) Paid(a Accusation) error { return j.j.Delete(accusedBucket, a.key()) }
 
 // Owed returns the accusations that are to be sent, by run and window.
-func (j *Journal) Owed() (all []Accusation, err error) {
-	err = j.j.Each(accusedBucket, func(_ []byte, decode func(any) error) error {
-		var a Accusation
-		if err := decode(&a); err != nil {
-			return err
-		}
-		all = append(all, a)
-		return nil
-	})
-	return all, err
+func (j *Journal) Owed() ([]Accusation, error) {
+	return daemon.All[Accusation](j.j, accusedBucket, nil)
 }

@@ -37,19 +37,8 @@ func (j *journal) decide(r record) error {
 }
 
 // all returns the commitments of the run, by window and then by groups.
-func (j *journal) all() (out []record, err error) {
-	err = j.Each(commitmentsBucket, func(key []byte, decode func(any) error) error {
-		if daemon.KeyNumber(key, 0) != j.run {
-			return nil
-		}
-		var r record
-		if err := decode(&r); err != nil {
-			return err
-		}
-		out = append(out, r)
-		return nil
-	})
-	return out, err
+func (j *journal) all() ([]record, error) {
+	return daemon.All[record](j.Journal, commitmentsBucket, daemon.Key(j.run))
 }
 
 // largest returns the commitment of a window with the most groups.

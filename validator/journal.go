@@ -75,19 +75,8 @@ func (j *journal) paid(o owed) error { return j.Delete(evidenceBucket, j.owedKey
 func (j *journal) owedKey(o owed) []byte { return append(daemon.Key(j.run, o.Window), o.Miner...) }
 
 // owed returns the evidence of the run that is to be sent, by window.
-func (j *journal) owed() (all []owed, err error) {
-	err = j.Each(evidenceBucket, func(key []byte, decode func(any) error) error {
-		if daemon.KeyNumber(key, 0) != j.run {
-			return nil
-		}
-		var o owed
-		if err := decode(&o); err != nil {
-			return err
-		}
-		all = append(all, o)
-		return nil
-	})
-	return all, err
+func (j *journal) owed() ([]owed, error) {
+	return daemon.All[owed](j.Journal, evidenceBucket, daemon.Key(j.run))
 }
 
 // keep remembers a stored batch.
@@ -96,19 +85,8 @@ func (j *journal) keep(s stored) error {
 }
 
 // batches returns the stored batches of the run, by window.
-func (j *journal) batches() (all []stored, err error) {
-	err = j.Each(batchesBucket, func(key []byte, decode func(any) error) error {
-		if daemon.KeyNumber(key, 0) != j.run {
-			return nil
-		}
-		var s stored
-		if err := decode(&s); err != nil {
-			return err
-		}
-		all = append(all, s)
-		return nil
-	})
-	return all, err
+func (j *journal) batches() ([]stored, error) {
+	return daemon.All[stored](j.Journal, batchesBucket, daemon.Key(j.run))
 }
 
 // forget removes batches, and all decisions and evidence of windows before the given one.

@@ -146,6 +146,22 @@ func (j *Journal) Each(bucket string, visit func(key []byte, decode func(out any
 	return j.wrap(err)
 }
 
+// All returns the values of the entries of a bucket whose keys begin with prefix, in ascending order of keys.
+func All[T any](j *Journal, bucket string, prefix []byte) (all []T, err error) {
+	err = j.Each(bucket, func(key []byte, decode func(any) error) error {
+		if !bytes.HasPrefix(key, prefix) {
+			return nil
+		}
+		var value T
+		if err := decode(&value); err != nil {
+			return err
+		}
+		all = append(all, value)
+		return nil
+	})
+	return all, err
+}
+
 // Delete removes entries; missing ones are fine.
 func (j *Journal) Delete(bucket string, keys ...[]byte) error {
 	return j.wrap(j.db.Update(func(tx *bolt.Tx) error {

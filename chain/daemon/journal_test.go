@@ -58,6 +58,23 @@ func TestKeysSortAsTheirNumbers(t *testing.T) {
 	require.False(t, found)
 }
 
+func TestAllIsAPrefixInTheOrderOfKeys(t *testing.T) {
+	j := open(t, filepath.Join(t.TempDir(), "journal.db"))
+	for _, key := range [][]byte{daemon.Key(2, 3), daemon.Key(1, 7), daemon.Key(2, 1)} {
+		require.NoError(t, j.Put("facts", key, daemon.KeyNumber(key, 1)))
+	}
+	for _, c := range []struct {
+		prefix []byte
+		want   []uint64
+	}{{nil, []uint64{7, 1, 3}}, {daemon.Key(2), []uint64{1, 3}}, {daemon.Key(3), nil}} {
+		got, err := daemon.All[uint64](j, "facts", c.prefix)
+		require.NoError(t, err)
+		require.Equal(t, c.want, got)
+	}
+	_, err := daemon.All[string](j, "facts", nil)
+	require.ErrorIs(t, err, daemon.ErrJournal, "a number is no text")
+}
+
 func TestASecondDaemonOnTheSameHomeIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal.db")
 	open(t, path)

@@ -11,7 +11,9 @@ import (
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/verify"
 )
 
 const (
@@ -180,14 +182,13 @@ func (s Spec) draw(tok tokenizer.Tokenizer) ([]env.Problem, []engine.Request, er
 	requests := make([]engine.Request, 0, s.Problems*s.Samples)
 	for i := range problems {
 		problems[i] = s.Env.HeldOut(stream)
-		prompt, err := s.Env.Prompt(tok, problems[i])
+		a, err := verify.NewAssignment(tok, s.Env, problems[i])
 		if err != nil {
 			return nil, nil, err
 		}
-		reply := env.Replies(s.Env, tok, problems[i], sampling.EndTokens)
 		for j := range s.Samples {
 			seed := derive.Derive(domain, "sample", derive.U64(s.Seed), derive.U64(uint64(i)), derive.U64(uint64(j)))
-			requests = append(requests, engine.Request{Prompt: prompt, Seed: seed, Sampling: sampling, Reply: reply})
+			requests = append(requests, generate.Request(tok, a, sampling, seed))
 		}
 	}
 	return problems, requests, nil

@@ -13,8 +13,10 @@ import (
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
+	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/verify"
 )
 
 const (
@@ -132,38 +134,34 @@ func sample(ctx context.Context, model *engine.Model, tok tokenizer.Tokenizer, o
 	eng := engine.New(model, o.engineOptions())
 	end := []int32{tok.EOS()}
 	sampling := engine.Sampling{TemperatureBits: math.Float32bits(1), TopPMillionths: derive.Million, MaxNew: o.MaxNew, EndTokens: end}
-	asked, problems := make([]env.Environment, o.Groups), make([]env.Problem, o.Groups)
+	asked := make([]verify.Assignment, o.Groups)
 	var requests []engine.Request
-	for g := range problems {
+	for g := range asked {
 		seed := derive.Derive(domain, "group", derive.U64(o.Seed), derive.U64(window), derive.U64(uint64(g)))
-		var err error
-		if asked[g], problems[g], err = o.problem(window, seed); err != nil {
-			return nil, err
-		}
-		prompt, err := asked[g].Prompt(tok, problems[g])
+		e, p, err := o.problem(window, seed)
 		if err != nil {
 			return nil, err
 		}
-		reply := env.Replies(asked[g], tok, problems[g], end)
+		if asked[g], err = verify.NewAssignment(tok, e, p); err != nil {
+			return nil, err
+		}
 		for i := range o.GroupSize {
-			requests = append(requests, engine.Request{
-				Prompt: prompt, Seed: derive.SampleSeed(domain, seed, uint64(i)), Sampling: sampling, Reply: reply,
-			})
+			requests = append(requests, generate.Request(tok, asked[g], sampling, derive.SampleSeed(domain, seed, uint64(i))))
 		}
 	}
 	groups := make([]grpo.Group, o.Groups)
 	for start := 0; start < len(requests); start += chunk {
-		part := requests[start:min(start+chunk, len(requests))]
-		completions, err := eng.Generate(ctx, part)
+		completions, err := eng.Generate(ctx, requests[start:min(start+chunk, len(requests))])
 		if err != nil {
 			return nil, err
 		}
 		for i, c := range completions {
 			g := (start + i) / o.GroupSize
-			read := env.Read(asked[g], tok, problems[g], c.Tokens, end)
+			a := asked[g]
+			read := env.Read(a.Env, tok, a.Problem, c.Tokens, end)
 			groups[g] = append(groups[g], grpo.Rollout{
-				Prompt: part[i].Prompt, Completion: c.Tokens, LogProbs: c.LogProbs, Temperature: 1,
-				Reward: read.Reward(asked[g], problems[g]), Given: read.Given.Mask(len(c.Tokens)),
+				Prompt: a.Prompt, Completion: c.Tokens, LogProbs: c.LogProbs, Temperature: 1,
+				Reward: read.Reward(a.Env, a.Problem), Given: read.Given.Mask(len(c.Tokens)),
 			})
 			p.Rollouts++
 			p.Tokens += len(c.Tokens) - read.Given.Tokens()

@@ -60,11 +60,7 @@ func Adopt(dir string, progress func(done, total int64)) (Manifest, error) {
 	if err != nil {
 		return Manifest{}, err
 	}
-	data, err := m.Encode()
-	if err != nil {
-		return Manifest{}, err
-	}
-	return m, writeFile(path, func(w io.Writer) error { _, err := w.Write(data); return err })
+	return m, m.write(dir)
 }
 
 // countShards returns how many files of a folder a manifest has to list.

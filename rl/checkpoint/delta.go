@@ -205,8 +205,8 @@ func readWord(r io.Reader) (word, error) {
 }
 
 // fetchDelta makes the shards of a checkpoint below tmp out of the delta that src has, of at most so many bytes, and of
-// what is below root. Errors: ErrDelta, *ShardError, the transport's and the disk's; whatever it is, whole shards may
-// still be had.
+// what is below root. Errors: ErrDelta, *ShardError, the transport's and the disk's; whatever it is, no shard is left below
+// tmp, and whole ones may still be had.
 func fetchDelta(ctx context.Context, src source, m Manifest, root, tmp string, most int64, progress func(int64)) error {
 	from, err := newLine(root, m)
 	if err != nil {
@@ -228,7 +228,10 @@ func fetchDelta(ctx context.Context, src source, m Manifest, root, tmp string, m
 	}); err != nil {
 		return err
 	}
-	return from.apply(path, m, tmp)
+	if err := from.apply(path, m, tmp); err != nil {
+		return errors.Join(err, removeShards(tmp, m.Shards...))
+	}
+	return nil
 }
 
 // apply makes the shards below tmp, each held against the manifest.

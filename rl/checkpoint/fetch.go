@@ -83,14 +83,10 @@ func Fetch(ctx context.Context, locator string, digest []byte, root string, opt 
 
 // place makes a folder that has all shards the checkpoint's.
 func place(tmp, dir string, m Manifest) error {
-	data, err := m.Encode()
-	if err != nil {
-		return err
-	}
 	if err := os.Remove(filepath.Join(tmp, ManifestFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	if err := writeFile(filepath.Join(tmp, ManifestFile), func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
+	if err := m.write(tmp); err != nil {
 		return err
 	}
 	return install(tmp, dir, m.Digest())

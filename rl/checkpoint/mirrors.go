@@ -98,9 +98,6 @@ func (m *mirrors) shards(ctx context.Context, of Manifest, root, tmp string) err
 				if fetchDelta(ctx, x.src, of, root, tmp, of.Size(), func(n int64) { done.Store(n); progress() }) == nil {
 					return nil
 				}
-				if err := removeShards(tmp, of.Shards...); err != nil {
-					return err
-				}
 			}
 		}
 	}

@@ -24,25 +24,24 @@ func (t tensorEntry) size() int64 { return t.Span[1] - t.Span[0] }
 
 // splitWeights splits dir/model.safetensors, if its tensors have more than limit
 // bytes, into shards of whole tensors in file order, each of at most limit bytes
-// or one tensor, writes their index and removes the original. It returns the
-// number of shards, 1 if nothing was split.
-func splitWeights(dir string, limit int64) (int, error) {
+// or one tensor, writes their index and removes the original.
+func splitWeights(dir string, limit int64) error {
 	path := filepath.Join(dir, engine.WeightsFile)
 	f, err := os.Open(path)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer f.Close()
 	tensors, base, err := readTensors(f)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %w", path, err)
+		return fmt.Errorf("%s: %w", path, err)
 	}
 	groups := groupTensors(tensors, limit)
 	if len(groups) < 2 {
-		return 1, nil
+		return nil
 	}
 	if len(groups) > MaxShards-3 {
-		return 0, fmt.Errorf("%w: %d weight shards, limit %d", ErrTooLarge, len(groups), MaxShards-3)
+		return fmt.Errorf("%w: %d weight shards, limit %d", ErrTooLarge, len(groups), MaxShards-3)
 	}
 	index := struct {
 		Metadata struct {
@@ -57,18 +56,17 @@ func splitWeights(dir string, limit int64) (int, error) {
 			index.Metadata.TotalSize += t.size()
 		}
 		if err := writeFile(filepath.Join(dir, name), func(w io.Writer) error { return copyShard(w, f, base, group) }); err != nil {
-			return 0, err
+			return err
 		}
 	}
 	data, err := json.MarshalIndent(index, "", "  ") // sorts the map's keys
 	if err != nil {
-		return 0, err
+		return err
 	}
-	err = writeFile(filepath.Join(dir, engine.IndexFile), func(w io.Writer) error { _, err := w.Write(append(data, '\n')); return err })
-	if err != nil {
-		return 0, err
+	if err := writeBytes(filepath.Join(dir, engine.IndexFile), append(data, '\n')); err != nil {
+		return err
 	}
-	return len(groups), os.Remove(path)
+	return os.Remove(path)
 }
 
 // readTensors lists the tensors of a safetensors file that the engine wrote, in

@@ -88,9 +88,6 @@ func (a ancestor) reach(ctx context.Context, root string, left *int64) error {
 		if *left -= took; err == nil {
 			return place(tmp, Dir(root, a.Digest()), a.Manifest)
 		}
-		if err := removeShards(tmp, a.Shards...); err != nil {
-			return err
-		}
 	}
 	return err
 }

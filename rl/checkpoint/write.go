@@ -81,7 +81,7 @@ func writeFiles(dir string, m *engine.Model, tokenizerFile []byte, opt Options) 
 		return Manifest{}, vocabularyError(tok, m)
 	}
 	for name, data := range map[string][]byte{engine.ConfigFile: m.Config().JSON(), TokenizerFile: tokenizerFile} {
-		if err := writeFile(filepath.Join(dir, name), func(w io.Writer) error { _, err := w.Write(data); return err }); err != nil {
+		if err := writeBytes(filepath.Join(dir, name), data); err != nil {
 			return Manifest{}, err
 		}
 	}
@@ -93,27 +93,24 @@ func writeFiles(dir string, m *engine.Model, tokenizerFile []byte, opt Options) 
 	if limit <= 0 {
 		limit = DefaultShardBytes
 	}
-	shards, err := splitWeights(dir, limit)
+	if err := splitWeights(dir, limit); err != nil {
+		return Manifest{}, err
+	}
+	manifest, err := Describe(dir, nil)
 	if err != nil {
 		return Manifest{}, err
 	}
-	manifest := Manifest{Format: Format, Version: opt.Version, Parent: hex.EncodeToString(opt.Parent)}
-	n := 3
-	if shards > 1 {
-		n = 3 + shards
-	}
-	for _, name := range shardNames(n) {
-		shard, err := hashShard(dir, name, func(int64) {})
-		if err != nil {
-			return Manifest{}, err
-		}
-		manifest.Shards = append(manifest.Shards, shard)
-	}
-	data, err := manifest.Encode()
+	manifest.Version, manifest.Parent = opt.Version, hex.EncodeToString(opt.Parent)
+	return manifest, manifest.write(dir)
+}
+
+// write makes the manifest.json of a folder, which must not have one.
+func (m Manifest) write(dir string) error {
+	data, err := m.Encode()
 	if err != nil {
-		return Manifest{}, err
+		return err
 	}
-	return manifest, writeFile(filepath.Join(dir, ManifestFile), func(w io.Writer) error { _, err := w.Write(data); return err })
+	return writeBytes(filepath.Join(dir, ManifestFile), data)
 }
 
 func vocabularyError(tok tokenizer.Tokenizer, m *engine.Model) error {
@@ -135,6 +132,10 @@ func writeFile(path string, write func(io.Writer) error) error {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())
+}
+
+func writeBytes(path string, data []byte) error {
+	return writeFile(path, func(w io.Writer) error { _, err := w.Write(data); return err })
 }
 
 // hashShard makes a shard's entry; report is told how many bytes were read.

@@ -35,6 +35,7 @@ import (
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/tokenizer"
+	"github.com/galahad-network/galahad/rl/verify"
 )
 
 const (
@@ -126,13 +127,13 @@ func (s *state) environment(ctx context.Context, e env.Environment) error {
 }
 
 func (s *state) problem(ctx context.Context, e env.Environment, p env.Problem, seed derive.Seed) error {
-	prompt, err := e.Prompt(s.tok, p)
+	a, err := verify.NewAssignment(s.tok, e, p)
 	if err != nil {
 		return err
 	}
 	s.text(p.Env, p.PromptText, p.Answer)
 	s.bytes(derive.U64(p.Key))
-	s.tokens(prompt)
+	s.tokens(a.Prompt)
 	for _, c := range []struct {
 		text  string
 		ended bool
@@ -143,12 +144,11 @@ func (s *state) problem(ctx context.Context, e env.Environment, p env.Problem, s
 	if m, ok := e.(env.MultiTurn); ok {
 		s.episodes(m, p)
 	}
-	reply := env.Replies(e, s.tok, p, []int32{end})
 	var reqs []engine.Request
 	for i, sampling := range samplings(end) {
 		for j := range 2 {
 			seed := derive.SampleSeed("", seed, uint64(2*i+j))
-			reqs = append(reqs, engine.Request{Prompt: prompt, Seed: seed, Sampling: sampling, Reply: reply})
+			reqs = append(reqs, generate.Request(s.tok, a, sampling, seed))
 		}
 	}
 	done, err := s.eng.Generate(ctx, reqs)
@@ -162,7 +162,7 @@ func (s *state) problem(ctx context.Context, e env.Environment, p env.Problem, s
 		s.text(c.Finish)
 		s.bytes(derive.U64(uint64(env.Judge(e, s.tok, p, c.Tokens, []int32{end}))))
 		replays[i] = engine.ReplayRequest{
-			Prompt: prompt, Completion: c.Tokens, Seed: reqs[i].Seed, Sampling: reqs[i].Sampling,
+			Prompt: a.Prompt, Completion: c.Tokens, Seed: reqs[i].Seed, Sampling: reqs[i].Sampling,
 			HiddenAt: []int{0, len(c.Tokens) - 1},
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"math"
 
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
 	"github.com/galahad-network/galahad/rl/proof"
@@ -26,6 +27,11 @@ func Sampling(g verify.Generation) engine.Sampling {
 		MaxNew:          int(min(g.MaxNew, math.MaxInt32)),
 		EndTokens:       g.EndTokens,
 	}
+}
+
+// Request asks for one completion of what is assigned, sampled from the stream of a seed.
+func Request(tok tokenizer.Tokenizer, a verify.Assignment, s engine.Sampling, seed derive.Seed) engine.Request {
+	return engine.Request{Prompt: a.Prompt, Seed: seed, Sampling: s, Reply: env.Replies(a.Env, tok, a.Problem, s.EndTokens)}
 }
 
 // Input is what a miner has in hand when it answers groups of a challenge.
@@ -75,9 +81,8 @@ func Groups(ctx context.Context, eng *engine.Engine, tok tokenizer.Tokenizer, c 
 			return nil, fmt.Errorf("group %d: %w", g, err)
 		}
 		assigned[i] = a
-		reply := env.Replies(a.Env, tok, a.Problem, sampling.EndTokens)
-		for index := uint64(0); index < c.GroupSize; index++ {
-			reqs = append(reqs, engine.Request{Prompt: a.Prompt, Seed: c.SampleSeed(g, index), Sampling: sampling, Reply: reply})
+		for index := range c.GroupSize {
+			reqs = append(reqs, Request(tok, a, sampling, c.SampleSeed(g, index)))
 		}
 	}
 	done, err := eng.Generate(ctx, reqs)

@@ -50,14 +50,10 @@ func (s EvaluationSet) Measure(ctx context.Context, eng *engine.Engine, tok toke
 			if err != nil {
 				return Evaluation{}, err
 			}
-			prompt, err := e.Prompt(tok, p)
-			if err != nil {
+			if asked[i], err = verify.NewAssignment(tok, e, p); err != nil {
 				return Evaluation{}, err
 			}
-			asked[i] = verify.Assignment{Env: e, Problem: p, Prompt: prompt}
-			requests[i] = engine.Request{
-				Prompt: prompt, Seed: derive.SampleSeed(s.ChainID, seed, 0), Sampling: sampling, Reply: env.Replies(e, tok, p, sampling.EndTokens),
-			}
+			requests[i] = generate.Request(tok, asked[i], sampling, derive.SampleSeed(s.ChainID, seed, 0))
 		}
 		completions, err := eng.Generate(ctx, requests)
 		if err != nil {

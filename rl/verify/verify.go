@@ -112,6 +112,12 @@ type Assignment struct {
 	Prompt  []int32
 }
 
+// NewAssignment adds a problem's prompt. Error: that of Environment.Prompt.
+func NewAssignment(tok tokenizer.Tokenizer, e env.Environment, p env.Problem) (Assignment, error) {
+	prompt, err := e.Prompt(tok, p)
+	return Assignment{Env: e, Problem: p, Prompt: prompt}, err
+}
+
 // Assign derives a group's environment, problem and prompt. Errors: those of
 // env.Assign and Environment.Prompt; they are the run's fault, not the miner's.
 func (c Challenge) Assign(tok tokenizer.Tokenizer, group uint64) (Assignment, error) {
@@ -119,11 +125,7 @@ func (c Challenge) Assign(tok tokenizer.Tokenizer, group uint64) (Assignment, er
 	if err != nil {
 		return Assignment{}, err
 	}
-	prompt, err := e.Prompt(tok, p)
-	if err != nil {
-		return Assignment{}, err
-	}
-	return Assignment{Env: e, Problem: p, Prompt: prompt}, nil
+	return NewAssignment(tok, e, p)
 }
 
 // Given returns, for each of a group's completions, the positions that its environment wrote; see env.Read. They are nil,

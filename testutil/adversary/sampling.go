@@ -26,9 +26,8 @@ func bestOfN(ctx context.Context, in generate.Input) ([]batch.Rollout, error) {
 			return nil, err
 		}
 		var reqs []engine.Request
-		reply := env.Replies(a.Env, in.Tokenizer, a.Problem, sampling.EndTokens)
 		for i := range c.GroupSize * candidates { // candidate 0 has the seed that it should have
-			reqs = append(reqs, engine.Request{Prompt: a.Prompt, Seed: c.SampleSeed(g, i), Sampling: sampling, Reply: reply})
+			reqs = append(reqs, generate.Request(in.Tokenizer, a, sampling, c.SampleSeed(g, i)))
 		}
 		done, err := in.Engine.Generate(ctx, reqs)
 		if err != nil {
