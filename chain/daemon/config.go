@@ -110,7 +110,7 @@ func (s Settings) Load(home string, flags *pflag.FlagSet, out any) error {
 		}
 	}
 	hooks := viper.DecodeHook(mapstructure.ComposeDecodeHookFunc(
-		strictNumbers, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToSliceHookFunc(",")))
+		strictNumbers, mapstructure.StringToTimeDurationHookFunc(), mapstructure.StringToWeakSliceHookFunc(",")))
 	if err := v.UnmarshalExact(out, hooks); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrConfig, path, err)
 	}

@@ -16,6 +16,7 @@ var settings = daemon.Settings{EnvPrefix: "GALAHAD_TESTDAEMON", Template: []byte
 run = 1
 [chain]
 nodes = ["http://a"]
+peers = [1]
 poll = "300ms"   # a comment
 [log]
 level = "info"
@@ -25,6 +26,7 @@ type config struct {
 	Run   uint64 `mapstructure:"run"`
 	Chain struct {
 		Nodes []string      `mapstructure:"nodes"`
+		Peers []uint64      `mapstructure:"peers"`
 		Poll  time.Duration `mapstructure:"poll"`
 	} `mapstructure:"chain"`
 	Log struct {
@@ -46,6 +48,29 @@ func TestFlagsOverrideTheEnvironmentWhichOverridesTheFileWhichOverridesTheDefaul
 	require.Equal(t, 2*time.Second, c.Chain.Poll)
 	require.Equal(t, []string{"http://b", "http://c"}, c.Chain.Nodes, "environment over default")
 	require.Equal(t, "debug", c.Log.Level, "flag over environment over file")
+}
+
+func TestListsOfNumbersComeFromFilesFlagsAndVariables(t *testing.T) {
+	home := t.TempDir()
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	require.NoError(t, settings.Flags(flags))
+	require.Equal(t, "1", flags.Lookup("chain.peers").DefValue)
+	load := func() []uint64 {
+		var c config
+		require.NoError(t, settings.Load(home, flags, &c))
+		return c.Chain.Peers
+	}
+	require.Equal(t, []uint64{1}, load())
+	require.NoError(t, os.WriteFile(filepath.Join(home, daemon.ConfigFile), []byte("[chain]\npeers = [2, 3]\n"), 0o600))
+	require.Equal(t, []uint64{2, 3}, load())
+	t.Setenv("GALAHAD_TESTDAEMON_CHAIN_PEERS", "4,5")
+	require.Equal(t, []uint64{4, 5}, load())
+	require.NoError(t, flags.Parse([]string{"--chain.peers=6,7"}))
+	require.Equal(t, []uint64{6, 7}, load())
+	require.NoError(t, flags.Parse([]string{"--chain.peers=6,many"}))
+	require.ErrorContains(t, settings.Load(home, flags, new(config)), "peers")
+	require.NoError(t, flags.Parse([]string{"--chain.peers=-1"}))
+	require.ErrorContains(t, settings.Load(home, flags, new(config)), "peers")
 }
 
 func TestUnknownKeysAndVariablesAreRefusedByName(t *testing.T) {

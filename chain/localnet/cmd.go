@@ -60,6 +60,7 @@ what happens. Ctrl-C stops all of them; a second start resumes where they stoppe
 	f.StringVar(&o.cheat, "cheat", "forge-reward", "what the fourth miner does: "+strings.Join(adversary.InExact(), ", ")+"; several, separated by commas, make several such miners; none makes none")
 	f.Uint64Var(&o.windows, "windows", 0, "stop after this many settled windows and exit 0; 0 runs until Ctrl-C")
 	f.StringVar(&o.mix, "mix", DefaultMix, "environments of a new network with their weights, as id:weight,id:weight; with id:weight@from-until in the windows from <= w < until alone")
+	f.IntVar(&o.learners, "swarm", 1, "learners of a new network: more than one are a swarm, each with a run of its own that trains on the others' rollouts as well")
 	f.StringVar(&o.report, "report", "", "write what became of every window to this JSON file")
 	f.IntVar(&o.basePort, "base-port", DefaultBasePort, "first of the ports, on 127.0.0.1, of a new network")
 	f.BoolVar(&o.plain, "plain", false, "print a line for each event instead of redrawing a table")

@@ -28,7 +28,7 @@ func testNetwork(t testing.TB, o genesisOptions, cheats []string, up func(ctx co
 	require.NoError(t, programs.Build(ctx, bin))
 	base, err := programs.FreePorts(40)
 	require.NoError(t, err)
-	n := newNetwork(t.TempDir(), base, cheats)
+	n := newNetwork(t.TempDir(), base, 1, cheats)
 	require.NoError(t, n.create(ctx, o))
 	src, err := newSource(n)
 	require.NoError(t, err)

@@ -47,11 +47,22 @@ const (
 	faucetFunds = 100_000
 	// declaredGroups of each miner: three honest miners make recipe-sized windows of about 256 rollouts.
 	declaredGroups = 11
+	// In a swarm half of what a step trains on is other runs': each miner declares swarmDeclared groups in every run, and
+	// windows take up to swarmGroups of the others.
+	swarmDeclared, swarmGroups = 5, 15
 	// blockTime is CometBFT's pause after each commit.
 	blockTime = 450 * time.Millisecond
 )
 
-// genesisOptions are what a network's one run can be made with.
+// declared is how many groups a miner declares in each run.
+func (n *Network) declared() int {
+	if len(n.Swarm) > 0 {
+		return swarmDeclared
+	}
+	return declaredGroups
+}
+
+// genesisOptions are what a network's runs can be made with.
 type genesisOptions struct {
 	mix                   string // of environments, as --mix says it
 	commit, audit, reveal uint32 // stage lengths in blocks
@@ -144,6 +155,11 @@ func (g *genesisBuilder) keys(context.Context) error {
 		return err
 	}
 	g.fund(faucet, faucetFunds)
+	for i := range g.n.Swarm {
+		if err := daemon(&g.n.Swarm[i].Learner, feeFunds); err != nil {
+			return err
+		}
+	}
 	return daemon(&g.n.Learner, feeFunds)
 }
 
@@ -221,7 +237,7 @@ func (g *genesisBuilder) write(ctx context.Context) error {
 
 	var bank banktypes.GenesisState
 	cdc.MustUnmarshalJSON(state[banktypes.ModuleName], &bank)
-	bonds := minerBond.Amount.MulRaw(int64(len(g.n.Miners)))
+	bonds := minerBond.Amount.MulRaw(int64(len(g.n.Miners) * len(g.n.Runs())))
 	g.balances = append(g.balances, banktypes.Balance{
 		Address: authtypes.NewModuleAddress(registry.ModuleName).String(),
 		Coins:   sdk.NewCoins(sdk.NewCoin(params.BaseDenom, bonds)),

@@ -2,6 +2,7 @@ package localnet
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -28,11 +29,11 @@ import (
 // DefaultMix is the environment of the shipped model.
 const DefaultMix = "arithmetic-3:1"
 
-// modules writes our modules' genesis: the local beacon, one run on the shipped model, and times that suit a
-// network which somebody watches.
+// modules writes our modules' genesis: the local beacon, one run on the shipped model, or a swarm of several, and times that
+// suit a network which somebody watches.
 func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) error {
 	cdc := g.app.Codec()
-	run, err := g.run(ctx)
+	runs, err := g.runs(ctx)
 	if err != nil {
 		return err
 	}
@@ -46,7 +47,7 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	ch.Params.Beacon = beaconParams
 	ch.Params.BlockTime = 500 * time.Millisecond
 	ch.Params.MinGraderStake = params.GAL((graderStake + nodeStake) / 2)
-	ch.Runs = []challenge.Run{run}
+	ch.Runs = runs
 	// With the tokenizer on chain, evidence can show a forged prompt or reward, too.
 	files, err := models.BaseFiles()
 	if err != nil {
@@ -56,7 +57,9 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	if err != nil {
 		return fmt.Errorf("tokenizer of the shipped model: %w", err)
 	}
-	ch.Tokenizers = []challenge.RunTokenizer{{Run: RunID, File: tokenizer}}
+	for _, r := range runs {
+		ch.Tokenizers = append(ch.Tokenizers, challenge.RunTokenizer{Run: r.Id, File: tokenizer})
+	}
 	state[challenge.ModuleName] = cdc.MustMarshalJSON(&ch)
 
 	digest, err := hex.DecodeString(models.BaseDigest)
@@ -65,7 +68,11 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	}
 	var po policy.GenesisState
 	cdc.MustUnmarshalJSON(state[policy.ModuleName], &po)
-	po.Checkpoints = []policy.Checkpoint{{Run: RunID, Digest: digest, Locator: g.n.checkpoint(models.BaseDigest)}}
+	for _, r := range runs {
+		po.Checkpoints = append(po.Checkpoints, policy.Checkpoint{
+			Run: r.Id, Digest: digest, Locator: url(g.n.learner(r.Id).Port) + "/checkpoints/" + models.BaseDigest,
+		})
+	}
 	state[policy.ModuleName] = cdc.MustMarshalJSON(&po)
 
 	var re registry.GenesisState
@@ -74,7 +81,9 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	if re.Miners, err = g.miners(); err != nil {
 		return err
 	}
-	re.NextOrders = []registry.RunCounter{{Run: RunID, Next: uint64(len(re.Miners))}}
+	for _, r := range runs {
+		re.NextOrders = append(re.NextOrders, registry.RunCounter{Run: r.Id, Next: uint64(len(g.n.Miners))})
+	}
 	state[registry.ModuleName] = cdc.MustMarshalJSON(&re)
 
 	var se settlement.GenesisState
@@ -84,14 +93,16 @@ func (g *genesisBuilder) modules(ctx context.Context, state app.GenesisState) er
 	return nil
 }
 
-// miners registers the network's miners, so that the first window has them.
+// miners registers the network's miners in all runs, so that the first windows have them.
 func (g *genesisBuilder) miners() ([]registry.Miner, error) {
 	var miners []registry.Miner
-	for i, d := range g.n.Miners {
-		miners = append(miners, registry.Miner{
-			Run: RunID, Address: d.Address, Bond: minerBond.Amount, Endpoint: url(d.Port),
-			DeclaredGroups: declaredGroups, Order: uint64(i),
-		})
+	for _, run := range g.n.Runs() {
+		for i, d := range g.n.Miners {
+			miners = append(miners, registry.Miner{
+				Run: run, Address: d.Address, Bond: minerBond.Amount, Endpoint: url(d.Port),
+				DeclaredGroups: uint32(g.n.declared()), Order: uint64(i),
+			})
+		}
 	}
 	raw := make(map[string]sdk.AccAddress, len(miners))
 	for _, m := range miners {
@@ -101,7 +112,9 @@ func (g *genesisBuilder) miners() ([]registry.Miner, error) {
 		}
 		raw[m.Address] = addr
 	}
-	slices.SortFunc(miners, func(a, b registry.Miner) int { return bytes.Compare(raw[a.Address], raw[b.Address]) })
+	slices.SortFunc(miners, func(a, b registry.Miner) int {
+		return cmp.Or(cmp.Compare(a.Run, b.Run), bytes.Compare(raw[a.Address], raw[b.Address]))
+	})
 	return miners, nil
 }
 
@@ -115,19 +128,19 @@ func (g *genesisBuilder) beaconParams() (challenge.BeaconParams, error) {
 	return n.Params(timeoutBlocks), nil
 }
 
-// run is the network's one run: the protocol's defaults with short stages.
-func (g *genesisBuilder) run(ctx context.Context) (challenge.Run, error) {
+// runs are the network's: the protocol's defaults with short stages. Several share the emission and are each other's swarm.
+func (g *genesisBuilder) runs(ctx context.Context) ([]challenge.Run, error) {
 	base, err := models.Base()
 	if err != nil {
-		return challenge.Run{}, err
+		return nil, err
 	}
 	mix, err := parseMix(g.options.mix)
 	if err != nil {
-		return challenge.Run{}, err
+		return nil, err
 	}
 	conformanceDigest, err := conformance.ForMix(ctx, base.Tokenizer, mix)
 	if err != nil {
-		return challenge.Run{}, fmt.Errorf("conformance suite: %w", err)
+		return nil, fmt.Errorf("conformance suite: %w", err)
 	}
 	tok := base.Tokenizer.Digest()
 	p := challenge.DefaultRunParams(challenge.WeightsOf(mix), tok[:], conformanceDigest[:])
@@ -135,14 +148,22 @@ func (g *genesisBuilder) run(ctx context.Context) (challenge.Run, error) {
 	p.MaxGroupsPerWindow = 128
 	p.AuditBudgetGroups, p.AuditMinPpm = 32, 250_000
 	p.MinGraderTokensPerSecond = 2000
-	owner, err := sdk.AccAddressFromBech32(g.n.Learner.Address)
-	if err != nil {
-		return challenge.Run{}, err
+	ids := g.n.Runs()
+	p.EmissionSharePpm = challenge.Million / uint32(len(ids))
+	var runs []challenge.Run
+	for _, id := range ids {
+		r := challenge.Run{
+			Id: id, Name: "local", Owner: g.n.learner(id).Address, Learner: g.n.learner(id).Address,
+			Params: p, Status: challenge.RunStatus_RUN_STATUS_ACTIVE,
+		}
+		if len(ids) > 1 {
+			r.Name = fmt.Sprintf("local-%d", id)
+			r.Params.Recipe.SwarmRuns = slices.DeleteFunc(slices.Clone(ids), func(other uint64) bool { return other == id })
+			r.Params.Recipe.SwarmGroups = swarmGroups
+		}
+		runs = append(runs, r)
 	}
-	return challenge.Run{
-		Id: RunID, Name: "local", Owner: owner.String(), Learner: owner.String(),
-		Params: p, Status: challenge.RunStatus_RUN_STATUS_ACTIVE,
-	}, nil
+	return runs, nil
 }
 
 // parseMix reads --mix, of built-in environments.

@@ -46,7 +46,7 @@ func TestMixFlagPinsTheEnvironmentsDigests(t *testing.T) {
 }
 
 func TestEveryPortAndNameIsUsedOnce(t *testing.T) {
-	n := newNetwork(t.TempDir(), 27000, adversary.Kinds())
+	n := newNetwork(t.TempDir(), 27000, maxLearners, adversary.Kinds())
 	for what, list := range map[string][]int{"ports": n.ports()} {
 		slices.Sort(list)
 		require.Equal(t, slices.Compact(slices.Clone(list)), list, what)
@@ -73,7 +73,7 @@ func TestStartRefusesAFolderThatIsNotItsOwn(t *testing.T) {
 	home := t.TempDir()
 	precious := filepath.Join(home, "thesis.tex")
 	require.NoError(t, os.WriteFile(precious, []byte("x"), 0o600))
-	_, err := openOrCreate(t.Context(), os.Stderr, home, startOptions{basePort: DefaultBasePort, mix: DefaultMix}, nil)
+	_, err := openOrCreate(t.Context(), os.Stderr, home, startOptions{basePort: DefaultBasePort, learners: 1, mix: DefaultMix}, nil)
 	require.ErrorContains(t, err, "thesis.tex")
 	require.FileExists(t, precious)
 }
@@ -88,7 +88,7 @@ func TestLoadSaysHowToMakeANetwork(t *testing.T) {
 }
 
 func TestCreatedGenesisIsTheNetworksAndLoadsAgain(t *testing.T) {
-	n := newNetwork(t.TempDir(), 27000, []string{adversary.Copy})
+	n := newNetwork(t.TempDir(), 27000, 2, []string{adversary.Copy})
 	require.NoError(t, n.create(t.Context(), defaultGenesis))
 	loaded, err := Load(n.Home)
 	require.NoError(t, err)

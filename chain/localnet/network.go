@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 const (
@@ -17,7 +18,7 @@ const (
 	DefaultBasePort = 26657
 	// ChainID of every local network.
 	ChainID = "galahad-local-1"
-	// RunID is the one run of a local network.
+	// RunID is the run of a local network, the first one of a swarm.
 	RunID = 1
 
 	// faucetKey is the name and the folder of the key that `localnet fund` sends from.
@@ -28,6 +29,8 @@ const (
 	nodeCount   = 4
 	graderCount = 3
 	honestCount = 3
+	// maxLearners bounds a swarm: each further run has a process of every grader's, too.
+	maxLearners = 4
 )
 
 // Network is what a local network's folder holds, written once when it is made. Every port is on 127.0.0.1.
@@ -41,6 +44,16 @@ type Network struct {
 	Miners   []Daemon `json:"miners"`
 	Learner  Daemon   `json:"learner"`
 	Beacon   Daemon   `json:"beacon"`
+	// Swarm are further runs beside the first: each has a learner, and graders that sign with the first's keys. Miners have
+	// all runs.
+	Swarm []Member `json:"swarm,omitempty"`
+}
+
+// Member is a further run of a swarm.
+type Member struct {
+	Run     uint64   `json:"run"`
+	Learner Daemon   `json:"learner"`
+	Graders []Daemon `json:"graders"`
 }
 
 // Node is one galahadd.
@@ -63,12 +76,13 @@ type Daemon struct {
 }
 
 // newNetwork lays out the network of `galahadd localnet start`; addresses are filled in when the keys are made.
-func newNetwork(home string, basePort int, cheats []string) *Network {
-	return layOut(home, basePort, graderCount, honestCount, cheats)
+func newNetwork(home string, basePort, learners int, cheats []string) *Network {
+	return layOut(home, basePort, graderCount, honestCount, learners, cheats)
 }
 
-// layOut gives every process its name and its ports. The first of the nodes are the graders' own.
-func layOut(home string, basePort, graders, honest int, cheats []string) *Network {
+// layOut gives every process its name and its ports. The first of the nodes are the graders' own. More than one learner is a
+// swarm.
+func layOut(home string, basePort, graders, honest, learners int, cheats []string) *Network {
 	n := &Network{Home: home, ChainID: ChainID, BasePort: basePort, Cheats: cheats}
 	port := basePort
 	next := func() int { port++; return port - 1 }
@@ -90,7 +104,42 @@ func layOut(home string, basePort, graders, honest int, cheats []string) *Networ
 		}
 		n.Miners = append(n.Miners, Daemon{Name: name, Kind: kind, Port: next(), Node: nodeCount - 1})
 	}
+	for run := uint64(RunID + 1); run < RunID+uint64(learners); run++ {
+		m := Member{Run: run, Learner: Daemon{Name: fmt.Sprintf("learner-%d", run), Port: next(), Node: nodeCount - 1}}
+		for _, g := range n.Graders {
+			m.Graders = append(m.Graders, Daemon{Name: fmt.Sprintf("%s-run-%d", g.Name, run), Port: next(), Node: g.Node})
+		}
+		n.Swarm = append(n.Swarm, m)
+	}
 	return n
+}
+
+// Runs are the ids of the network's runs.
+func (n *Network) Runs() []uint64 {
+	runs := []uint64{RunID}
+	for _, m := range n.Swarm {
+		runs = append(runs, m.Run)
+	}
+	return runs
+}
+
+// learner of a run.
+func (n *Network) learner(run uint64) Daemon {
+	for _, m := range n.Swarm {
+		if m.Run == run {
+			return m.Learner
+		}
+	}
+	return n.Learner
+}
+
+// daemons are the learners, graders and miners.
+func (n *Network) daemons() []Daemon {
+	all := slices.Concat([]Daemon{n.Learner}, n.Graders, n.Miners)
+	for _, m := range n.Swarm {
+		all = append(append(all, m.Learner), m.Graders...)
+	}
+	return all
 }
 
 // Dir is the folder of a process.
@@ -116,12 +165,11 @@ func (n Node) URL() string { return url(n.RPC) }
 // URL is the daemon's HTTP server.
 func (d Daemon) URL() string { return url(d.Port) }
 
-func (n *Network) file() string               { return filepath.Join(n.Home, "network.json") }
-func (n *Network) genesis() string            { return filepath.Join(n.Home, "genesis.json") }
-func url(port int) string                     { return fmt.Sprintf("http://127.0.0.1:%d", port) }
-func hostPort(port int) string                { return fmt.Sprintf("127.0.0.1:%d", port) }
-func (n *Network) save() error                { return writeJSON(n.file(), n) }
-func (n *Network) checkpoint(d string) string { return url(n.Learner.Port) + "/checkpoints/" + d }
+func (n *Network) file() string    { return filepath.Join(n.Home, "network.json") }
+func (n *Network) genesis() string { return filepath.Join(n.Home, "genesis.json") }
+func url(port int) string          { return fmt.Sprintf("http://127.0.0.1:%d", port) }
+func hostPort(port int) string     { return fmt.Sprintf("127.0.0.1:%d", port) }
+func (n *Network) save() error     { return writeJSON(n.file(), n) }
 
 // Load reads the network in home; the error says how to make one where there is none.
 func Load(home string) (*Network, error) {
@@ -158,11 +206,11 @@ func writeJSON(path string, v any) error {
 
 // ports are all that the network listens on.
 func (n *Network) ports() []int {
-	ports := []int{n.Beacon.Port, n.Learner.Port}
+	ports := []int{n.Beacon.Port}
 	for _, x := range n.Nodes {
 		ports = append(ports, x.RPC, x.P2P, x.GRPC, x.API)
 	}
-	for _, d := range append(append([]Daemon{}, n.Graders...), n.Miners...) {
+	for _, d := range n.daemons() {
 		ports = append(ports, d.Port)
 	}
 	return ports

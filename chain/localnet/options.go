@@ -25,6 +25,8 @@ type Options struct {
 	Graders int
 	// Miners that are honest.
 	Miners int
+	// Learners of a swarm, each with a run of its own; 0 and 1 are one run.
+	Learners int
 	// Cheats are the kinds of further miners; see testutil/adversary.
 	Cheats []string
 	// Commit, Audit and Reveal are the stages' lengths in blocks.
@@ -36,12 +38,16 @@ type Options struct {
 }
 
 // Ports is how many ports from BasePort on a network with these options may use, a follower's included.
-func (o Options) Ports() int { return 4*(nodeCount+1) + 2 + o.Graders + o.Miners + len(o.Cheats) }
+func (o Options) Ports() int {
+	further := max(1, o.Learners) - 1
+	return 4*(nodeCount+1) + 2 + o.Graders + o.Miners + len(o.Cheats) + further*(1+o.Graders)
+}
 
 // Create makes a network in an empty folder.
 func Create(ctx context.Context, home string, o Options) (*Network, error) {
-	if o.Graders < 1 || o.Graders > nodeCount || o.Miners < 0 {
-		return nil, fmt.Errorf("a network of %d graders and %d miners: want 1 to %d graders", o.Graders, o.Miners, nodeCount)
+	if o.Graders < 1 || o.Graders > nodeCount || o.Miners < 0 || o.Learners < 0 || o.Learners > maxLearners {
+		return nil, fmt.Errorf("a network of %d graders, %d miners and %d learners: want 1 to %d graders and at most %d learners",
+			o.Graders, o.Miners, o.Learners, nodeCount, maxLearners)
 	}
 	for _, kind := range o.Cheats {
 		if adversary.Expected(kind) == nil {
@@ -52,7 +58,7 @@ func Create(ctx context.Context, home string, o Options) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := layOut(home, o.BasePort, o.Graders, o.Miners, o.Cheats)
+	n := layOut(home, o.BasePort, o.Graders, o.Miners, o.Learners, o.Cheats)
 	return n, n.create(ctx, genesisOptions{
 		mix: DefaultMix, commit: o.Commit, audit: o.Audit, reveal: o.Reveal, edit: o.Genesis, configure: o.Node,
 	})

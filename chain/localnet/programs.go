@@ -41,23 +41,45 @@ func (s *Supervisor) daemon(d Daemon, binary string, args ...string) *Process {
 	}, args...)...)
 }
 
-func (s *Supervisor) learnerProcess() *Process {
-	return s.daemon(s.Net.Learner, "galahad-learner", "--train.threads", threads)
+func (s *Supervisor) learnerProcess(run uint64) *Process {
+	return s.daemon(s.Net.learner(run), "galahad-learner", "--run", id(run), "--train.threads", threads, "--checkpoints.threads", threads)
 }
 
-func (s *Supervisor) graderProcess(d Daemon) *Process {
-	var peers []string
-	for _, other := range s.Net.Graders {
-		if other.Name != d.Name {
-			peers = append(peers, url(other.Port))
+// graderProcesses are the graders of a run. Those of further runs sign with the keys of the first run's, which bring the beacon
+// for all.
+func (s *Supervisor) graderProcesses(run uint64) (all []*Process) {
+	graders := s.Net.Graders
+	for _, m := range s.Net.Swarm {
+		if m.Run == run {
+			graders = m.Graders
 		}
 	}
-	return s.daemon(d, "galahad-validator", "--checkpoints.threads", threads,
-		"--beacon.urls", url(s.Net.Beacon.Port), "--audit.peers", strings.Join(peers, ","))
+	for i, d := range graders {
+		var peers []string
+		for _, other := range graders {
+			if other.Name != d.Name {
+				peers = append(peers, url(other.Port))
+			}
+		}
+		args := []string{"--run", id(run), "--checkpoints.threads", threads, "--beacon.urls", url(s.Net.Beacon.Port), "--audit.peers", strings.Join(peers, ",")}
+		if run != RunID {
+			key := s.Net.Graders[i].Name
+			args = append(args, "--chain.key", key, "--chain.keyring_dir", s.Net.Dir(key), "--beacon.relay=false")
+		}
+		all = append(all, s.daemon(d, "galahad-validator", args...))
+	}
+	return all
 }
 
+func id(run uint64) string { return strconv.FormatUint(run, 10) }
+
 func (s *Supervisor) minerProcess(d Daemon) *Process {
-	args := []string{"--checkpoints.threads", threads, "--register.bond", minerBond.String(), "--register.groups", strconv.Itoa(declaredGroups)}
+	var runs []string
+	for _, run := range s.Net.Runs() {
+		runs = append(runs, id(run))
+	}
+	args := []string{"--runs", strings.Join(runs, ","), "--checkpoints.threads", threads,
+		"--register.bond", minerBond.String(), "--register.groups", strconv.Itoa(s.Net.declared())}
 	if d.Kind != honestKind {
 		args = append(args, "--adversary", d.Kind)
 	}

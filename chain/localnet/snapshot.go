@@ -20,8 +20,18 @@ type Snapshot struct {
 	Graders []GraderRow
 	// Curve is the accuracy of the checkpoints that the learner has evaluated, by version.
 	Curve []Accuracy
+	// Swarm are the further runs.
+	Swarm []SwarmRow
 	// Down names the processes that are not running, with why.
 	Down []string
+}
+
+// SwarmRow is a further run of a swarm.
+type SwarmRow struct {
+	Run     uint64
+	Learner string
+	Settled uint64
+	Curve   []Accuracy // as its learner has evaluated it
 }
 
 // OpenWindow is a window on its way.

@@ -74,8 +74,17 @@ func (s *source) Snapshot(ctx context.Context) (Snapshot, error) {
 		}
 		snap.Last = &w.SettledWindow
 	}
-	// The learner may be down or not evaluating: the table then goes without the curve.
+	// A learner may be down or not evaluating: the table then goes without its curve.
 	snap.Curve, _ = s.Curve(ctx)
+	for _, m := range s.net.Swarm {
+		totals, err := s.chain.RunTotals(ctx, m.Run)
+		if err != nil {
+			return snap, err
+		}
+		row := SwarmRow{Run: m.Run, Learner: m.Learner.Name, Settled: totals.SettledWindows}
+		row.Curve, _ = s.curve(ctx, m.Learner)
+		snap.Swarm = append(snap.Swarm, row)
+	}
 	return snap, nil
 }
 
@@ -275,8 +284,10 @@ func (s *source) between(ctx context.Context, from, to int64) (float64, error) {
 	return b.Sub(a).Seconds(), nil
 }
 
-// Curve asks the learner how well its checkpoints solve held-out problems.
-func (s *source) Curve(ctx context.Context) ([]Accuracy, error) {
+// Curve asks the learner, of a swarm the first, how well its checkpoints solve held-out problems.
+func (s *source) Curve(ctx context.Context) ([]Accuracy, error) { return s.curve(ctx, s.net.Learner) }
+
+func (s *source) curve(ctx context.Context, learner Daemon) ([]Accuracy, error) {
 	var status struct {
 		Versions []struct {
 			Version  uint64   `json:"version"`
@@ -284,7 +295,7 @@ func (s *source) Curve(ctx context.Context) ([]Accuracy, error) {
 			N        int      `json:"n"`
 		} `json:"versions"`
 	}
-	if err := getJSON(ctx, url(s.net.Learner.Port)+"/status", &status); err != nil {
+	if err := getJSON(ctx, url(learner.Port)+"/status", &status); err != nil {
 		return nil, err
 	}
 	var curve []Accuracy

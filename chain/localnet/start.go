@@ -25,7 +25,7 @@ const (
 type startOptions struct {
 	home, cheat, mix, report string
 	windows                  uint64
-	basePort                 int
+	basePort, learners       int
 	plain                    bool
 }
 
@@ -34,6 +34,9 @@ func start(ctx context.Context, out io.Writer, o startOptions) error {
 	cheats, err := parseCheats(o.cheat)
 	if err != nil {
 		return err
+	}
+	if o.learners < 1 || o.learners > maxLearners {
+		return fmt.Errorf("--swarm %d: want 1 to %d learners", o.learners, maxLearners)
 	}
 	abs, err := filepath.Abs(o.home)
 	if err != nil {
@@ -107,7 +110,7 @@ func openOrCreate(ctx context.Context, out io.Writer, home string, o startOption
 	if err != nil {
 		return nil, err
 	}
-	n = newNetwork(home, o.basePort, cheats)
+	n = newNetwork(home, o.basePort, o.learners, cheats)
 	for _, e := range entries {
 		if e.Name() == lockFile {
 			continue

@@ -114,12 +114,17 @@ func (s *Supervisor) start(ctx context.Context, progress func(string), launch fu
 		return err
 	}
 	// The learner serves the base checkpoint, which everybody else needs first.
-	launch(s.learnerProcess(), false)
-	if err := waitFor(ctx, startLimit, "the learner (see "+s.Net.Log(s.Net.Learner.Name)+")", func(ctx context.Context) error { return listening(ctx, s.Net.Learner.Port) }); err != nil {
-		return err
+	for _, run := range s.Net.Runs() {
+		learner := s.Net.learner(run)
+		launch(s.learnerProcess(run), false)
+		if err := waitFor(ctx, startLimit, learner.Name+" (see "+s.Net.Log(learner.Name)+")", func(ctx context.Context) error { return listening(ctx, learner.Port) }); err != nil {
+			return err
+		}
 	}
-	for _, d := range s.Net.Graders {
-		launch(s.graderProcess(d), false)
+	for _, run := range s.Net.Runs() {
+		for _, p := range s.graderProcesses(run) {
+			launch(p, false)
+		}
 	}
 	for _, d := range s.Net.Miners {
 		launch(s.minerProcess(d), false)
@@ -204,8 +209,8 @@ func (n *Network) Names() []string {
 	for _, x := range n.Nodes {
 		names = append(names, x.Name)
 	}
-	names = append(names, n.Beacon.Name, n.Learner.Name)
-	for _, d := range append(append([]Daemon{}, n.Graders...), n.Miners...) {
+	names = append(names, n.Beacon.Name)
+	for _, d := range n.daemons() {
 		names = append(names, d.Name)
 	}
 	return names

@@ -25,6 +25,7 @@ func Draw(w io.Writer, s Snapshot) {
 	drawMiners(w, s.Miners)
 	drawGraders(w, s.Graders)
 	DrawCurve(w, s.Curve)
+	drawSwarm(w, s.Swarm)
 	for _, d := range s.Down {
 		fmt.Fprintf(w, "\n! %s", d)
 	}
@@ -127,6 +128,20 @@ func DrawCurve(w io.Writer, curve []Accuracy) {
 			label = "  0 %"
 		}
 		fmt.Fprintf(w, "%s |%s\n", label, chartRow(cols, top, row))
+	}
+}
+
+// drawSwarm writes a line for each further run.
+func drawSwarm(w io.Writer, runs []SwarmRow) {
+	for _, r := range runs {
+		fmt.Fprintf(w, "\nrun %d of the swarm (%s): %d windows settled", r.Run, r.Learner, r.Settled)
+		if n := len(r.Curve); n > 0 {
+			first, last := r.Curve[0], r.Curve[n-1]
+			fmt.Fprintf(w, "; accuracy v%d %s  ->  v%d %s", first.Version, percent(first), last.Version, percent(last))
+		}
+	}
+	if len(runs) > 0 {
+		fmt.Fprintln(w)
 	}
 }
 
