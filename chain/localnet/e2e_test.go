@@ -2,6 +2,7 @@ package localnet
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -12,6 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/galahad-network/galahad/chain/client/learning"
+	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/testutil/adversary"
 	"github.com/galahad-network/galahad/testutil/programs"
 )
@@ -22,13 +26,18 @@ var patientGenesis = genesisOptions{mix: DefaultMix, commit: 20, audit: 32, reve
 // testNetwork makes a network and runs up while all of it runs.
 func testNetwork(t testing.TB, o genesisOptions, cheats []string, up func(ctx context.Context, s *Supervisor, src *source) error) {
 	t.Helper()
+	runNetwork(t, o, func(home string, base int) *Network { return newNetwork(home, base, 1, cheats) }, up)
+}
+
+func runNetwork(t testing.TB, o genesisOptions, layOut func(home string, base int) *Network, up func(ctx context.Context, s *Supervisor, src *source) error) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
 	bin := t.TempDir()
 	require.NoError(t, programs.Build(ctx, bin))
 	base, err := programs.FreePorts(40)
 	require.NoError(t, err)
-	n := newNetwork(t.TempDir(), base, 1, cheats)
+	n := layOut(t.TempDir(), base)
 	require.NoError(t, n.create(ctx, o))
 	src, err := newSource(n)
 	require.NoError(t, err)
@@ -160,4 +169,89 @@ func checkOutcomes(t *testing.T, outcomes []windowOutcome) {
 		require.True(t, caught[kind], "%s was caught as one of %v", kind, adversary.Expected(kind))
 	}
 	require.Greater(t, versions, uint64(1), "the learner's checkpoints became active")
+}
+
+// TestLearnersOfASwarmTrainOnEachOther runs two learners side by side, each with a run of its own and graders that attest what
+// it drew from the other's, and makes every step again from public data.
+func TestLearnersOfASwarmTrainOnEachOther(t *testing.T) {
+	o := genesisOptions{mix: DefaultMix, commit: 10, audit: 16, reveal: 6}
+	layOut := func(home string, base int) *Network {
+		return layOut(home, base, 2, 2, 2, []string{adversary.ForgeReward})
+	}
+	runNetwork(t, o, layOut, func(ctx context.Context, s *Supervisor, src *source) error {
+		const windows = 4
+		if _, err := settledWindows(ctx, t, src, windows, nil); err != nil {
+			return err
+		}
+		for _, run := range s.Net.Runs() {
+			var head uint64
+			err := waitFor(ctx, 3*time.Minute, fmt.Sprintf("attested versions of run %d", run), func(ctx context.Context) error {
+				c, err := src.chain.HeadCheckpoint(ctx, run)
+				if err != nil {
+					return err
+				}
+				active, _, err := src.chain.ActiveCheckpoint(ctx, run)
+				if err != nil {
+					return err
+				}
+				if head = c.Version; active.Version < windows-1 {
+					return fmt.Errorf("%d is active", active.Version)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			shared, drew := 0, 0
+			for version := uint64(1); version <= head; version++ {
+				s, d, err := replayed(ctx, t, src, run, version)
+				if err != nil {
+					return err
+				}
+				shared, drew = shared+s, drew+d
+			}
+			t.Logf("run %d: %d versions, given %d windows of the other run, drew %d groups", run, head, shared, drew)
+			require.Positive(t, shared)
+			require.Positive(t, drew)
+		}
+		return nil
+	})
+}
+
+// replayed makes a version again; it returns how many windows of other runs were shared with those that it was trained on, and
+// how many groups it drew from them.
+func replayed(ctx context.Context, t *testing.T, src *source, run, version uint64) (shared, drew int, err error) {
+	chain := learning.New(src.chain, nil)
+	r := lineage.Replayer{
+		Chain: chain, Run: run, Dir: t.TempDir(), Options: engine.Options{Threads: 1},
+		Files: lineage.Files{MaxStateBytes: 1 << 30, MaxRolloutsBytes: 1 << 30},
+	}
+	c, found, err := chain.Checkpoint(ctx, run, version)
+	if err != nil || !found {
+		return 0, 0, errors.Join(err, fmt.Errorf("version %d of run %d", version, run))
+	}
+	windows, err := lineage.ReadWindows(ctx, chain, run, c)
+	if err != nil {
+		return 0, 0, err
+	}
+	leaves, err := r.Files.Rollouts(ctx, c)
+	if err != nil {
+		return 0, 0, err
+	}
+	report, err := r.Replay(ctx, c, windows, leaves)
+	if err != nil {
+		return 0, 0, err
+	}
+	require.True(t, report.Match, "version %d of run %d: %s", version, run, report.Detail)
+	parts, err := windows.Split(leaves)
+	if err != nil {
+		return 0, 0, err
+	}
+	for i, s := range windows.Sources() {
+		if s.Challenge.Run != run {
+			shared++
+			drew += len(parts[i]) / int(s.Challenge.GroupSize)
+		}
+	}
+	return shared, drew, nil
 }
