@@ -3,7 +3,8 @@
 // replay them; it knows neither keys nor transactions.
 //
 // A version is a pure function of its parent's state, the ordered rollout set, and the sampling temperature and recipe of
-// the newest window in it. The set is that of one or several windows, ascending, each ordered by miner, group and index.
+// the newest window in it. The set is that of one or several windows, ascending, each ordered by miner, group and index, and
+// each followed by what it draws from windows of other runs, where its run is in a swarm.
 // The state is the binary32 weights, the optimizer's moments and, where the weight of the divergence adapts, that weight;
 // what miners sample from are those weights as
 // bfloat16. The chain holds of each version the digest of the published weights, the Merkle root of the rollout set and
