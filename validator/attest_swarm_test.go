@@ -20,7 +20,6 @@ import (
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/lineage"
-	"github.com/galahad-network/galahad/testutil/daemonchain"
 	"github.com/galahad-network/galahad/testutil/shipped"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
 )
@@ -303,5 +302,31 @@ func TestAnotherRunThatIsDownHoldsUpNoVersionThatDrewNothingOfIt(t *testing.T) {
 	require.True(t, ok, "%v", x.votes)
 	require.EqualValues(t, 2, vote.Version)
 	require.NoError(t, l.stop())
-	_ = daemonchain.ID
+}
+
+// The rollouts of the run itself are many, and are not all run again each time that another run's share is waited for.
+func TestWhatHoldsForItsOwnRunIsNotRunAgainWhileAnotherRunIsWaitedFor(t *testing.T) {
+	r, x := newRig(t), newExchange(t)
+	x.attended(r)
+	r.edit = func(c *Config) { c.Attest.Enabled = false }
+	set := x.honest()
+	x.publish(set, set)
+	known := x.other
+	x.other.Forgotten, x.other.Batches = true, nil
+	l := r.start(nil)
+	a := l.newAttester()
+	for range 3 {
+		_, err := a.judge(t.Context(), 1)
+		require.ErrorIs(t, err, lineage.ErrUnavailable)
+	}
+	x.other = known
+	said, err := a.judge(t.Context(), 1)
+	require.NoError(t, err)
+	require.True(t, said.Attest, said.Reason)
+	require.NoError(t, l.stop())
+	for _, w := range x.windows {
+		for _, b := range w.Batches {
+			require.Equal(t, 1, x.asked[fmt.Sprintf("/batches/%x", b.Root)])
+		}
+	}
 }

@@ -44,6 +44,7 @@ type school struct {
 
 	mu       sync.Mutex
 	served   map[string][]byte // the miners' batches, by path
+	asked    map[string]int    // times, by path
 	versions []lineage.Checkpoint
 	votes    []sdk.Msg
 	lose     int // transactions whose answer is lost
@@ -124,11 +125,12 @@ func (m mailbox) Tx(_ context.Context, msgs ...sdk.Msg) (client.Result, error) {
 // windows, whose batches settled.
 func newSchool(t *testing.T) *school {
 	t.Helper()
-	s := &school{t: t, base: shipped.Base(t), dir: t.TempDir(), settled: policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING, served: map[string][]byte{}}
+	s := &school{t: t, base: shipped.Base(t), dir: t.TempDir(), settled: policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING, served: map[string][]byte{}, asked: map[string]int{}}
 	files := http.FileServer(http.Dir(s.dir))
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		s.mu.Lock()
 		data, ok := s.served[req.URL.Path]
+		s.asked[req.URL.Path]++
 		s.mu.Unlock()
 		if ok {
 			_, _ = w.Write(data)
