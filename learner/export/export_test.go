@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -128,7 +129,7 @@ func TestRowsOfASwarmSayWhichRunEachIsOf(t *testing.T) {
 	own, first := window(1, 5, "galahad1own")
 	other, second := window(2, 5, "galahad1other")
 	last, third := window(1, 6, "galahad1last")
-	other.Recipe = lineage.Recipe{} // of its own run; what counts is the step's
+	last.Recipe.AdvantageEps = 0.5 // the step's, for all of its rollouts
 	own.Shared = []lineage.Window{other}
 	windows := lineage.Windows{own, last}
 	leaves := append(append(append([][]byte(nil), first...), second...), third...)
@@ -149,7 +150,7 @@ func TestRowsOfASwarmSayWhichRunEachIsOf(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, []string{a.Problem.PromptText, a.Problem.Answer}, []string{row.Prompt, row.Answer})
 		require.Equal(t, i%2 == 1, row.Advantage > 0, "within its own group, of rewards that are higher in run 2")
-		require.NotZero(t, row.Advantage)
+		require.InDelta(t, 0.5, math.Abs(float64(row.Advantage)), 0.1)
 	}
 	require.NotEqual(t, rows[0].Prompt, rows[k].Prompt, "each run poses its own problems")
 

@@ -65,6 +65,7 @@ func TestAReplayFindsInTheRolloutSetWhatAForgottenWindowDrewFrom(t *testing.T) {
 
 	for name, leaves := range map[string][][]byte{
 		"of a known window what it has not been given": leavesOf(t, window{Run: 1, Window: 5}, window{Run: 1, Window: 6}, window{Run: 2, Window: 8}),
+		"of a known window another run's":              leavesOf(t, window{Run: 1, Window: 5}, window{Run: 1, Window: 6}, window{Run: 4, Window: 7}),
 		"two windows of one run":                       leavesOf(t, window{Run: 1, Window: 5}, window{Run: 2, Window: 8}, window{Run: 2, Window: 9}, window{Run: 1, Window: 6}),
 		"runs out of order":                            leavesOf(t, window{Run: 1, Window: 5}, window{Run: 4, Window: 7}, window{Run: 2, Window: 8}, window{Run: 1, Window: 6}),
 		"before the run's own":                         leavesOf(t, window{Run: 2, Window: 8}, window{Run: 1, Window: 5}, window{Run: 1, Window: 6}),
