@@ -27,8 +27,12 @@ import (
 const attestPause = 5 * time.Second
 
 // attestDownloads is for how many checkpoints.timeout a checkpoint that sampled is waited for. The learner of another run
-// that is down for good must not hold up the versions that drew nothing on it.
-const attestDownloads = 3
+// that is down for good must not hold up the versions that drew nothing on it. A state, with its moments and twice the
+// precision, has six times the bytes.
+const (
+	attestDownloads = 3
+	stateDownloads  = 6 * attestDownloads
+)
 
 // vote is what this grader says of a version. It is written before it is sent, and never
 // changes.
@@ -90,10 +94,16 @@ func (v *Validator) Attest(ctx context.Context, version uint64) (attested bool, 
 }
 
 func (v *Validator) newAttester() *attester {
+	client := v.client
+	if client != nil { // it leaves the time of an answer to its user, and a learner may stop in the middle of one
+		bounded := *client
+		bounded.Timeout = stateDownloads * v.config.Checkpoints.Timeout
+		client = &bounded
+	}
 	return &attester{v: v, left: map[string]int{}, replayer: &lineage.Replayer{
 		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
 		Options: engine.Options{Threads: v.config.Checkpoints.Threads}, Turn: v.lastTurn,
-		Files: lineage.Files{Client: v.client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
+		Files: lineage.Files{Client: client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
 	}}
 }
 

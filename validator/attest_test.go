@@ -339,3 +339,28 @@ func TestACheckpointWhoseFilesAreNotThereGetsNoVote(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, decided)
 }
+
+// A learner that stops in the middle of an answer would else have its versions, and all after them, waited for without end.
+func TestALearnerThatStallsIsNotWaitedForForEver(t *testing.T) {
+	r := newRig(t)
+	s := newSchool(t)
+	r.attend(s)
+	r.edit = func(c *Config) { c.Attest.Enabled, c.Checkpoints.Timeout = false, 10*time.Millisecond }
+	all := s.leaves(1)
+	s.publish(all, all)
+	half := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = w.Write(make([]byte, 100))
+		_ = http.NewResponseController(w).Flush()
+		<-req.Context().Done()
+	}))
+	t.Cleanup(half.Close)
+	s.versions[1].Locator = half.URL + "/"
+	l := r.start(nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := l.newAttester().judge(ctx, 1)
+	require.Error(t, err)
+	require.NoError(t, ctx.Err())
+	require.NoError(t, l.stop())
+}
