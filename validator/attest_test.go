@@ -350,7 +350,6 @@ func TestALearnerThatStallsIsNotWaitedForForEver(t *testing.T) {
 	s.publish(all, all)
 	half := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		w.Header().Set("Content-Length", "1000")
-		_, _ = w.Write(make([]byte, 100))
 		_ = http.NewResponseController(w).Flush()
 		<-req.Context().Done()
 	}))
