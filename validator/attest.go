@@ -26,6 +26,14 @@ import (
 // judged: its files or batches are not to be had, or the chain does not answer.
 const attestPause = 5 * time.Second
 
+// attestDownloads is for how many checkpoints.timeout a checkpoint that sampled is waited for. The learner of another run
+// that is down for good must not hold up the versions that drew nothing on it. A state, with its moments and twice the
+// precision, has six times the bytes.
+const (
+	attestDownloads = 3
+	stateDownloads  = 6 * attestDownloads
+)
+
 // vote is what this grader says of a version. It is written before it is sent, and never
 // changes.
 type vote struct {
@@ -41,7 +49,8 @@ type vote struct {
 type attester struct {
 	v        *Validator
 	replayer *lineage.Replayer
-	refused  string // what was logged last and holds a version up
+	refused  string         // what was logged last and holds a version up
+	left     map[string]int // by the root of a rollout set that holds for its own run: its batches left out
 }
 
 // attest judges every PENDING version, in order, until ctx ends.
@@ -85,20 +94,27 @@ func (v *Validator) Attest(ctx context.Context, version uint64) (attested bool, 
 }
 
 func (v *Validator) newAttester() *attester {
-	return &attester{v: v, replayer: &lineage.Replayer{
+	client := v.client
+	if client != nil { // it leaves the time of an answer to its user, and a learner may stop in the middle of one
+		bounded := *client
+		bounded.Timeout = stateDownloads * v.config.Checkpoints.Timeout
+		client = &bounded
+	}
+	return &attester{v: v, left: map[string]int{}, replayer: &lineage.Replayer{
 		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
 		Options: engine.Options{Threads: v.config.Checkpoints.Threads}, Turn: v.lastTurn,
-		Files: lineage.Files{Client: v.client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
+		Files: lineage.Files{Client: client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
 	}}
 }
 
-// pending votes on every version that waits, once.
+// pending votes on every version that waits, once. One that cannot be judged yet keeps no other from its vote.
 func (a *attester) pending(ctx context.Context) error {
 	v := a.v
 	active, latest, err := v.chain.ActiveCheckpoint(ctx, v.config.Run)
 	if err != nil {
 		return err
 	}
+	var held []error
 	for version := active.Version + 1; version <= latest.Version; version++ {
 		if sent, err := v.journal.voted(version); err != nil || sent {
 			if err != nil {
@@ -114,10 +130,10 @@ func (a *attester) pending(ctx context.Context) error {
 			continue
 		}
 		if _, err := a.decide(ctx, version); err != nil {
-			return err
+			held = append(held, err)
 		}
 	}
-	return nil
+	return errors.Join(held...)
 }
 
 // decide judges a version, unless that was done before, and sends the vote.
@@ -157,7 +173,7 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	if err != nil {
 		return vote{}, err
 	}
-	left, err := a.chose(ctx, windows, leaves)
+	left, err := a.chose(ctx, c, windows, leaves)
 	if errors.Is(err, lineage.ErrRollouts) {
 		return a.reject(version, "rollout set: "+err.Error()), nil
 	}
@@ -178,37 +194,61 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 }
 
 // chose holds a rollout set against what the miners of its windows committed, one window after the other: of each the
-// checkpoint that sampled it is run. left counts batches that nothing was taken from.
-func (a *attester) chose(ctx context.Context, windows lineage.Windows, leaves [][]byte) (left int, err error) {
-	v := a.v
+// checkpoint that sampled it is run. What holds for its own run is not run again while others' shares cannot be had. left
+// counts batches that nothing was taken from.
+func (a *attester) chose(ctx context.Context, c lineage.Checkpoint, windows lineage.Windows, leaves [][]byte) (left int, err error) {
 	parts, err := windows.Split(leaves)
 	if err != nil {
 		return 0, err
 	}
+	left, known := a.left[string(c.RolloutSet)]
+	at := 0 // in parts
 	for _, w := range windows {
+		if known {
+			break
+		}
 		policy, err := a.policy(ctx, w)
 		if err != nil {
 			return 0, err
 		}
-		collector := lineage.Collector{
-			Fetcher: shelves{v}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Turn: v.lastTurn, Log: v.log,
-		}
-		n, err := collector.Chose(ctx, policy.Engine, w, parts[0])
+		n, err := a.collector(policy).Chose(ctx, policy.Engine, w, parts[at])
 		if err != nil {
 			return 0, err
 		}
-		shared := parts[1:][:len(w.Shared)]
-		drawn, err := collector.Drew(ctx, w, a.sampler, shared)
+		left, at = left+n, at+1+len(w.Shared)
+	}
+	a.left[string(c.RolloutSet)] = left
+	at = 0
+	for _, w := range windows {
+		shared := parts[at+1:][:len(w.Shared)]
+		at += 1 + len(w.Shared)
+		if len(shared) == 0 {
+			continue
+		}
+		policy, err := a.policy(ctx, w)
+		if err != nil {
+			return 0, err
+		}
+		n, err := a.collector(policy).Drew(ctx, w, a.sampler, shared)
 		if err != nil {
 			return 0, fmt.Errorf("drawn from other runs: %w", err)
 		}
-		parts, left = parts[1+len(w.Shared):], left+n+drawn
+		left += n
 	}
+	delete(a.left, string(c.RolloutSet))
 	return left, nil
+}
+
+// collector checks rollouts with a run's tokenizer.
+func (a *attester) collector(policy *checkpoints.Policy) lineage.Collector {
+	v := a.v
+	return lineage.Collector{Fetcher: shelves{v}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Turn: v.lastTurn, Log: v.log}
 }
 
 // policy is the checkpoint that sampled a window of any run.
 func (a *attester) policy(ctx context.Context, w lineage.Window) (*checkpoints.Policy, error) {
+	ctx, cancel := context.WithTimeout(ctx, attestDownloads*a.v.config.Checkpoints.Timeout)
+	defer cancel()
 	return a.v.policyOf(ctx, challengetypes.Window{
 		Run: w.Challenge.Run, Id: w.Challenge.Window, CheckpointVersion: w.Version, CheckpointDigest: w.Challenge.Checkpoint,
 	})

@@ -24,8 +24,10 @@ import (
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
+	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/lineage"
+	"github.com/galahad-network/galahad/rl/verify"
 	"github.com/galahad-network/galahad/testutil/daemonchain"
 	"github.com/galahad-network/galahad/testutil/shipped"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
@@ -41,6 +43,8 @@ type school struct {
 	server  *httptest.Server
 
 	mu       sync.Mutex
+	served   map[string][]byte // the miners' batches, by path
+	asked    map[string]int    // times, by path
 	versions []lineage.Checkpoint
 	votes    []sdk.Msg
 	lose     int // transactions whose answer is lost
@@ -121,11 +125,14 @@ func (m mailbox) Tx(_ context.Context, msgs ...sdk.Msg) (client.Result, error) {
 // windows, whose batches settled.
 func newSchool(t *testing.T) *school {
 	t.Helper()
-	s := &school{t: t, base: shipped.Base(t), dir: t.TempDir(), settled: policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING}
-	served := map[string][]byte{}
+	s := &school{t: t, base: shipped.Base(t), dir: t.TempDir(), settled: policytypes.CheckpointStatus_CHECKPOINT_STATUS_PENDING, served: map[string][]byte{}, asked: map[string]int{}}
 	files := http.FileServer(http.Dir(s.dir))
 	s.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		if data, ok := served[req.URL.Path]; ok {
+		s.mu.Lock()
+		data, ok := s.served[req.URL.Path]
+		s.asked[req.URL.Path]++
+		s.mu.Unlock()
+		if ok {
 			_, _ = w.Write(data)
 			return
 		}
@@ -140,18 +147,32 @@ func newSchool(t *testing.T) *school {
 		w.Challenge.Miner, w.Challenge.Groups = nil, 0
 		for i := byte(1); i <= 2; i++ {
 			c.Miner = bytes.Repeat([]byte{i}, 20)
-			b, err := batch.New(shipped.Rollouts(t, c))
-			require.NoError(t, err)
-			var file bytes.Buffer
-			require.NoError(t, b.WriteFile(&file))
-			served[fmt.Sprintf("/batches/%x", b.Root())] = file.Bytes()
-			w.Batches = append(w.Batches, lineage.Batch{
-				Miner: c.Miner, Name: fmt.Sprint("miner ", i), Root: b.Root(), Groups: 4, Bytes: b.PayloadBytes(), Locator: s.server.URL,
-			})
+			w.Batches = append(w.Batches, s.commit(shipped.Engine(t), c))
 		}
 		s.windows = append(s.windows, w)
 	}
 	return s
+}
+
+// commit makes the batch of an honest miner with an engine, and serves it.
+func (s *school) commit(eng *engine.Engine, c verify.Challenge) lineage.Batch {
+	s.t.Helper()
+	groups := make([]uint64, c.Groups)
+	for i := range groups {
+		groups[i] = uint64(i)
+	}
+	rollouts, err := generate.Groups(s.t.Context(), eng, s.base.Tokenizer, c, groups)
+	require.NoError(s.t, err)
+	b, err := batch.New(rollouts)
+	require.NoError(s.t, err)
+	var file bytes.Buffer
+	require.NoError(s.t, b.WriteFile(&file))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.served[fmt.Sprintf("/batches/%x", b.Root())] = file.Bytes()
+	return lineage.Batch{
+		Miner: c.Miner, Name: fmt.Sprint("miner ", c.Miner[0]), Root: b.Root(), Groups: c.Groups, Bytes: b.PayloadBytes(), Locator: s.server.URL,
+	}
 }
 
 // leaves are all rollouts of both miners in the first windows.
@@ -168,24 +189,25 @@ func (s *school) leaves(windows int) (all [][]byte) {
 	return all
 }
 
-// windowsOf are the windows of a rollout set.
+// windowsOf are the run's windows in a rollout set.
 func windowsOf(t *testing.T, leaves [][]byte) (out []uint64) {
 	t.Helper()
 	for _, leaf := range leaves {
 		r, err := batch.Decode(leaf)
 		require.NoError(t, err)
-		if !slices.Contains(out, r.Window) {
+		if r.Run == 1 && !slices.Contains(out, r.Window) {
 			out = append(out, r.Window)
 		}
 	}
 	return out
 }
 
-// publish makes version 1 on the leaves; it says that it was made on claimed.
+// publish makes the next version of the base on the leaves; it says that it was made on claimed.
 func (s *school) publish(leaves, claimed [][]byte) {
 	s.t.Helper()
 	trainer := engine.NewTrainer(s.base.Model, engine.Options{Threads: 2})
-	step := lineage.Step{Version: 1, Leaves: leaves, TemperatureBits: s.windows[0].Challenge.Generation.TemperatureBits, Recipe: s.windows[0].Recipe}
+	version := uint64(len(s.versions))
+	step := lineage.Step{Version: version, Leaves: leaves, TemperatureBits: s.windows[0].Challenge.Generation.TemperatureBits, Recipe: s.windows[0].Recipe}
 	metrics, err := lineage.Train(s.t.Context(), trainer, step)
 	require.NoError(s.t, err)
 	made, err := lineage.Seal(s.dir, daemonchain.ID, s.versions[0], step, trainer, s.base.TokenizerFile)
@@ -196,7 +218,7 @@ func (s *school) publish(leaves, claimed [][]byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.versions = append(s.versions, lineage.Checkpoint{
-		Version: 1, Parent: s.base.Digest, Digest: made.Digest, Locator: fmt.Sprintf("%s/%x/", s.server.URL, made.Digest), TrainedWindows: windowsOf(s.t, claimed),
+		Version: version, Parent: s.base.Digest, Digest: made.Digest, Locator: fmt.Sprintf("%s/%x/", s.server.URL, made.Digest), TrainedWindows: windowsOf(s.t, claimed),
 		RolloutSet: batch.Batch{Leaves: claimed}.Root(), StateHash: made.StateHash, StepKey: lineage.Secret(metrics.Gradient).Key(),
 	})
 }
@@ -316,4 +338,28 @@ func TestACheckpointWhoseFilesAreNotThereGetsNoVote(t *testing.T) {
 	}()
 	require.NoError(t, err)
 	require.False(t, decided)
+}
+
+// A learner that stops in the middle of an answer would else have its versions, and all after them, waited for without end.
+func TestALearnerThatStallsIsNotWaitedForForEver(t *testing.T) {
+	r := newRig(t)
+	s := newSchool(t)
+	r.attend(s)
+	r.edit = func(c *Config) { c.Attest.Enabled, c.Checkpoints.Timeout = false, 10*time.Millisecond }
+	all := s.leaves(1)
+	s.publish(all, all)
+	half := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		_ = http.NewResponseController(w).Flush()
+		<-req.Context().Done()
+	}))
+	t.Cleanup(half.Close)
+	s.versions[1].Locator = half.URL + "/"
+	l := r.start(nil)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := l.newAttester().judge(ctx, 1)
+	require.Error(t, err)
+	require.NoError(t, ctx.Err())
+	require.NoError(t, l.stop())
 }

@@ -25,7 +25,10 @@ import (
 )
 
 // loaded is how many checkpoints stay in memory: a pipelined run has one window
-// in COMMIT and one in AUDIT, each with its own.
+// in COMMIT and one in AUDIT, each with its own. A grader of a swarm goes through
+// more, but runs each over whole groups once it is loaded: reading it from disk
+// again costs little beside that, and several large models kept for it would not.
+// What must not be fetched again is a matter of Config.Keep.
 const loaded = 2
 
 // Config is the [checkpoints] section of a daemon's settings file.
@@ -68,14 +71,14 @@ type Cache struct {
 	log     *slog.Logger
 
 	mu     sync.Mutex
-	recent []*Policy              // newest first
-	relays map[string]*relay      // by server: the learner's is "", the mirrors' their URL
-	busy   map[string]*sync.Mutex // by digest: one download at a time
+	recent []*Policy                // newest first
+	relays map[string]*relay        // by server: the learner's is "", the mirrors' their URL
+	busy   map[string]chan struct{} // by digest: one download at a time, closed at its end
 }
 
 // New returns a cache below a folder.
 func New(dir string, config Config, fetcher *daemon.Fetcher, log *slog.Logger) *Cache {
-	return &Cache{dir: dir, config: config, fetcher: fetcher, log: log, busy: map[string]*sync.Mutex{}, relays: map[string]*relay{}}
+	return &Cache{dir: dir, config: config, fetcher: fetcher, log: log, busy: map[string]chan struct{}{}, relays: map[string]*relay{}}
 }
 
 // Get returns the checkpoint of a digest, from memory, disk, its locator or a mirror: the
@@ -83,15 +86,11 @@ func New(dir string, config Config, fetcher *daemon.Fetcher, log *slog.Logger) *
 // download that breaks or lies is tried again until ctx ends, because the
 // learner may be restarting; what arrives is never used before it has the digest.
 func (c *Cache) Get(ctx context.Context, digest []byte, locator string) (*Policy, error) {
-	c.mu.Lock()
-	one := c.busy[string(digest)]
-	if one == nil {
-		one = &sync.Mutex{}
-		c.busy[string(digest)] = one
+	done, err := c.alone(ctx, digest)
+	if err != nil {
+		return nil, err
 	}
-	c.mu.Unlock()
-	one.Lock()
-	defer one.Unlock()
+	defer done()
 	if p := c.remembered(digest); p != nil {
 		return p, nil
 	}
@@ -100,7 +99,7 @@ func (c *Cache) Get(ctx context.Context, digest []byte, locator string) (*Policy
 	// Between attempts what came stays; whole shards need not come twice.
 	scratch := filepath.Join(c.dir, fmt.Sprintf(".fetch-%x-%d", digest, os.Getpid()))
 	defer os.RemoveAll(scratch)
-	err := daemon.Retry(ctx, c.log, daemon.Backoff{Min: 200 * time.Millisecond, Max: 5 * time.Second},
+	err = daemon.Retry(ctx, c.log, daemon.Backoff{Min: 200 * time.Millisecond, Max: 5 * time.Second},
 		fmt.Sprintf("fetch checkpoint %x from %s", digest[:min(4, len(digest))], locator), func(ctx context.Context) error {
 			ctx, cancel := context.WithTimeout(ctx, c.config.Timeout)
 			defer cancel()
@@ -135,6 +134,33 @@ func (c *Cache) Get(ctx context.Context, digest []byte, locator string) (*Policy
 	c.recent = slices.Insert(c.recent, 0, p)
 	c.recent = c.recent[:min(len(c.recent), loaded)]
 	return p, c.prune()
+}
+
+// alone waits until nobody else is at a digest; done ends that. Error: the context's, for whoever is at it may take longer.
+func (c *Cache) alone(ctx context.Context, digest []byte) (done func(), err error) {
+	key, mine := string(digest), make(chan struct{})
+	for {
+		c.mu.Lock()
+		other := c.busy[key]
+		if other == nil {
+			c.busy[key] = mine
+		}
+		c.mu.Unlock()
+		if other == nil {
+			break
+		}
+		select {
+		case <-other:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		delete(c.busy, key)
+		close(mine)
+	}, nil
 }
 
 // relay is what is known of a server that has checkpoints.
@@ -237,16 +263,17 @@ func (c *Cache) remembered(digest []byte) *Policy {
 // stale is the age at which what a killed process left of a download is removed.
 const stale = 24 * time.Hour
 
-// prune removes the checkpoints on disk that were not used for longest, and what killed
-// processes left.
+// prune removes the checkpoints on disk that were not used for longest, unless one is about
+// to be loaded, and what killed processes left. The caller holds the lock.
 func (c *Cache) prune() error {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {
 		return fmt.Errorf("checkpoints: %w", err)
 	}
 	type used struct {
-		path string
-		at   time.Time
+		path   string
+		digest []byte
+		at     time.Time
 	}
 	var all []used
 	for _, e := range entries {
@@ -259,12 +286,15 @@ func (c *Cache) prune() error {
 				return fmt.Errorf("checkpoints: %w", err)
 			}
 		}
-		if _, err := hex.DecodeString(e.Name()); err == nil {
-			all = append(all, used{filepath.Join(c.dir, e.Name()), info.ModTime()})
+		if digest, err := hex.DecodeString(e.Name()); err == nil {
+			all = append(all, used{filepath.Join(c.dir, e.Name()), digest, info.ModTime()})
 		}
 	}
 	slices.SortFunc(all, func(a, b used) int { return b.at.Compare(a.at) })
 	for _, u := range all[min(len(all), c.config.Keep):] {
+		if c.busy[string(u.digest)] != nil {
+			continue
+		}
 		if err := os.RemoveAll(u.path); err != nil {
 			return fmt.Errorf("checkpoints: %w", err)
 		}

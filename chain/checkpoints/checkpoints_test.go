@@ -1,6 +1,7 @@
 package checkpoints
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -120,4 +121,62 @@ func TestOnlyFilesOfCheckpointsAreServed(t *testing.T) {
 		require.Equal(t, want, resp.StatusCode, path)
 	}
 	http.DefaultClient.CloseIdleConnections()
+}
+
+// Two windows may want one checkpoint, and one of them has less time than the other.
+func TestWhoWaitsForAnothersDownloadWaitsNoLongerThanItMay(t *testing.T) {
+	began := make(chan struct{}, 1)
+	url := serve(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case began <- struct{}{}:
+		default:
+		}
+		<-r.Context().Done()
+	}))
+	c := newCache(t)
+	digest := make([]byte, 32)
+	patient, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := c.Get(patient, digest, url)
+		ended <- err
+	}()
+	<-began
+	hasty, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err := c.Get(hasty, digest, url)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	select {
+	case err := <-ended:
+		t.Fatal("the other goes on, but it ended: ", err)
+	default:
+	}
+	stop()
+	require.Error(t, <-ended)
+	require.Empty(t, c.busy)
+}
+
+// A grader of a swarm fetches some checkpoints while it loads others, which may be the oldest on disk.
+func TestACheckpointThatIsAboutToBeLoadedStaysOnDisk(t *testing.T) {
+	var down atomic.Bool
+	url, versions := learner(t, &down)
+	c := newCache(t)
+	c.config.Keep = 1
+	get := func(v int) {
+		t.Helper()
+		_, err := c.Get(t.Context(), versions[v].Digest(), fmt.Sprintf("%s/checkpoints/%x/", url, versions[v].Digest()))
+		require.NoError(t, err)
+	}
+	here := func(v int) string { return checkpoint.Dir(c.dir, versions[v].Digest()) }
+	get(0)
+	done, err := c.alone(t.Context(), versions[0].Digest())
+	require.NoError(t, err)
+	get(1)
+	require.DirExists(t, here(0))
+	require.DirExists(t, here(1))
+	done()
+	get(2)
+	require.NoDirExists(t, here(0))
+	require.NoDirExists(t, here(1))
+	require.DirExists(t, here(2))
 }

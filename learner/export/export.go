@@ -50,7 +50,7 @@ type Row struct {
 }
 
 // Rows are the rollouts that a version was made of, in the order of its set; windows are those that they answer. Errors:
-// lineage.ErrRollouts, and those of finding a group's problem.
+// lineage.ErrRollouts; lineage.ErrUnavailable where the chain has forgotten a window; those of finding a group's problem.
 func Rows(c lineage.Checkpoint, windows lineage.Windows, leaves [][]byte, tok tokenizer.Tokenizer) (rows []Row, err error) {
 	parts, err := windows.Split(leaves)
 	if err != nil {
@@ -69,6 +69,9 @@ func Rows(c lineage.Checkpoint, windows lineage.Windows, leaves [][]byte, tok to
 
 // windowRows are those of one window.
 func windowRows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tokenizer.Tokenizer) ([]Row, error) {
+	if w.Forgotten && len(leaves) > 0 {
+		return nil, fmt.Errorf("%w: the chain has forgotten window %d of run %d, and who its miners were", lineage.ErrUnavailable, w.Challenge.Window, w.Challenge.Run)
+	}
 	names := map[string]lineage.Batch{}
 	for _, b := range w.Batches {
 		names[string(b.Miner)] = b

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"math"
 	"testing"
 
 	"github.com/parquet-go/parquet-go"
@@ -105,4 +106,70 @@ func TestRowsSayAllThatTrainingElsewhereNeeds(t *testing.T) {
 	w.Batches = nil
 	_, err = Rows(made, lineage.Windows{w}, b.Leaves, tok)
 	require.ErrorIs(t, err, lineage.ErrRollouts)
+}
+
+// Both runs number their groups from 0, and the miner may work for both.
+func TestRowsOfASwarmSayWhichRunEachIsOf(t *testing.T) {
+	c, tok := tiny.Challenge(t, 1), tiny.Tokenizer(t)
+	window := func(run, number uint64, name string) (lineage.Window, [][]byte) {
+		c := c
+		c.Run, c.Window, c.Checkpoint = run, number, bytes.Repeat([]byte{byte(run)}, 32)
+		made, err := generate.Groups(t.Context(), tiny.Engine(t, name), tok, c, []uint64{0})
+		require.NoError(t, err)
+		for i := range made { // an untrained model earns none
+			made[i].Reward = uint32(run-1)*1_000_000 + uint32(i%2)*1_000_000
+		}
+		b, err := batch.New(made)
+		require.NoError(t, err)
+		w := lineage.Window{Challenge: c, Batches: []lineage.Batch{{Miner: c.Miner, Name: name, Groups: 1}}}
+		w.Challenge.Miner, w.Challenge.Groups = nil, 0
+		w.Recipe.Advantage, w.Recipe.AdvantageEps = grpo.Default().Advantage, grpo.Default().AdvantageEps
+		return w, b.Leaves
+	}
+	own, first := window(1, 5, "galahad1own")
+	other, second := window(2, 5, "galahad1other")
+	last, third := window(1, 6, "galahad1last")
+	last.Recipe.AdvantageEps = 0.5 // the step's, for all of its rollouts
+	own.Shared = []lineage.Window{other}
+	windows := lineage.Windows{own, last}
+	leaves := append(append(append([][]byte(nil), first...), second...), third...)
+	made := lineage.Checkpoint{Version: 7, Digest: []byte{1}, RolloutSet: batch.Batch{Leaves: leaves}.Root()}
+	rows, err := Rows(made, windows, leaves, tok)
+	require.NoError(t, err)
+	require.Len(t, rows, len(leaves))
+	k := int(c.GroupSize)
+	for i, row := range rows {
+		r, err := batch.Decode(leaves[i])
+		require.NoError(t, err)
+		require.Equal(t, []uint64{r.Run, r.Window, 0, uint64(i % k)}, []uint64{row.Run, row.Window, row.Group, row.Index})
+		require.Equal(t, []string{"galahad1own", "galahad1other", "galahad1last"}[i/k], row.Miner)
+		require.Equal(t, hex.EncodeToString(bytes.Repeat([]byte{byte(r.Run)}, 32)), row.Sampler)
+		challenge := windows.Sources()[i/k].Challenge
+		challenge.Miner, challenge.Groups = c.Miner, 1
+		a, err := challenge.Assign(tok, 0)
+		require.NoError(t, err)
+		require.Equal(t, []string{a.Problem.PromptText, a.Problem.Answer}, []string{row.Prompt, row.Answer})
+		require.Equal(t, i%2 == 1, row.Advantage > 0, "within its own group, of rewards that are higher in run 2")
+		require.InDelta(t, 0.5, math.Abs(float64(row.Advantage)), 0.1)
+	}
+	require.NotEqual(t, rows[0].Prompt, rows[k].Prompt, "each run poses its own problems")
+
+	one, two := batch.Rollout{Run: 1, Window: 5, Miner: c.Miner}, batch.Rollout{Run: 2, Window: 5, Miner: c.Miner}
+	require.False(t, sameGroup(one, two))
+	require.True(t, sameGroup(two, two))
+
+	strange := other
+	strange.Batches = []lineage.Batch{{Miner: bytes.Repeat([]byte{9}, 20), Name: "galahad1else", Groups: 1}}
+	own.Shared = []lineage.Window{strange}
+	_, err = Rows(made, lineage.Windows{own, last}, leaves, tok)
+	require.ErrorIs(t, err, lineage.ErrRollouts)
+	require.ErrorContains(t, err, "window 5 of run 2")
+	own.Shared[0].Forgotten, own.Shared[0].Batches = true, nil
+	_, err = Rows(made, lineage.Windows{own, last}, leaves, tok)
+	require.ErrorIs(t, err, lineage.ErrUnavailable, "a chain that has forgotten a window accuses nobody")
+	require.NotErrorIs(t, err, lineage.ErrRollouts)
+	set := append(append([][]byte(nil), first...), third...)
+	rows, err = Rows(made, lineage.Windows{own, last}, set, tok)
+	require.NoError(t, err, "nothing was drawn of it")
+	require.Len(t, rows, 2*k)
 }

@@ -50,13 +50,12 @@ func (c Collector) Draw(ctx context.Context, w Window, sampler Sampler) (Collect
 			return Collected{}, s.shareError(fmt.Errorf("the checkpoint that sampled it: %w", err))
 		}
 	}
-	done, err := c.Turn.take(ctx)
-	if err != nil {
-		return Collected{}, err
-	}
-	defer done()
 	var out Collected
-	lots, err := c.lots(w, fetched, &out)
+	var lots []*lot
+	err := c.inTurn(ctx, func() (err error) {
+		lots, err = c.lots(w, fetched, &out)
+		return err
+	})
 	if err != nil {
 		return Collected{}, err
 	}
@@ -68,7 +67,11 @@ func (c Collector) Draw(ctx context.Context, w Window, sampler Sampler) (Collect
 			break
 		}
 		var seen Collected
-		passed, err := c.check(ctx, engines[l.shared], l.batch, l.group, &seen)
+		var passed bool
+		err := c.inTurn(ctx, func() (err error) {
+			passed, err = c.check(ctx, engines[l.shared], l.batch, l.group, &seen)
+			return err
+		})
 		if err != nil {
 			return Collected{}, w.Shared[l.shared].shareError(err)
 		}
@@ -83,6 +86,16 @@ func (c Collector) Draw(ctx context.Context, w Window, sampler Sampler) (Collect
 		out.Add(l.took)
 	}
 	return out, nil
+}
+
+// inTurn does a piece of work in a turn of its own: however many groups are drawn or fail, who has no time waits for one.
+func (c Collector) inTurn(ctx context.Context, work func() error) error {
+	done, err := c.Turn.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return work()
 }
 
 // lot is a group that can be drawn.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -371,4 +372,48 @@ func TestSetsAreAddedLeafByLeaf(t *testing.T) {
 	sum = a
 	sum.Add(lineage.Collected{Leaves: [][]byte{{4}}})
 	require.Nil(t, sum.LogProbs)
+}
+
+// careful is a shelf that must not be waited for in a turn.
+type careful struct {
+	shelf
+	waited func()
+}
+
+func (c careful) Fetch(ctx context.Context, b lineage.Batch, groupSize uint64) (batch.Batch, error) {
+	c.waited()
+	return c.shelf.Fetch(ctx, b, groupSize)
+}
+
+// An audit has little time. It waits for one group, not for all that another run may share, and for nobody's server.
+func TestADrawLetsOthersAtTheEngineBetweenGroups(t *testing.T) {
+	s := newSwarm(t)
+	want := s.draw(t).Leaves
+	var held atomic.Bool
+	turns := 0
+	s.collector.Turn = func(context.Context) (func(), error) {
+		require.False(t, held.Swap(true))
+		turns++
+		return func() { held.Store(false) }, nil
+	}
+	free := func() {
+		if held.Load() {
+			t.Error("somebody's server is waited for in a turn")
+		}
+	}
+	s.collector.Fetcher = careful{s.have, free}
+	sampler := s.sampler(t)
+	set, err := s.collector.Draw(t.Context(), s.window, func(ctx context.Context, w lineage.Window) (*engine.Engine, error) {
+		free()
+		return sampler(ctx, w)
+	})
+	require.NoError(t, err)
+	require.Equal(t, want, set.Leaves)
+	require.Equal(t, 1+set.Groups, turns, "one for what needs no model, one for each group")
+	require.False(t, held.Load())
+
+	gone := errors.New("the turn never came")
+	s.collector.Turn = func(context.Context) (func(), error) { return nil, gone }
+	_, err = s.collector.Draw(t.Context(), s.window, s.sampler(t))
+	require.ErrorIs(t, err, gone)
 }

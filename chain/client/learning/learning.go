@@ -96,7 +96,8 @@ func (ch *Chain) Known(ctx context.Context, run, window uint64) (lineage.Window,
 	return w, err
 }
 
-// settled reads a window, and which others are shared with it. Error: learner.ErrForgotten, the node's.
+// settled reads a window, and which others are shared with it. Errors: learner.ErrForgotten; the node's, which may be behind
+// and not know yet how the window ended.
 func (ch *Chain) settled(ctx context.Context, run, window uint64) (w lineage.Window, shared []challengetypes.SharedWindow, err error) {
 	defer func() {
 		if errors.Is(err, client.ErrNotFound) {
@@ -106,6 +107,9 @@ func (ch *Chain) settled(ctx context.Context, run, window uint64) (w lineage.Win
 	status, err := ch.c.Window(ctx, run, window)
 	if err != nil {
 		return lineage.Window{}, nil, err
+	}
+	if !status.Window.Done() { // what is shared with it is fixed when it closes
+		return lineage.Window{}, nil, fmt.Errorf("window %d of run %d has not ended at height %d", window, run, status.Height)
 	}
 	w, err = ch.batches(ctx, status.Window)
 	return w, status.Window.Shared, err
@@ -125,15 +129,24 @@ func (ch *Chain) batches(ctx context.Context, window challengetypes.Window) (lin
 	if err != nil {
 		return lineage.Window{}, err
 	}
-	ok := map[string]bool{}
-	for _, m := range settled.Miners {
-		ok[m.Miner] = m.Code == settlementtypes.VerdictCode_VERDICT_CODE_OK && !settled.Window.Void
-	}
 	out := lineage.Window{
 		Challenge: challenge, Version: window.CheckpointVersion, MaxStaleness: uint64(window.Params.MaxStaleness),
 		Recipe: RecipeOf(window.Params.Recipe), EvaluationProblems: window.Params.EvaluationProblems,
 	}
+	if settled.Window.Void {
+		return out, nil
+	}
+	ok, passed, unjudged := map[string]bool{}, 0, 0
+	for _, m := range settled.Miners {
+		ok[m.Miner] = m.Code == settlementtypes.VerdictCode_VERDICT_CODE_OK
+		if ok[m.Miner] {
+			passed++
+		}
+	}
 	for _, c := range commitments {
+		if _, judged := ok[c.Miner]; !judged {
+			unjudged++
+		}
 		if !ok[c.Miner] {
 			continue
 		}
@@ -144,6 +157,11 @@ func (ch *Chain) batches(ctx context.Context, window challengetypes.Window) (lin
 		out.Batches = append(out.Batches, lineage.Batch{
 			Miner: raw, Name: c.Miner, Root: c.Root, Groups: uint64(c.Groups), Bytes: c.Bytes, Locator: c.Locator,
 		})
+	}
+	// A window is forgotten over several blocks, itself last. Who took what is left of it for the whole would accuse a
+	// learner of having trained on a miner without a verdict.
+	if len(out.Batches) < passed || unjudged > int(settled.Window.SkippedCount) {
+		return lineage.Window{}, fmt.Errorf("window %d of run %d: the chain has forgotten it in part", window.Id, window.Run)
 	}
 	slices.SortFunc(out.Batches, func(a, b lineage.Batch) int { return bytes.Compare(a.Miner, b.Miner) })
 	return out, nil

@@ -153,7 +153,8 @@ func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage
 		if r.Run == run {
 			at = slices.Index(c.TrainedWindows, r.Window)
 		} else if at >= 0 && out[at].Forgotten {
-			if n := len(out[at].Shared); n > 0 && out[at].Shared[n-1].Challenge.Run == r.Run && out[at].Shared[n-1].Challenge.Window == r.Window {
+			// The chain shares one window of a run, in the order of the runs: Split finds whatever is none of these.
+			if n := len(out[at].Shared); n > 0 && out[at].Shared[n-1].Challenge.Run >= r.Run {
 				continue
 			}
 			w, err := chain.Known(ctx, r.Run, r.Window)
