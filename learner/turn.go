@@ -261,7 +261,12 @@ func (d *Daemon) draw(ctx context.Context, w lineage.Window) (lineage.Collected,
 
 // sampler implements lineage.Sampler for other runs' windows.
 func (d *Daemon) sampler(ctx context.Context, w lineage.Window) (*engine.Engine, error) {
-	c, found, err := d.chain.Checkpoint(ctx, w.Challenge.Run, w.Version)
+	var c lineage.Checkpoint
+	var found bool
+	err := d.retry(ctx, fmt.Sprintf("read version %d of run %d", w.Version, w.Challenge.Run), func() (err error) {
+		c, found, err = d.chain.Checkpoint(ctx, w.Challenge.Run, w.Version)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

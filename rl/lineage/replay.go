@@ -92,7 +92,7 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, ws Windows, leaves 
 		report.Detail = err.Error()
 		return report, nil
 	}
-	samplers, err := r.samplers(ctx, ws)
+	samplers, err := r.samplers(ctx, ws, parts)
 	if err != nil {
 		return report, err
 	}
@@ -150,13 +150,14 @@ func (r *Replayer) measure(ctx context.Context, set EvaluationSet, made Made) (E
 	return made.Measure(ctx, set, r.Options)
 }
 
-// samplers are the engines of the checkpoints that sampled the windows' sources; nil for those of an exact run.
-func (r *Replayer) samplers(ctx context.Context, ws Windows) ([]*engine.Engine, error) {
+// samplers are the engines of the checkpoints that sampled the windows' sources; nil for those of an exact run, and for those
+// that nothing is taken from: nobody may be able to say any more what sampled them.
+func (r *Replayer) samplers(ctx context.Context, ws Windows, parts [][][]byte) ([]*engine.Engine, error) {
 	var out []*engine.Engine
 	have := map[string]*engine.Engine{} // by digest
-	for _, w := range ws.Sources() {
+	for i, w := range ws.Sources() {
 		eng := have[string(w.Challenge.Checkpoint)]
-		if w.Challenge.Tolerance == nil {
+		if w.Challenge.Tolerance == nil || len(parts[i]) == 0 {
 			eng = nil
 		} else if eng == nil {
 			loaded, err := r.Files.Sampler(ctx, r.Chain, w, r.Dir)

@@ -417,3 +417,20 @@ func TestADrawLetsOthersAtTheEngineBetweenGroups(t *testing.T) {
 	_, err = s.collector.Draw(t.Context(), s.window, s.sampler(t))
 	require.ErrorIs(t, err, gone)
 }
+
+// Of a run that nothing was taken from nobody asks what sampled it.
+func TestAForgottenShareThatNothingWasDrawnFromHoldsNoReplayUp(t *testing.T) {
+	other := newHistory(t)
+	other.window.Challenge.Generation, other.window.Challenge.Tolerance = tiny.Challenge(t, 1).Generation, &verify.Tolerance{}
+	h := newHistory(t)
+	own := rollouts(t, 3)
+	c := h.publish(h.stepOn(own, nil, recipe), own)
+	r := h.replayer()
+	r.Chain = runs{h, other}
+	windows, err := lineage.ReadWindows(t.Context(), r.Chain, 1, c)
+	require.NoError(t, err)
+	windows[0].Shared[0].Forgotten = true
+	report, err := r.Replay(t.Context(), c, windows, own)
+	require.NoError(t, err)
+	require.True(t, report.Match, report.Detail)
+}
