@@ -46,6 +46,9 @@ func run(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto.Me
 	t.Row("owner", r.Owner)
 	t.Row("learner", r.Learner)
 	t.Row("environments", env.FormatMix(p.MixEntries()))
+	if r := p.Recipe; len(r.SwarmRuns) > 0 {
+		t.Row("swarm", fmt.Sprintf("%s; a window takes at most %d of their groups", runsText(r.SwarmRuns), r.SwarmGroups))
+	}
 	t.Row("groups", fmt.Sprintf("%d completions each, at most %d a miner and %d a window", p.GroupSize, p.MaxGroups, p.MaxGroupsPerWindow))
 	t.Row("generation", fmt.Sprintf("temperature bits %#08x, top_k %d, top_p %s, at most %d tokens",
 		p.Generation.TemperatureBits, p.Generation.TopK, table.FormatPPM(uint64(p.Generation.TopPPpm)), p.Generation.MaxNew))
@@ -87,6 +90,13 @@ func window(ctx context.Context, conn gogogrpc.ClientConn, args []string) (proto
 		w.CheckpointVersion, table.FormatDigest(w.CheckpointDigest), table.FormatGAL(w.BondPerGroup))
 	t.Note("Environments: %s.", env.FormatMix(w.Params.MixEntries()))
 	t.Note("Emission of the blocks from %d up to %s.", w.EmissionStart, bound(w.EmissionEnd))
+	if len(w.Shared) > 0 {
+		var shared []string
+		for _, s := range w.Shared {
+			shared = append(shared, fmt.Sprintf("window %d of run %d", s.Window, s.Run))
+		}
+		t.Note("Shared with it: %s.", strings.Join(shared, ", "))
+	}
 	if w.VoidHeight > 0 {
 		t.Note("VOID since block %d: %s.", w.VoidHeight, w.VoidReason)
 	}
@@ -120,6 +130,18 @@ func windows(ctx context.Context, conn gogogrpc.ClientConn, args []string) (prot
 			known(w.RevealEnd), known(w.ClosedHeight), w.CheckpointVersion, w.Miners, w.Graders, w.VoidReason)
 	}
 	return list, t, nil
+}
+
+// runsText names runs.
+func runsText(ids []uint64) string {
+	if len(ids) == 1 {
+		return fmt.Sprintf("run %d", ids[0])
+	}
+	var out []string
+	for _, id := range ids {
+		out = append(out, fmt.Sprint(id))
+	}
+	return "runs " + strings.Join(out, ", ")
 }
 
 // known is a height, or a dash where it is not known yet.

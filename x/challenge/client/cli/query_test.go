@@ -16,7 +16,10 @@ import (
 )
 
 // node answers queries from a list of windows.
-type node struct{ windows []types.WindowStatus }
+type node struct {
+	windows []types.WindowStatus
+	swarm   []uint64
+}
 
 var _ gogogrpc.ClientConn = node{}
 
@@ -35,6 +38,9 @@ func (n node) Invoke(_ context.Context, method string, args, reply any, _ ...grp
 		p := types.DefaultRunParams([]types.EnvironmentWeight{
 			{Id: "arithmetic-2", Weight: 3, UntilWindow: 40}, {Id: "arithmetic-3", Weight: 1, FromWindow: 20},
 		}, nil, nil)
+		if p.Recipe.SwarmRuns = n.swarm; len(n.swarm) > 0 {
+			p.Recipe.SwarmGroups = 4
+		}
 		*reply.(*types.QueryRunResponse) = types.QueryRunResponse{Run: types.Run{
 			Id: req.Run, Name: "first light", NextWindow: uint64(len(n.windows)), Params: p,
 			Owner: "galahad1owner", Learner: "galahad1learner", Status: types.RunStatus_RUN_STATUS_ACTIVE,
@@ -125,4 +131,31 @@ func TestArgumentsThatAreNoNumbers(t *testing.T) {
 	require.EqualError(t, err, `run "one" is not a number`)
 	_, _, err = window(t.Context(), twoWindows(), []string{"1", "-1"})
 	require.EqualError(t, err, `window "-1" is not a number`)
+}
+
+func TestTablesShowASwarmWhereThereIsOne(t *testing.T) {
+	write := func(n node) string {
+		var b strings.Builder
+		_, of, err := window(t.Context(), n, []string{"1", "0"})
+		require.NoError(t, err)
+		require.NoError(t, of.Write(&b))
+		return b.String()
+	}
+	n := twoWindows()
+	require.NotContains(t, write(n), "Shared")
+	n.windows[0].Window.Shared = []types.SharedWindow{{Run: 2, Window: 12}, {Run: 3, Window: 9}}
+	require.Contains(t, write(n), "\nShared with it: window 12 of run 2, window 9 of run 3.\n")
+
+	show := func(n node) string {
+		var b strings.Builder
+		_, of, err := run(t.Context(), n, []string{"1"})
+		require.NoError(t, err)
+		require.NoError(t, of.Write(&b))
+		return b.String()
+	}
+	require.NotContains(t, show(n), "swarm")
+	n.swarm = []uint64{2}
+	require.Contains(t, show(n), "run 2; a window takes at most 4 of their groups")
+	n.swarm = []uint64{2, 3}
+	require.Contains(t, show(n), "runs 2, 3; a window takes at most 4 of their groups")
 }
