@@ -331,11 +331,11 @@ func (d *Daemon) engineOf(r Record) (*engine.Engine, error) {
 }
 
 // retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict, ErrBase,
-// ErrForgotten and errFell stop it.
+// ErrForgotten, errFell and lineage.ErrSampler stop it.
 func (d *Daemon) retry(ctx context.Context, what string, try func() error) error {
 	err := daemon.Retry(ctx, d.log, daemon.DefaultBackoff, what, func(context.Context) error {
 		err := try()
-		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) || errors.Is(err, errFell) || errors.Is(err, ErrForgotten) {
+		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) || errors.Is(err, errFell) || errors.Is(err, ErrForgotten) || errors.Is(err, lineage.ErrSampler) {
 			return daemon.Permanent(err)
 		}
 		return err

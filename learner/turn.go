@@ -233,12 +233,10 @@ func (d *Daemon) gather(ctx context.Context, window uint64) error {
 
 // draw returns what a window takes from other runs' windows. A run whose share cannot be judged here gives nothing to it.
 func (d *Daemon) draw(ctx context.Context, w lineage.Window) (lineage.Collected, error) {
-	collector := d.collector
-	collector.Progress = nil
 	for len(w.Shared) > 0 {
 		d.phase.set("drawing groups of other runs for window %d", w.Challenge.Window)
 		start := time.Now()
-		set, err := collector.Draw(ctx, w, d.sampler)
+		set, err := d.collector.Draw(ctx, w, d.sampler)
 		if ctx.Err() != nil {
 			return lineage.Collected{}, ctx.Err()
 		}
@@ -262,16 +260,12 @@ func (d *Daemon) draw(ctx context.Context, w lineage.Window) (lineage.Collected,
 // sampler implements lineage.Sampler for other runs' windows.
 func (d *Daemon) sampler(ctx context.Context, w lineage.Window) (*engine.Engine, error) {
 	var c lineage.Checkpoint
-	var found bool
 	err := d.retry(ctx, fmt.Sprintf("read version %d of run %d", w.Version, w.Challenge.Run), func() (err error) {
-		c, found, err = d.chain.Checkpoint(ctx, w.Challenge.Run, w.Version)
+		c, err = lineage.ReadSampler(ctx, d.chain, w)
 		return err
 	})
 	if err != nil {
 		return nil, err
-	}
-	if !found || !bytes.Equal(c.Digest, w.Challenge.Checkpoint) {
-		return nil, fmt.Errorf("version %d of run %d is not what the window froze", w.Version, w.Challenge.Run)
 	}
 	ctx, cancel := context.WithTimeout(ctx, d.config.Checkpoints.Timeout)
 	defer cancel()

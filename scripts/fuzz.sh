@@ -14,10 +14,11 @@ binary=$(mktemp)
 trap 'rm -f "$binary"' EXIT
 git ls-files -co --exclude-standard '*_test.go' | xargs grep -l '^func Fuzz' | xargs -n1 dirname | sort -u | while read -r folder; do
 	go test -c -fuzz . -o "$binary" "./$folder"
+	package=$(go list "./$folder")
 	sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$folder"/*_test.go | while read -r target; do
 		echo "fuzz: ./$folder $target"
 		(cd "$folder" && timeout --preserve-status -s INT -k 60 "$seconds" "$binary" \
 			-test.run '^$' -test.fuzz "^$target\$" -test.fuzzminimizetime 1x \
-			-test.fuzzcachedir "$cache/$(go list .)" </dev/null)
+			-test.fuzzcachedir "$cache/$package" </dev/null)
 	done
 done

@@ -123,15 +123,18 @@ func (n *Network) Runs() []uint64 {
 	return runs
 }
 
-// learner of a run.
-func (n *Network) learner(run uint64) Daemon {
+// member is what a run has of its own.
+func (n *Network) member(run uint64) Member {
 	for _, m := range n.Swarm {
 		if m.Run == run {
-			return m.Learner
+			return m
 		}
 	}
-	return n.Learner
+	return Member{Run: RunID, Learner: n.Learner, Graders: n.Graders}
 }
+
+// learner of a run.
+func (n *Network) learner(run uint64) Daemon { return n.member(run).Learner }
 
 // daemons are the learners, graders and miners.
 func (n *Network) daemons() []Daemon {

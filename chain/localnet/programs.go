@@ -48,12 +48,7 @@ func (s *Supervisor) learnerProcess(run uint64) *Process {
 // graderProcesses are the graders of a run. Those of further runs sign with the keys of the first run's, which bring the beacon
 // for all.
 func (s *Supervisor) graderProcesses(run uint64) (all []*Process) {
-	graders := s.Net.Graders
-	for _, m := range s.Net.Swarm {
-		if m.Run == run {
-			graders = m.Graders
-		}
-	}
+	graders := s.Net.member(run).Graders
 	for i, d := range graders {
 		var peers []string
 		for _, other := range graders {

@@ -3,7 +3,6 @@
 package export
 
 import (
-	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -83,7 +82,7 @@ func windowRows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tok
 	rows := make([]Row, len(decoded))
 	for first := 0; first < len(decoded); {
 		last := first
-		for last < len(decoded) && sameGroup(decoded[first], decoded[last]) {
+		for last < len(decoded) && decoded[first].SameGroup(decoded[last]) {
 			last++
 		}
 		r := decoded[first]
@@ -119,10 +118,6 @@ func windowRows(c lineage.Checkpoint, w lineage.Window, leaves [][]byte, tok tok
 		first = last
 	}
 	return rows, nil
-}
-
-func sameGroup(a, b batch.Rollout) bool {
-	return a.Group == b.Group && a.Window == b.Window && a.Run == b.Run && bytes.Equal(a.Miner, b.Miner)
 }
 
 // text decodes a completion without its control tokens.

@@ -155,8 +155,8 @@ func TestRowsOfASwarmSayWhichRunEachIsOf(t *testing.T) {
 	require.NotEqual(t, rows[0].Prompt, rows[k].Prompt, "each run poses its own problems")
 
 	one, two := batch.Rollout{Run: 1, Window: 5, Miner: c.Miner}, batch.Rollout{Run: 2, Window: 5, Miner: c.Miner}
-	require.False(t, sameGroup(one, two))
-	require.True(t, sameGroup(two, two))
+	require.False(t, one.SameGroup(two))
+	require.True(t, two.SameGroup(two))
 
 	strange := other
 	strange.Batches = []lineage.Batch{{Miner: bytes.Repeat([]byte{9}, 20), Name: "galahad1else", Groups: 1}}

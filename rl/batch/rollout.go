@@ -96,6 +96,12 @@ type Rollout struct {
 	Proof      []byte  `cbor:"proof"`
 }
 
+// SameGroup reports whether both rollouts answer one group of one miner: its number alone is that of a group in every
+// window of every run.
+func (r Rollout) SameGroup(other Rollout) bool {
+	return r.Group == other.Group && r.Window == other.Window && r.Run == other.Run && bytes.Equal(r.Miner, other.Miner)
+}
+
 // Encode returns the canonical bytes. Errors: those of Validate.
 func (r Rollout) Encode() ([]byte, error) {
 	if err := r.Validate(); err != nil {

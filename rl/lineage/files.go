@@ -51,17 +51,23 @@ func (f Files) Checkpoint(ctx context.Context, c Checkpoint, dir string) (*check
 // Sampler returns the checkpoint that sampled a window, of whichever run. Errors: ErrSampler, the chain's, those of
 // Checkpoint.
 func (f Files) Sampler(ctx context.Context, chain Reader, w Window, dir string) (*checkpoint.Checkpoint, error) {
-	if w.Forgotten {
-		return nil, fmt.Errorf("%w: the chain has forgotten window %d of run %d", ErrSampler, w.Challenge.Window, w.Challenge.Run)
-	}
-	c, found, err := chain.Checkpoint(ctx, w.Challenge.Run, w.Version)
+	c, err := ReadSampler(ctx, chain, w)
 	if err != nil {
 		return nil, err
 	}
-	if !found || !bytes.Equal(c.Digest, w.Challenge.Checkpoint) {
-		return nil, fmt.Errorf("%w: version %d of run %d is not what window %d froze", ErrSampler, w.Version, w.Challenge.Run, w.Challenge.Window)
-	}
 	return f.Checkpoint(ctx, c, dir)
+}
+
+// ReadSampler reads from the chain which checkpoint sampled a window, of whichever run. Errors: ErrSampler, the chain's.
+func ReadSampler(ctx context.Context, chain Reader, w Window) (Checkpoint, error) {
+	if w.Forgotten {
+		return Checkpoint{}, fmt.Errorf("%w: the chain has forgotten window %d of run %d", ErrSampler, w.Challenge.Window, w.Challenge.Run)
+	}
+	c, found, err := chain.Checkpoint(ctx, w.Challenge.Run, w.Version)
+	if err == nil && (!found || !bytes.Equal(c.Digest, w.Challenge.Checkpoint)) {
+		err = fmt.Errorf("%w: version %d of run %d is not what window %d froze", ErrSampler, w.Version, w.Challenge.Run, w.Challenge.Window)
+	}
+	return c, err
 }
 
 // State returns the state after a version, held against the chain; parent is the version's. Errors: ErrState,

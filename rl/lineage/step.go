@@ -133,7 +133,7 @@ func (s Step) groups() ([]grpo.Group, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%w: rollout %d: %v", ErrRollouts, i, err)
 		}
-		if i == 0 || r.Group != last.Group || r.Window != last.Window || r.Run != last.Run || !bytes.Equal(r.Miner, last.Miner) {
+		if i == 0 || !r.SameGroup(last) {
 			groups = append(groups, nil)
 		}
 		last = r
