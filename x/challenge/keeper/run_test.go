@@ -261,6 +261,91 @@ func TestAudit_E29_OnlyOwnerAndGovernanceTouchARun(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// tight lowers the speed that is asked of graders until the audit load is just met.
+func tight(t *testing.T, p types.RunParams, module types.Params) types.RunParams {
+	for p.MinGraderTokensPerSecond > 1 {
+		less := p
+		less.MinGraderTokensPerSecond /= 2
+		if less.Validate(module) != nil {
+			break
+		}
+		p = less
+	}
+	module.BlockTime /= 2
+	require.ErrorContains(t, p.Validate(module), "audit load")
+	return p
+}
+
+// Parameters must hold with the runs that go on; nobody can repair a run that is closed.
+func TestAClosedRunVetoesNoParameters(t *testing.T) {
+	f := newFixture(t)
+	f.env.FundAddress(addr(7), types.DefaultParams().RunDeposit)
+	f.begin(second)
+	id, err := f.create(func(m *types.MsgCreateRun) { m.Params = tight(t, m.Params, f.params()) })
+	require.NoError(t, err)
+	f.end()
+	f.blocks(1)
+	p := f.params()
+	p.BlockTime /= 2
+	update := func() error {
+		_, err := f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: p})
+		return err
+	}
+	require.ErrorContains(t, update(), "run 2")
+	_, err = f.msgs.PauseRun(f.env.Ctx, &types.MsgPauseRun{Sender: f.address(7), Run: id})
+	require.NoError(t, err)
+	require.ErrorContains(t, update(), "run 2", "it may be resumed")
+	_, err = f.msgs.CloseRun(f.env.Ctx, &types.MsgCloseRun{Sender: xtest.Authority(), Run: id})
+	require.NoError(t, err)
+	require.NoError(t, update())
+	require.NoError(t, f.k.CheckInvariants(f.env.Ctx), "its window is open")
+	f.requireExportImport()
+	f.blocks(35)
+	f.env.Ctx = f.env.Ctx.WithBlockHeight(f.height() + 2_000)
+	f.blocks(1)
+	run, err := f.k.GetRun(f.env.Ctx, id)
+	require.NoError(t, err)
+	require.True(t, run.Over())
+	p.BlockTime /= 2
+	require.NoError(t, update())
+}
+
+// A window keeps the parameters that it froze, and they held when it froze them: the state can be exported and imported
+// whatever governance has changed since.
+func TestFrozenWindowsOutliveTheParametersOfTheirTime(t *testing.T) {
+	for name, change := range map[string]func(*types.Params){
+		"block_time": func(p *types.Params) { p.BlockTime /= 2 },
+		"period":     func(p *types.Params) { p.Beacon.Period = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, func(g *types.GenesisState) {
+				g.Params.Beacon.Period, g.Params.Beacon.TimeoutBlocks = 30, 1_000
+				p := &g.Runs[0].Params
+				p.AuditBlocks, p.MaxOpenWindows, p.MaxStaleness = 60, types.MaxOpenWindows, types.MaxOpenWindows
+				*p = tight(t, *p, g.Params)
+				p.MaxStaleness = uint32(p.ImpliedStaleness(g.Params))
+			})
+			f.begin(second)
+			frozen := f.window(0).Params
+			run, err := f.k.GetRun(f.env.Ctx, 1)
+			require.NoError(t, err)
+			run.Params.MinGraderTokensPerSecond *= 4
+			run.Params.MaxStaleness = types.MaxOpenWindows
+			_, err = f.msgs.UpdateRun(f.env.Ctx, &types.MsgUpdateRun{Owner: run.Owner, Run: 1, Learner: run.Learner, Params: run.Params})
+			require.NoError(t, err)
+			p, err := f.k.Params.Get(f.env.Ctx)
+			require.NoError(t, err)
+			change(&p)
+			require.Error(t, frozen.Validate(p))
+			_, err = f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: p})
+			require.NoError(t, err)
+			require.NoError(t, f.k.CheckInvariants(f.env.Ctx))
+			f.requireExportImport()
+			f.end()
+		})
+	}
+}
+
 func TestEmissionSharesSumToTheWhole(t *testing.T) {
 	f := newFixture(t)
 	f.env.FundAddress(addr(7), types.DefaultParams().RunDeposit)
