@@ -51,6 +51,17 @@ func ValidateMix(mix []MixEntry) error { return validateMix(mix, MixEntry.known)
 // file, by its id. It is the same in every process, whatever was added there. Errors: those of ValidateMix.
 func CheckMix(mix []MixEntry) error { return validateMix(mix, MixEntry.named) }
 
+// WellFormedMix is ValidateMix for a mix of another time: it looks at no environment, so what it takes it takes for ever,
+// whichever environments there are and whatever their rules. Error: ErrMix.
+func WellFormedMix(mix []MixEntry) error {
+	return validateMix(mix, func(m MixEntry) error {
+		if m.Env == "" {
+			return fmt.Errorf("%w: an environment without a name", ErrMix)
+		}
+		return nil
+	})
+}
+
 func validateMix(mix []MixEntry, entry func(MixEntry) error) error {
 	sorted, _, err := sortedMix(mix, entry)
 	if err != nil {

@@ -128,6 +128,25 @@ func TestNodesTakeEnvironmentsOfFilesByTheirNames(t *testing.T) {
 	require.ErrorIs(t, CheckMix(mix), ErrUnknown)
 }
 
+// Mixes of other times stay well formed when their environments change or go.
+func TestAMixIsWellFormedWhateverEnvironmentsThereAre(t *testing.T) {
+	changed := entry(t, "arithmetic-2", 1)
+	changed.Digest[0] ^= 1
+	gone := MixEntry{Env: "chess", Weight: 2}
+	require.NoError(t, WellFormedMix([]MixEntry{changed, at(gone, 3, 0)}))
+	for name, mix := range map[string][]MixEntry{
+		"empty":           nil,
+		"too many":        make([]MixEntry, MaxMix+1),
+		"twice":           {changed, gone, changed},
+		"no weight":       {{Env: "chess"}},
+		"no name":         {{Weight: 1}},
+		"no first window": {at(gone, 1, 0)},
+		"an end":          {at(gone, 0, 7)},
+	} {
+		require.ErrorIs(t, WellFormedMix(mix), ErrMix, name)
+	}
+}
+
 // A node has not the file, and tells all the same what the other groups of the run are asked: so a forged reward in one of
 // them is evidence.
 func TestWithoutAFileOnlyItsOwnGroupsAreUnknown(t *testing.T) {

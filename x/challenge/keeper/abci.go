@@ -61,9 +61,9 @@ func (k *Keeper) beginStages(ctx context.Context, params types.Params, run uint6
 }
 
 // EndBlock declares the windows VOID whose beacon round did not arrive in time.
-// A round that arrived in this block counts. Then it returns the deposits of runs
-// that are closed and done, and prunes. Like BeginBlock it goes on after a step that
-// fails.
+// A round that arrived in this block counts. Then it prunes, and returns the deposits of
+// runs that are closed and have no window left. Like BeginBlock it goes on after a step
+// that fails.
 func (k *Keeper) EndBlock(ctx context.Context) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
@@ -82,9 +82,9 @@ func (k *Keeper) EndBlock(ctx context.Context) error {
 			_ = k.attempt(ctx, "expire a window", func(ctx context.Context) error { return k.expire(ctx, params, w) })
 		}
 	}
+	k.prune(ctx, params, runs)
 	for _, run := range runs {
 		_ = k.attempt(ctx, "return a deposit", func(ctx context.Context) error { return k.returnDeposit(ctx, run) })
 	}
-	k.prune(ctx, params, runs)
 	return nil
 }

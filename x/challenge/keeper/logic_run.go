@@ -58,15 +58,11 @@ func (k *Keeper) pauseRun(ctx context.Context, run types.Run, reason string) err
 	return sdk.UnwrapSDKContext(ctx).EventManager().EmitTypedEvent(&types.EventRunPaused{Run: run.Id, Reason: reason})
 }
 
-// returnDeposit pays the deposit of a run back that is CLOSED and has no window
-// left to finish.
+// returnDeposit pays the deposit of a run back that is CLOSED and has no window left: the
+// place among the live runs costs the deposit for as long as it is taken.
 func (k *Keeper) returnDeposit(ctx context.Context, id uint64) error {
 	run, err := k.GetRun(ctx, id)
-	if err != nil || run.Status != types.RunStatus_RUN_STATUS_CLOSED || !run.DepositOrZero().IsPositive() {
-		return err
-	}
-	open, err := k.OpenWindows(ctx, id)
-	if err != nil || len(open) > 0 {
+	if err != nil || run.Status != types.RunStatus_RUN_STATUS_CLOSED || run.FirstWindow != run.NextWindow || !run.DepositOrZero().IsPositive() {
 		return err
 	}
 	owner, err := k.addressCodec.StringToBytes(run.Owner)

@@ -89,8 +89,8 @@ func (s msgServer) ResumeRun(goCtx context.Context, msg *types.MsgResumeRun) (*t
 }
 
 // CloseRun ends a run for good; its share of emission is free again. Windows that
-// are open finish, then the deposit goes back. Errors: ErrRunNotFound,
-// ErrUnauthorized, ErrRunStatus, ErrInvalidAddress.
+// are open finish, and once the last one is pruned the deposit goes back. Errors:
+// ErrRunNotFound, ErrUnauthorized, ErrRunStatus, ErrInvalidAddress.
 func (s msgServer) CloseRun(goCtx context.Context, msg *types.MsgCloseRun) (*types.MsgCloseRunResponse, error) {
 	ctx, k := sdk.UnwrapSDKContext(goCtx), s.k
 	run, err := k.ownedRun(ctx, msg.Run, msg.Sender, true)

@@ -8,10 +8,11 @@ import (
 	"github.com/galahad-network/galahad/x/challenge/types"
 )
 
-// UpdateParams changes the parameters by governance. They must hold together
-// with every run's. A network cannot become a test network. Rounds that are
-// already fixed keep their numbers: after a change of the beacon the windows
-// that wait for rounds of the old one become VOID when they time out.
+// UpdateParams changes the parameters by governance. They must hold together with
+// those of every run that is not CLOSED: nobody could change a closed one's. A network
+// cannot become a test network. Rounds that are already fixed keep their numbers: after
+// a change of the beacon the windows that wait for rounds of the old one become VOID
+// when they time out.
 // Errors: sdkerrors.ErrUnauthorized, ErrInvalidParams.
 func (s msgServer) UpdateParams(goCtx context.Context, msg *types.MsgUpdateParams) (*types.MsgUpdateParamsResponse, error) {
 	ctx, k := sdk.UnwrapSDKContext(goCtx), s.k
@@ -33,7 +34,7 @@ func (s msgServer) UpdateParams(goCtx context.Context, msg *types.MsgUpdateParam
 			return nil, types.ErrInvalidParams.Wrapf("beacon: no window could open: %s", err)
 		}
 	}
-	runs, err := k.RunIDs(ctx)
+	runs, err := k.liveRuns(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -41,6 +42,9 @@ func (s msgServer) UpdateParams(goCtx context.Context, msg *types.MsgUpdateParam
 		run, err := k.GetRun(ctx, id)
 		if err != nil {
 			return nil, err
+		}
+		if run.Status == types.RunStatus_RUN_STATUS_CLOSED {
+			continue
 		}
 		if err := run.Params.Validate(msg.Params); err != nil {
 			return nil, types.ErrInvalidParams.Wrapf("run %d: %s", id, err)

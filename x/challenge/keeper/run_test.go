@@ -13,6 +13,7 @@ import (
 	sdkmath "cosmossdk.io/math"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
+	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
 	"github.com/galahad-network/galahad/app/params"
 	"github.com/galahad-network/galahad/rl/tokenizer"
@@ -43,7 +44,7 @@ func (f *fixture) create(change func(*types.MsgCreateRun)) (uint64, error) {
 }
 
 func TestARunLivesFromItsDepositToItsReturn(t *testing.T) {
-	f := newFixture(t)
+	f := newFixture(t, func(g *types.GenesisState) { g.Params.KeepWindows = types.MaxOpenWindows })
 	deposit := types.DefaultParams().RunDeposit
 	f.env.FundAddress(addr(7), deposit)
 	f.begin(second)
@@ -52,25 +53,155 @@ func TestARunLivesFromItsDepositToItsReturn(t *testing.T) {
 	require.EqualValues(t, 2, id)
 	require.True(t, f.env.Balance(addr(7)).IsZero())
 	f.end()
-	f.begin(second)
-	f.end()
+	f.blocks(1)
 	run, err := f.k.GetRun(f.env.Ctx, id)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, run.NextWindow, "its first window is open")
 
 	_, err = f.msgs.CloseRun(f.env.Ctx, &types.MsgCloseRun{Sender: f.address(7), Run: id})
 	require.NoError(t, err)
-	f.begin(second)
-	f.end()
+	f.blocks(1)
 	require.True(t, f.env.Balance(addr(7)).IsZero(), "a window is open")
-	for range 35 { // no beacon: the window times out
-		f.begin(second)
-		f.end()
+	f.blocks(35) // no beacon: the window times out
+	w, err := f.k.GetWindow(f.env.Ctx, id, 0)
+	require.NoError(t, err)
+	require.Positive(t, w.VoidHeight)
+	require.True(t, f.env.Balance(addr(7)).IsZero(), "the run has a window, and with it a place among the live ones")
+	f.requireExportImport()
+	f.env.Events()
+	for range types.MaxOpenWindows * 10 { // so many stages of 4, 4 and 2 blocks
+		if run, err = f.k.GetRun(f.env.Ctx, id); err == nil && run.Over() {
+			break
+		}
+		require.True(t, f.env.Balance(addr(7)).IsZero())
+		f.blocks(1)
 	}
+	require.EqualValues(t, w.VoidHeight+types.MaxOpenWindows*10, f.height(), "the deposit is back in the block that prunes the window")
 	require.Equal(t, deposit, f.env.Balance(addr(7)))
+	live, err := f.k.Live.Has(f.env.Ctx, id)
+	require.NoError(t, err)
+	require.False(t, live)
+	f.requireExportImport()
+	f.blocks(50)
+	require.Equal(t, deposit, f.env.Balance(addr(7)), "once")
 	run, err = f.k.GetRun(f.env.Ctx, id)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, run.NextWindow, "a closed run opens nothing")
+}
+
+// A run that had no window leaves with the block that closes it, whoever closes it.
+func TestARunWithoutAWindowGetsItsDepositBackAtOnce(t *testing.T) {
+	f := newFixture(t)
+	deposit := types.DefaultParams().RunDeposit
+	for i, sender := range []string{f.address(7), xtest.Authority()} {
+		f.env.FundAddress(addr(7), deposit)
+		f.begin(second)
+		id, err := f.create(nil)
+		require.NoError(t, err)
+		_, err = f.msgs.CloseRun(f.env.Ctx, &types.MsgCloseRun{Sender: sender, Run: id})
+		require.NoError(t, err)
+		f.end()
+		require.Equal(t, deposit.MulRaw(int64(i)+1), f.env.Balance(addr(7)))
+		run, err := f.k.GetRun(f.env.Ctx, id)
+		require.NoError(t, err)
+		require.True(t, run.Over())
+	}
+}
+
+// A state that was exported while a closed run waits for its windows to go pays the deposit after the import.
+func TestADepositIsPaidAfterAnImport(t *testing.T) {
+	f := newFixture(t)
+	deposit := types.DefaultParams().RunDeposit
+	f.env.FundAddress(addr(7), deposit)
+	f.begin(second)
+	id, err := f.create(nil)
+	require.NoError(t, err)
+	f.end()
+	f.blocks(1)
+	_, err = f.msgs.CloseRun(f.env.Ctx, &types.MsgCloseRun{Sender: f.address(7), Run: id})
+	require.NoError(t, err)
+	f.blocks(40)
+	exported, err := f.k.ExportGenesis(f.env.Ctx)
+	require.NoError(t, err)
+	at := f.env.Ctx.BlockHeader()
+
+	f.env = xtest.New(t, types.StoreKey)
+	f.env.Ctx = f.env.Ctx.WithBlockHeader(at)
+	f.env.FundAddress(authtypes.NewModuleAddress(types.ModuleName), deposit) // x/bank's part of the import
+	f.k = f.newKeeper(f.env)
+	require.NoError(t, f.k.InitGenesis(f.env.Ctx, *exported))
+	f.blocks(1)
+	require.True(t, f.env.Balance(addr(7)).IsZero())
+	f.env.Ctx = f.env.Ctx.WithBlockHeight(f.height() + 1_000)
+	f.blocks(2)
+	require.Equal(t, deposit, f.env.Balance(addr(7)))
+	require.True(t, f.env.Balance(authtypes.NewModuleAddress(types.ModuleName)).IsZero())
+	require.NoError(t, f.k.CheckInvariants(f.env.Ctx))
+}
+
+// Whoever fills the places of live runs with runs of endless stages, and closes them, has the deposits in it for as long,
+// and no longer than MaxKeepBlocks: stage lengths are a creator's choice.
+func TestClosedRunsWithLongStagesHoldNoPlaceForFree(t *testing.T) {
+	f := newFixture(t)
+	deposit, others := types.DefaultParams().RunDeposit, int64(types.MaxRuns-1)
+	f.env.FundAddress(addr(7), deposit.MulRaw(others))
+	f.begin(second)
+	var ids []uint64
+	for range others {
+		id, err := f.create(func(m *types.MsgCreateRun) { m.Params.RevealBlocks = types.MaxStageBlocks })
+		require.NoError(t, err)
+		ids = append(ids, id)
+	}
+	f.end()
+	f.blocks(1)
+	for _, id := range ids {
+		_, err := f.msgs.CloseRun(f.env.Ctx, &types.MsgCloseRun{Sender: f.address(7), Run: id})
+		require.NoError(t, err)
+	}
+	f.blocks(40) // no beacon: the windows are VOID
+	require.True(t, f.env.Balance(addr(7)).IsZero(), "places and deposits go together")
+	f.env.FundAddress(addr(9), deposit)
+	another := func(m *types.MsgCreateRun) { m.Creator = f.address(9) }
+	_, err := f.create(another)
+	require.ErrorIs(t, err, types.ErrTooManyRuns)
+
+	f.env.Ctx = f.env.Ctx.WithBlockHeight(f.height() + types.MaxKeepBlocks)
+	f.blocks(2) // prune_per_block is enough for all
+	require.Equal(t, deposit.MulRaw(others), f.env.Balance(addr(7)))
+	_, err = f.create(another)
+	require.NoError(t, err)
+}
+
+func TestWindowsOfAClosedRunWaitForABoundedTime(t *testing.T) {
+	stages := func(commit, audit, reveal uint32) types.RunParams {
+		return types.RunParams{CommitBlocks: commit, AuditBlocks: audit, RevealBlocks: reveal}
+	}
+	const longest = types.MaxStageBlocks
+	for name, c := range map[string]struct {
+		status types.RunStatus
+		open   uint64 // oldest
+		last   types.Window
+		keep   uint32
+		from   int64 // the first height at which it is due; 0: none
+	}{
+		"as long as so many stages take": {3, 5, types.Window{ClosedHeight: 100, Params: stages(4, 4, 2)}, 8, 180},
+		"from its end, VOID or CLOSED":   {3, 5, types.Window{VoidHeight: 90, Params: stages(4, 4, 2)}, 8, 170},
+		"at most so long":                {3, 5, types.Window{VoidHeight: 100, Params: stages(4, 4, longest)}, 100, 100 + types.MaxKeepBlocks},
+		"whatever governance keeps":      {3, 5, types.Window{VoidHeight: 1, Params: stages(longest, longest, longest)}, types.MaxKeepWindows, 1 + types.MaxKeepBlocks},
+		"one block less than the bound":  {3, 5, types.Window{ClosedHeight: 7, Params: stages(1, 1, types.MaxKeepBlocks/9-2)}, 9, 7 + types.MaxKeepBlocks/9*9},
+		"another window is open":         {3, 4, types.Window{VoidHeight: 100, Params: stages(4, 4, 2)}, 8, 0},
+		"an active run goes on":          {1, 5, types.Window{ClosedHeight: 100, Params: stages(4, 4, 2)}, 8, 0},
+		"a paused run may go on":         {2, 5, types.Window{ClosedHeight: 100, Params: stages(4, 4, 2)}, 8, 0},
+	} {
+		run := types.Run{Status: c.status, FirstWindow: 2, NextWindow: 5}
+		due := func(height int64) bool { return types.PruneDue(run, c.open, c.last, c.keep, height) }
+		if c.from == 0 {
+			require.False(t, due(1<<40), name)
+			continue
+		}
+		require.False(t, due(c.from-1), name)
+		require.True(t, due(c.from), name)
+	}
 }
 
 func TestAudit_E27_InvalidRunsChangeNothing(t *testing.T) {
@@ -128,6 +259,91 @@ func TestAudit_E29_OnlyOwnerAndGovernanceTouchARun(t *testing.T) {
 	require.NoError(t, err)
 	_, err = f.msgs.ResumeRun(f.env.Ctx, &types.MsgResumeRun{Sender: owner, Run: 1})
 	require.NoError(t, err)
+}
+
+// tight lowers the speed that is asked of graders until the audit load is just met.
+func tight(t *testing.T, p types.RunParams, module types.Params) types.RunParams {
+	for p.MinGraderTokensPerSecond > 1 {
+		less := p
+		less.MinGraderTokensPerSecond /= 2
+		if less.Validate(module) != nil {
+			break
+		}
+		p = less
+	}
+	module.BlockTime /= 2
+	require.ErrorContains(t, p.Validate(module), "audit load")
+	return p
+}
+
+// Parameters must hold with the runs that go on; nobody can repair a run that is closed.
+func TestAClosedRunVetoesNoParameters(t *testing.T) {
+	f := newFixture(t)
+	f.env.FundAddress(addr(7), types.DefaultParams().RunDeposit)
+	f.begin(second)
+	id, err := f.create(func(m *types.MsgCreateRun) { m.Params = tight(t, m.Params, f.params()) })
+	require.NoError(t, err)
+	f.end()
+	f.blocks(1)
+	p := f.params()
+	p.BlockTime /= 2
+	update := func() error {
+		_, err := f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: p})
+		return err
+	}
+	require.ErrorContains(t, update(), "run 2")
+	_, err = f.msgs.PauseRun(f.env.Ctx, &types.MsgPauseRun{Sender: f.address(7), Run: id})
+	require.NoError(t, err)
+	require.ErrorContains(t, update(), "run 2", "it may be resumed")
+	_, err = f.msgs.CloseRun(f.env.Ctx, &types.MsgCloseRun{Sender: xtest.Authority(), Run: id})
+	require.NoError(t, err)
+	require.NoError(t, update())
+	require.NoError(t, f.k.CheckInvariants(f.env.Ctx), "its window is open")
+	f.requireExportImport()
+	f.blocks(35)
+	f.env.Ctx = f.env.Ctx.WithBlockHeight(f.height() + 2_000)
+	f.blocks(1)
+	run, err := f.k.GetRun(f.env.Ctx, id)
+	require.NoError(t, err)
+	require.True(t, run.Over())
+	p.BlockTime /= 2
+	require.NoError(t, update())
+}
+
+// A window keeps the parameters that it froze, and they held when it froze them: the state can be exported and imported
+// whatever governance has changed since.
+func TestFrozenWindowsOutliveTheParametersOfTheirTime(t *testing.T) {
+	for name, change := range map[string]func(*types.Params){
+		"block_time": func(p *types.Params) { p.BlockTime /= 2 },
+		"period":     func(p *types.Params) { p.Beacon.Period = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, func(g *types.GenesisState) {
+				g.Params.Beacon.Period, g.Params.Beacon.TimeoutBlocks = 30, 1_000
+				p := &g.Runs[0].Params
+				p.AuditBlocks, p.MaxOpenWindows, p.MaxStaleness = 60, types.MaxOpenWindows, types.MaxOpenWindows
+				*p = tight(t, *p, g.Params)
+				p.MaxStaleness = uint32(p.ImpliedStaleness(g.Params))
+			})
+			f.begin(second)
+			frozen := f.window(0).Params
+			run, err := f.k.GetRun(f.env.Ctx, 1)
+			require.NoError(t, err)
+			run.Params.MinGraderTokensPerSecond *= 4
+			run.Params.MaxStaleness = types.MaxOpenWindows
+			_, err = f.msgs.UpdateRun(f.env.Ctx, &types.MsgUpdateRun{Owner: run.Owner, Run: 1, Learner: run.Learner, Params: run.Params})
+			require.NoError(t, err)
+			p, err := f.k.Params.Get(f.env.Ctx)
+			require.NoError(t, err)
+			change(&p)
+			require.Error(t, frozen.Validate(p))
+			_, err = f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: p})
+			require.NoError(t, err)
+			require.NoError(t, f.k.CheckInvariants(f.env.Ctx))
+			f.requireExportImport()
+			f.end()
+		})
+	}
 }
 
 func TestEmissionSharesSumToTheWhole(t *testing.T) {

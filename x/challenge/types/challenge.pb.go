@@ -38,7 +38,7 @@ const (
 	RunStatus_RUN_STATUS_UNSPECIFIED RunStatus = 0
 	RunStatus_RUN_STATUS_ACTIVE      RunStatus = 1
 	RunStatus_RUN_STATUS_PAUSED      RunStatus = 2
-	// RUN_STATUS_CLOSED is for good: its open windows finish, then the deposit goes back.
+	// RUN_STATUS_CLOSED is for good: its open windows finish; once the last one is pruned the deposit goes back.
 	RunStatus_RUN_STATUS_CLOSED RunStatus = 3
 )
 
@@ -1546,7 +1546,7 @@ type Run struct {
 	NextWindow uint64 `protobuf:"varint,7,opt,name=next_window,json=nextWindow,proto3" json:"next_window,omitempty"`
 	// emission_next is the first block whose emission no window owns yet.
 	EmissionNext int64 `protobuf:"varint,8,opt,name=emission_next,json=emissionNext,proto3" json:"emission_next,omitempty"`
-	// deposit, in agal, goes back to the owner when the run is closed and its last window has ended.
+	// deposit, in agal, goes back to the owner when the run is closed and its last window is pruned.
 	Deposit cosmossdk_io_math.Int `protobuf:"bytes,9,opt,name=deposit,proto3,customtype=cosmossdk.io/math.Int" json:"deposit"`
 	// first_window is the oldest window that is not pruned.
 	FirstWindow uint64 `protobuf:"varint,10,opt,name=first_window,json=firstWindow,proto3" json:"first_window,omitempty"`

@@ -194,7 +194,7 @@ func (g GenesisState) validateWindows(runs map[uint64]Run, sets map[windowID]fro
 			return ErrInvalidGenesis.Wrapf("windows[%d]: run %d lacks window %d", i, w.Run, next[w.Run])
 		}
 		next[w.Run]++
-		if err := w.Validate(g.Params); err != nil {
+		if err := w.Validate(); err != nil {
 			return err
 		}
 		set, ok := sets[windowID{w.Run, w.Id}]
@@ -240,13 +240,14 @@ func (g GenesisState) validateWindows(runs map[uint64]Run, sets map[windowID]fro
 	return nil
 }
 
-// Validate checks that a window's heights, rounds and seeds fit together.
-// Errors: ErrInvalidGenesis, ErrInvalidParams.
-func (w Window) Validate(p Params) error {
+// Validate checks that a window's heights, rounds and seeds fit together. What it froze
+// held with the module's parameters of its time, which are not there any more.
+// Error: ErrInvalidGenesis.
+func (w Window) Validate() error {
 	bad := func(format string, args ...any) error {
 		return ErrInvalidGenesis.Wrapf("window %d of run %d: "+format, append([]any{w.Id, w.Run}, args...)...)
 	}
-	if err := w.Params.Validate(p); err != nil {
+	if err := w.Params.ValidateAlone(); err != nil {
 		return bad("%s", err)
 	}
 	for _, e := range w.Params.Mix {

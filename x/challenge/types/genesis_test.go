@@ -141,4 +141,51 @@ func TestInconsistentGenesisIsRefused(t *testing.T) {
 	}
 }
 
+// What is done with keeps what it had, also when a release of environments, or governance, has other rules since. What goes on
+// is held to the rules of now.
+func TestGenesisTakesClosedRunsAndWindowsOfOtherTimes(t *testing.T) {
+	for name, c := range map[string]struct {
+		says   string // of a run that goes on
+		change func(*types.RunParams)
+	}{
+		"graders too slow for block_time": {"audit load", func(p *types.RunParams) { p.MinGraderTokensPerSecond = 10 }},
+		"stages too long for the beacon":  {"staleness", func(p *types.RunParams) { p.MaxStaleness = 0 }},
+		"other rules of an environment":   {"mix", func(p *types.RunParams) { p.Mix[0].Digest = make([]byte, 32) }},
+		"an environment that is gone":     {"mix", func(p *types.RunParams) { p.Mix[0].Id = "chess" }},
+	} {
+		old := runParams(t)
+		c.change(&old)
+		require.NoError(t, old.ValidateAlone(), name)
+		g := state(t)
+		for i := range g.Windows {
+			g.Windows[i].Params = old
+		}
+		require.NoError(t, g.Validate(ac, vc), name)
+		closed := g.Runs[1]
+		closed.Status, closed.Params = types.RunStatus_RUN_STATUS_CLOSED, old
+		closed.Params.EmissionSharePpm = 0
+		g.Runs[1] = closed
+		require.NoError(t, g.Validate(ac, vc), name)
+		for _, status := range []types.RunStatus{types.RunStatus_RUN_STATUS_ACTIVE, types.RunStatus_RUN_STATUS_PAUSED} {
+			g.Runs[1].Status = status
+			require.ErrorContains(t, g.Validate(ac, vc), c.says, name)
+		}
+	}
+	for name, change := range map[string]func(*types.RunParams){
+		"mix":           func(p *types.RunParams) { p.Mix[0].Weight = 0 },
+		"2 bytes":       func(p *types.RunParams) { p.Mix[0].Digest = make([]byte, 2) },
+		"commit_blocks": func(p *types.RunParams) { p.CommitBlocks = 0 },
+		"recipe":        func(p *types.RunParams) { p.Recipe.LearningRatePpb = 0 },
+	} {
+		g := state(t)
+		g.Runs[1].Status = types.RunStatus_RUN_STATUS_CLOSED
+		change(&g.Runs[1].Params)
+		require.ErrorContains(t, g.Validate(ac, vc), name, "a closed run")
+		g = state(t)
+		g.Windows[0].Params = runParams(t)
+		change(&g.Windows[0].Params)
+		require.ErrorContains(t, g.Validate(ac, vc), name, "a window")
+	}
+}
+
 func upper(s string) string { return string(bytes.ToUpper([]byte(s))) }

@@ -110,7 +110,7 @@ func TestAFrozenMixWithBoundsIsRefusedAtGenesis(t *testing.T) {
 	p := runParams(t)
 	p.Mix = curriculum(t, "arithmetic-2@0-5,arithmetic-3@5-")
 	w := types.Window{Run: 1, Id: 7, Params: p}
-	require.ErrorContains(t, w.Validate(types.DefaultParams()), "bounds")
+	require.ErrorContains(t, w.Validate(), "bounds")
 	w.Params = p.At(7)
-	require.ErrorContains(t, w.Validate(types.DefaultParams()), "bond_per_group", "the next thing that is missing")
+	require.ErrorContains(t, w.Validate(), "bond_per_group", "the next thing that is missing")
 }

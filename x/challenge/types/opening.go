@@ -1,5 +1,10 @@
 package types
 
+// MaxKeepBlocks bounds how long a CLOSED run keeps its windows after its last one: stage lengths are its creator's choice,
+// and until they are gone the run holds one of MaxRuns places. It is two months of blocks of 5 s. Windows that another
+// module still needs stay all the same.
+const MaxKeepBlocks = 1_000_000
+
 // OpeningDue reports whether a run that is ACTIVE opens its next window in the block
 // at height. open are its windows that are neither CLOSED nor VOID, prev is the
 // window before (zero if there is none), active the version that it would freeze.
@@ -42,7 +47,8 @@ func (r Run) Over() bool {
 // PruneDue reports whether the oldest window of a run, which has ended, may go at
 // height. oldestOpen is the run's oldest window that has not ended, next_window if
 // there is none. A window goes once keep windows after it have ended; those of a
-// CLOSED run, whose last one is last, after the time that so many windows take.
+// CLOSED run, whose last one is last, after the time that so many windows take, at most
+// MaxKeepBlocks.
 func PruneDue(run Run, oldestOpen uint64, last Window, keep uint32, height int64) bool {
 	if run.FirstWindow >= oldestOpen {
 		return false
@@ -55,5 +61,5 @@ func PruneDue(run Run, oldestOpen uint64, last Window, keep uint32, height int64
 	}
 	p := last.Params
 	life := int64(p.CommitBlocks) + int64(p.AuditBlocks) + int64(p.RevealBlocks)
-	return height >= max(last.ClosedHeight, last.VoidHeight)+int64(keep)*life
+	return height >= max(last.ClosedHeight, last.VoidHeight)+min(int64(keep)*life, MaxKeepBlocks)
 }

@@ -76,7 +76,8 @@ func DefaultRunParams(mix []EnvironmentWeight, tokenizerDigest, conformanceDiges
 	}
 }
 
-// Validate checks a run and its parameters together with the module's. Errors:
+// Validate checks a run and its parameters, those of a run that is not CLOSED together
+// with the module's: a closed run uses them no more and can change none. Errors:
 // ErrInvalidRun, ErrInvalidParams.
 func (r Run) Validate(p Params, ac address.Codec) error {
 	if r.Id == 0 {
@@ -123,7 +124,11 @@ func (r Run) Validate(p Params, ac address.Codec) error {
 	if r.EmissionNext < 0 {
 		return ErrInvalidRun.Wrapf("run %d: emission_next %d is negative", r.Id, r.EmissionNext)
 	}
-	if err := r.Params.Validate(p); err != nil {
+	err := r.Params.ValidateAlone()
+	if err == nil && r.Status != RunStatus_RUN_STATUS_CLOSED {
+		err = r.Params.validateWith(p)
+	}
+	if err != nil {
 		return ErrInvalidRun.Wrapf("run %d: %s", r.Id, err)
 	}
 	return nil
@@ -137,13 +142,34 @@ func (r Run) DepositOrZero() sdkmath.Int {
 	return r.Deposit
 }
 
-// Validate checks a run's parameters alone, together, and with the module's.
-// Error: ErrInvalidParams.
+// Validate checks parameters that a run is to go on with: alone, together, with the
+// module's, and that this program has the environments. Error: ErrInvalidParams.
 func (r RunParams) Validate(p Params) error {
+	if err := r.ValidateAlone(); err != nil {
+		return err
+	}
+	return r.validateWith(p)
+}
+
+// validateWith is what Validate asks beyond ValidateAlone. The module's parameters and
+// the program's environments may change later.
+func (r RunParams) validateWith(p Params) error {
+	if err := env.CheckMix(r.MixEntries()); err != nil {
+		return ErrInvalidParams.Wrapf("mix: %s", err)
+	}
+	if err := r.validateAuditLoad(p); err != nil {
+		return err
+	}
+	return r.validateStaleness(p)
+}
+
+// ValidateAlone checks parameters alone and together. It depends on nothing else, so it
+// holds for ever of what a window froze or a closed run has. Error: ErrInvalidParams.
+func (r RunParams) ValidateAlone() error {
 	if err := r.validateModes(); err != nil {
 		return err
 	}
-	if err := env.CheckMix(r.MixEntries()); err != nil {
+	if err := env.WellFormedMix(r.MixEntries()); err != nil {
 		return ErrInvalidParams.Wrapf("mix: %s", err)
 	}
 	for _, e := range r.Mix {
@@ -208,13 +234,7 @@ func (r RunParams) Validate(p Params) error {
 	if err := r.validateTolerance(); err != nil {
 		return err
 	}
-	if err := r.Recipe.Validate(); err != nil {
-		return err
-	}
-	if err := r.validateAuditLoad(p); err != nil {
-		return err
-	}
-	return r.validateStaleness(p)
+	return r.Recipe.Validate()
 }
 
 // gatheringTimesOut reports whether a run could pause while its learner gathers the windows of a step: all of them and those
