@@ -169,7 +169,7 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	if err != nil {
 		return vote{}, err
 	}
-	leaves, err := a.replayer.Files.Rollouts(ctx, c)
+	leaves, err := a.replayer.Files.Rollouts(ctx, c, windows)
 	if err != nil {
 		return vote{}, err
 	}

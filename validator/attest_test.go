@@ -3,6 +3,7 @@ package validator
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -338,6 +339,31 @@ func TestACheckpointWhoseFilesAreNotThereGetsNoVote(t *testing.T) {
 	}()
 	require.NoError(t, err)
 	require.False(t, decided)
+}
+
+// A small file that unpacks to what no grader has memory for is not unpacked, and held against nobody but who serves it.
+func TestARolloutSetBeyondTheCommittedBatchesIsNotReadOn(t *testing.T) {
+	r := newRig(t)
+	s := newSchool(t)
+	r.attend(s)
+	r.edit = func(c *Config) { c.Attest.Enabled = false }
+	all := s.leaves(1)
+	s.publish(all, all)
+	c := s.versions[1]
+	head := binary.BigEndian.AppendUint64([]byte("GALABAT1"), 64<<20)
+	head = append(binary.BigEndian.AppendUint64(head, 256<<20), c.RolloutSet...)
+	path := filepath.Join(checkpoint.Dir(s.dir, c.Digest), lineage.RolloutsFile)
+	honest, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, head, 0o600))
+	l := r.start(nil)
+	_, err = l.newAttester().judge(t.Context(), 1)
+	require.ErrorIs(t, err, batch.ErrTooLarge)
+	require.NoError(t, os.WriteFile(path, honest, 0o600))
+	said, err := l.newAttester().judge(t.Context(), 1)
+	require.NoError(t, err)
+	require.True(t, said.Attest, said.Reason)
+	require.NoError(t, l.stop())
 }
 
 // A learner that stops in the middle of an answer would else have its versions, and all after them, waited for without end.
