@@ -227,7 +227,7 @@ func TestRefillWaitsAndThenSteps(t *testing.T) {
 	require.NoError(t, err)
 	server := startServer(t, config, home, n)
 	defer server()
-	leaves, err := stranger.Files.Rollouts(t.Context(), c)
+	leaves, err := stranger.Files.Rollouts(t.Context(), c, ws)
 	require.NoError(t, err)
 	report, err := stranger.Replay(t.Context(), c, ws, leaves)
 	require.NoError(t, err)

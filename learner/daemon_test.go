@@ -345,9 +345,10 @@ func TestDaemonTurnsSettledWindowsIntoPublishedCheckpoints(t *testing.T) {
 		stranger := lineage.Replayer{Chain: n, Run: 1, Dir: t.TempDir(), Options: engine.Options{Threads: 1}, Files: lineage.Files{MaxStateBytes: 1 << 30, MaxRolloutsBytes: 1 << 30}}
 		for version := from; version <= 2; version++ {
 			c := n.checkpoints[version]
-			leaves, err := stranger.Files.Rollouts(t.Context(), c)
+			ws := lineage.Windows{n.windows[c.TrainedWindows[0]]}
+			leaves, err := stranger.Files.Rollouts(t.Context(), c, ws)
 			require.NoError(t, err)
-			report, err := stranger.Replay(t.Context(), c, lineage.Windows{n.windows[c.TrainedWindows[0]]}, leaves)
+			report, err := stranger.Replay(t.Context(), c, ws, leaves)
 			require.NoError(t, err)
 			require.True(t, report.Match, report.Detail)
 			require.Equal(t, s.Versions[version].GradNorm, report.Metrics.GradNorm)

@@ -121,7 +121,7 @@ func (m *member) drawn(t *testing.T, version uint64) int {
 	stranger := lineage.Replayer{Chain: m.chain, Run: m.net.run, Dir: t.TempDir(), Options: engine.Options{Threads: 1}, Files: lineage.Files{MaxStateBytes: 1 << 30, MaxRolloutsBytes: 1 << 30}}
 	ws, err := lineage.ReadWindows(t.Context(), m.chain, m.net.run, c)
 	require.NoError(t, err)
-	leaves, err := stranger.Files.Rollouts(t.Context(), c)
+	leaves, err := stranger.Files.Rollouts(t.Context(), c, ws)
 	require.NoError(t, err)
 	report, err := stranger.Replay(t.Context(), c, ws, leaves)
 	require.NoError(t, err)

@@ -26,7 +26,7 @@
 //
 //	config.toml             settings, written by init
 //	journal.db              commitments (bbolt)
-//	batches/<root>          batch files, until retention_windows have passed
+//	batches/<root>          batch files, until retention_windows have passed and no version can need them
 //	checkpoints/<digest>/   checkpoints
 //	keyring-test/           keys of the test backend
 package miner

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -204,19 +205,19 @@ func (m *worker) whileCommit(ctx context.Context, w challengetypes.Window) (fini
 	return m.window(ctx, w)
 }
 
-// prune deletes batches that need not be served any more.
+// prune deletes batches that need not be served any more: no version that waits, or is still made, can be of their windows.
 func (m *worker) prune(ctx context.Context) error {
 	records, err := m.journal.all()
 	if err != nil || len(records) == 0 {
 		return err
 	}
-	totals, err := m.chain.RunTotals(ctx, m.run)
+	needs, err := batches.ReadNeeds(ctx, m.chain, m.run, m.config.Storage.RetentionWindows, records[0].Window)
 	if err != nil {
 		return err
 	}
 	var old []record
 	for _, r := range records {
-		if r.Window+m.config.Storage.RetentionWindows < totals.SettledWindows {
+		if r.Window < needs.From() {
 			old = append(old, r)
 		}
 	}

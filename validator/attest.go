@@ -8,7 +8,10 @@ import (
 	"math"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
@@ -51,6 +54,8 @@ type attester struct {
 	replayer *lineage.Replayer
 	refused  string         // what was logged last and holds a version up
 	left     map[string]int // by the root of a rollout set that holds for its own run: its batches left out
+	// held are the roots of batches that are kept for versions that cannot be judged yet.
+	held map[string]bool
 }
 
 // attest judges every PENDING version, in order, until ctx ends.
@@ -100,7 +105,7 @@ func (v *Validator) newAttester() *attester {
 		bounded.Timeout = stateDownloads * v.config.Checkpoints.Timeout
 		client = &bounded
 	}
-	return &attester{v: v, left: map[string]int{}, replayer: &lineage.Replayer{
+	return &attester{v: v, left: map[string]int{}, held: map[string]bool{}, replayer: &lineage.Replayer{
 		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
 		Options: engine.Options{Threads: v.config.Checkpoints.Threads}, Turn: v.lastTurn,
 		Files: lineage.Files{Client: client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
@@ -169,17 +174,21 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	if err != nil {
 		return vote{}, err
 	}
-	leaves, err := a.replayer.Files.Rollouts(ctx, c)
+	leaves, err := a.replayer.Files.Rollouts(ctx, c, windows)
 	if err != nil {
-		return vote{}, err
+		return vote{}, errors.Join(err, a.gather(ctx, windows))
 	}
 	left, err := a.chose(ctx, c, windows, leaves)
 	if errors.Is(err, lineage.ErrRollouts) {
 		return a.reject(version, "rollout set: "+err.Error()), nil
 	}
 	if err != nil {
+		if !errors.Is(err, lineage.ErrUnavailable) { // else what is to be had was fetched
+			err = errors.Join(err, a.gather(ctx, windows))
+		}
 		return vote{}, err
 	}
+	clear(a.held)
 	report, err := a.replayer.Replay(ctx, c, windows, leaves)
 	if err != nil {
 		return vote{}, err
@@ -211,7 +220,7 @@ func (a *attester) chose(ctx context.Context, c lineage.Checkpoint, windows line
 		if err != nil {
 			return 0, err
 		}
-		n, err := a.collector(policy).Chose(ctx, policy.Engine, w, parts[at])
+		n, err := a.collector(policy, w).Chose(ctx, policy.Engine, w, parts[at])
 		if err != nil {
 			return 0, err
 		}
@@ -229,7 +238,7 @@ func (a *attester) chose(ctx context.Context, c lineage.Checkpoint, windows line
 		if err != nil {
 			return 0, err
 		}
-		n, err := a.collector(policy).Drew(ctx, w, a.sampler, shared)
+		n, err := a.collector(policy, w).Drew(ctx, w, a.sampler, shared)
 		if err != nil {
 			return 0, fmt.Errorf("drawn from other runs: %w", err)
 		}
@@ -239,10 +248,45 @@ func (a *attester) chose(ctx context.Context, c lineage.Checkpoint, windows line
 	return left, nil
 }
 
-// collector checks rollouts with a run's tokenizer.
-func (a *attester) collector(policy *checkpoints.Policy) lineage.Collector {
+// gather fetches what a version can be judged by, as long as it is to be had: when the learner is back with its files, those who
+// have the batches may have no reason to keep them any more. Other runs do not know who draws from them.
+func (a *attester) gather(ctx context.Context, windows lineage.Windows) error {
 	v := a.v
-	return lineage.Collector{Fetcher: shelves{v}, Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Turn: v.lastTurn, Log: v.log}
+	var mu sync.Mutex
+	fetching, ctx := errgroup.WithContext(ctx)
+	fetching.SetLimit(v.config.Audit.Parallel)
+	for _, w := range windows {
+		for _, source := range append([]lineage.Window{w}, w.Shared...) {
+			for _, b := range source.Batches {
+				mu.Lock()
+				held := a.held[string(b.Root)]
+				mu.Unlock()
+				if held {
+					continue
+				}
+				fetching.Go(func() error {
+					if _, err := a.shelves(w).Fetch(ctx, b, source.Challenge.GroupSize); err != nil {
+						v.log.Debug("batch not kept for a version that waits", "run", source.Challenge.Run, "window", source.Challenge.Window, "miner", b.Name, "error", err)
+						return ctx.Err()
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					a.held[string(b.Root)] = true
+					return nil
+				})
+			}
+		}
+	}
+	return fetching.Wait()
+}
+
+// shelves keep what is fetched for a window of the run as long as that window's own batches.
+func (a *attester) shelves(w lineage.Window) shelves { return shelves{a.v, w.Challenge.Window} }
+
+// collector checks rollouts of a window of the run, and of those shared with it, with the run's tokenizer.
+func (a *attester) collector(policy *checkpoints.Policy, w lineage.Window) lineage.Collector {
+	v := a.v
+	return lineage.Collector{Fetcher: a.shelves(w), Tokenizer: policy.Tokenizer, Parallel: v.config.Audit.Parallel, Turn: v.lastTurn, Log: v.log}
 }
 
 // policy is the checkpoint that sampled a window of any run.
@@ -308,8 +352,11 @@ func (a *attester) send(ctx context.Context, version uint64, said vote) error {
 }
 
 // shelves has the batches of a settled window: those that this grader fetched for its
-// audit, else the miner's own and the other graders'.
-type shelves struct{ v *Validator }
+// audit or for a version before, else the miner's own and the other graders'.
+type shelves struct {
+	v      *Validator
+	window uint64 // of this grader's run, for which they are wanted
+}
 
 // Fetch implements lineage.Fetcher.
 func (s shelves) Fetch(ctx context.Context, b lineage.Batch, groupSize uint64) (batch.Batch, error) {
@@ -324,6 +371,7 @@ func (s shelves) Fetch(ctx context.Context, b lineage.Batch, groupSize uint64) (
 		got, err := s.v.batches.Fetch(one, source, b.Root, limits)
 		cancel()
 		if err == nil {
+			s.v.keepFor(stored{Window: s.window, Root: b.Root, Groups: b.Groups, GroupSize: groupSize, Bytes: b.Bytes}, b.Name, got)
 			return got, nil
 		}
 		failed = errors.Join(failed, fmt.Errorf("%s: %w", source, err))

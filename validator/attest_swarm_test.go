@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -329,4 +330,31 @@ func TestWhatHoldsForItsOwnRunIsNotRunAgainWhileAnotherRunIsWaitedFor(t *testing
 			require.Equal(t, 1, x.asked[fmt.Sprintf("/batches/%x", b.Root)])
 		}
 	}
+}
+
+// Another run's miners do not know who draws from them. While a version's rollout set cannot be had, what it may have drawn from can.
+func TestWhatAVersionMayHaveDrawnIsKeptWhileItsLearnerIsAway(t *testing.T) {
+	r, x := newRig(t), newExchange(t)
+	x.attended(r)
+	set := x.honest()
+	x.publish(set, set)
+	path := filepath.Join(checkpoint.Dir(x.dir, x.versions[1].Digest), lineage.RolloutsFile)
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	l := r.start(nil)
+	require.Eventually(t, func() bool { all, err := l.journal.batches(); return err == nil && len(all) == 4 }, time.Minute, 10*time.Millisecond)
+	for _, b := range slices.Concat(x.windows[0].Batches, x.other.Batches) {
+		x.mu.Lock()
+		delete(x.served, fmt.Sprintf("/batches/%x", b.Root))
+		x.mu.Unlock()
+		require.Eventually(t, func() bool { has, err := l.store.Has(t.Context(), b.Root); return err == nil && has }, time.Minute, 10*time.Millisecond)
+	}
+	r.chain.Settle(30)
+	require.NoError(t, l.prune(t.Context()))
+	require.NoError(t, os.WriteFile(path, file, 0o600))
+	vote, ok := x.vote().(*policytypes.MsgAttestCheckpoint)
+	require.True(t, ok, "%v", x.votes)
+	require.EqualValues(t, 1, vote.Version)
+	require.NoError(t, l.stop())
 }

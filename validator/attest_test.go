@@ -3,6 +3,7 @@ package validator
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/http"
@@ -91,6 +92,8 @@ func (n node) Checkpoint(_ context.Context, _, version uint64) (policytypes.Chec
 
 func (n node) ActiveCheckpoint(ctx context.Context, _ uint64) (active, latest policytypes.Checkpoint, err error) {
 	active, _, _ = n.Checkpoint(ctx, 1, 0)
+	known, _, _ := n.Chain.ActiveCheckpoint(ctx, 1)
+	active.TrainedWindows = known.TrainedWindows
 	latest, _, _ = n.Checkpoint(ctx, 1, uint64(len(n.s.versions)-1))
 	return active, latest, nil
 }
@@ -340,6 +343,31 @@ func TestACheckpointWhoseFilesAreNotThereGetsNoVote(t *testing.T) {
 	require.False(t, decided)
 }
 
+// A small file that unpacks to what no grader has memory for is not unpacked, and held against nobody but who serves it.
+func TestARolloutSetBeyondTheCommittedBatchesIsNotReadOn(t *testing.T) {
+	r := newRig(t)
+	s := newSchool(t)
+	r.attend(s)
+	r.edit = func(c *Config) { c.Attest.Enabled = false }
+	all := s.leaves(1)
+	s.publish(all, all)
+	c := s.versions[1]
+	head := binary.BigEndian.AppendUint64([]byte("GALABAT1"), 64<<20)
+	head = append(binary.BigEndian.AppendUint64(head, 256<<20), c.RolloutSet...)
+	path := filepath.Join(checkpoint.Dir(s.dir, c.Digest), lineage.RolloutsFile)
+	honest, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, head, 0o600))
+	l := r.start(nil)
+	_, err = l.newAttester().judge(t.Context(), 1)
+	require.ErrorIs(t, err, batch.ErrTooLarge)
+	require.NoError(t, os.WriteFile(path, honest, 0o600))
+	said, err := l.newAttester().judge(t.Context(), 1)
+	require.NoError(t, err)
+	require.True(t, said.Attest, said.Reason)
+	require.NoError(t, l.stop())
+}
+
 // A learner that stops in the middle of an answer would else have its versions, and all after them, waited for without end.
 func TestALearnerThatStallsIsNotWaitedForForEver(t *testing.T) {
 	r := newRig(t)
@@ -361,5 +389,90 @@ func TestALearnerThatStallsIsNotWaitedForForEver(t *testing.T) {
 	_, err := l.newAttester().judge(ctx, 1)
 	require.Error(t, err)
 	require.NoError(t, ctx.Err())
+	require.NoError(t, l.stop())
+}
+
+// A learner that is away for longer than batches are kept, but not for longer than the run waits for it, would else leave a version
+// that nobody can attest or reject.
+func TestAVersionCanBeJudgedHoweverManyWindowsEndedSinceItsOwn(t *testing.T) {
+	r := newRig(t)
+	s := newSchool(t)
+	r.attend(s)
+	r.edit = func(c *Config) { c.Attest.Enabled = false }
+	all := s.leaves(1)
+	s.publish(all, all)
+	path := filepath.Join(checkpoint.Dir(s.dir, s.versions[1].Digest), lineage.RolloutsFile)
+	file, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	l := r.start(nil)
+	w := s.windows[0]
+	for _, b := range w.Batches {
+		_, err := shelves{l.Validator, w.Challenge.Window}.Fetch(t.Context(), b, w.Challenge.GroupSize)
+		require.NoError(t, err)
+	}
+	s.mu.Lock()
+	clear(s.served) // no miner has them any more
+	s.mu.Unlock()
+	kept := func() (n int) {
+		all, err := l.journal.batches()
+		require.NoError(t, err)
+		for _, b := range w.Batches {
+			has, err := l.store.Has(t.Context(), b.Root)
+			require.NoError(t, err)
+			if has {
+				n++
+			}
+		}
+		require.Len(t, all, n)
+		return n
+	}
+	r.chain.Settle(30)
+	require.NoError(t, l.prune(t.Context()))
+	require.Equal(t, 2, kept())
+	require.NoError(t, os.WriteFile(path, file, 0o600))
+	said, err := l.newAttester().judge(t.Context(), 1)
+	require.NoError(t, err)
+	require.True(t, said.Attest, said.Reason)
+
+	r.chain.Train(0)
+	require.NoError(t, l.prune(t.Context()))
+	require.Equal(t, 2, kept(), "a version before it is active")
+	r.chain.Train(0, 1)
+	require.NoError(t, l.prune(t.Context()))
+	require.Zero(t, kept(), "it is active itself")
+	require.NoError(t, l.stop())
+}
+
+// A run that nobody trains must not fill disks: what the chain has forgotten judges no version.
+func TestBatchesOfAWindowThatTheChainHasForgottenGo(t *testing.T) {
+	r := newRig(t)
+	s := newSchool(t)
+	r.attend(s)
+	r.edit = func(c *Config) { c.Attest.Enabled = false }
+	l := r.start(nil)
+	for _, w := range s.windows {
+		_, err := shelves{l.Validator, w.Challenge.Window}.Fetch(t.Context(), w.Batches[0], w.Challenge.GroupSize)
+		require.NoError(t, err)
+	}
+	// One that window 1 and window 2 draw from goes with the last of them.
+	twice := s.windows[0].Batches[1]
+	_, err := shelves{l.Validator, 1}.Fetch(t.Context(), twice, s.windows[0].Challenge.GroupSize)
+	require.NoError(t, err)
+	require.NoError(t, l.journal.keep(stored{Window: 2, Root: twice.Root, Groups: twice.Groups, GroupSize: s.windows[0].Challenge.GroupSize, Bytes: twice.Bytes}))
+	has := func(root []byte) bool {
+		has, err := l.store.Has(t.Context(), root)
+		require.NoError(t, err)
+		return has
+	}
+	r.chain.Settle(200)
+	for _, c := range []struct {
+		first uint64
+		want  []bool
+	}{{1, []bool{true, true, true}}, {2, []bool{false, true, true}}, {3, []bool{false, false, false}}} {
+		r.chain.Forget(c.first)
+		require.NoError(t, l.prune(t.Context()))
+		require.Equal(t, c.want, []bool{has(s.windows[0].Batches[0].Root), has(s.windows[1].Batches[0].Root), has(twice.Root)}, "the chain has windows from %d on", c.first)
+	}
 	require.NoError(t, l.stop())
 }

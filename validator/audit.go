@@ -317,12 +317,17 @@ func (j *job) ask(ctx context.Context, source string, w challengetypes.Window, c
 // keep stores a batch for its replay, and for those who could not get it from its
 // miner. A full disk is no verdict on the miner: the replay is undecided then.
 func (v *Validator) keep(w challengetypes.Window, c rollouttypes.Commitment, b batch.Batch) {
-	err := v.journal.keep(stored{Window: w.Id, Root: c.Root, Groups: uint64(c.Groups), GroupSize: uint64(w.Params.GroupSize), Bytes: c.Bytes})
+	v.keepFor(stored{Window: w.Id, Root: c.Root, Groups: uint64(c.Groups), GroupSize: uint64(w.Params.GroupSize), Bytes: c.Bytes}, c.Miner, b)
+}
+
+// keepFor stores a batch as long as those of a window of the run.
+func (v *Validator) keepFor(s stored, miner string, b batch.Batch) {
+	err := v.journal.keep(s)
 	if err == nil {
 		_, err = v.store.Put(context.Background(), b)
 	}
 	if err != nil {
-		v.log.Error("batch cannot be kept, so it cannot be replayed", "window", w.Id, "miner", c.Miner, "error", err)
+		v.log.Error("batch cannot be kept, so it cannot be replayed", "window", s.Window, "miner", miner, "error", err)
 	}
 }
 

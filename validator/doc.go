@@ -37,7 +37,7 @@
 //
 //	config.toml             settings, written by init
 //	journal.db              verdicts and salts, votes, list of fetched batches (bbolt)
-//	batches/<root>          fetched batches, until retention_windows have passed
+//	batches/<root>          fetched batches, until retention_windows have passed and no version can need them
 //	checkpoints/<digest>/   checkpoints
 //	replay/                 scratch of a replay
 //	keyring-test/           keys of the test backend

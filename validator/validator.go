@@ -308,30 +308,37 @@ func (v *Validator) send(ctx context.Context, msg sdk.Msg) error {
 // account is the operator as the signer of messages.
 func (v *Validator) account() string { return sdk.AccAddress(v.operator).String() }
 
-// prune deletes batches that need not be served any more.
+// prune deletes batches that need not be served any more. They are all that a version can be judged by, so they stay as long as
+// one may be that has not been judged.
 func (v *Validator) prune(ctx context.Context) error {
 	all, err := v.journal.batches()
 	if err != nil || len(all) == 0 {
 		return err
 	}
-	totals, err := v.chain.RunTotals(ctx, v.config.Run)
-	if err != nil || totals.SettledWindows <= v.config.Storage.RetentionWindows {
+	needs, err := batches.ReadNeeds(ctx, v.chain, v.config.Run, v.config.Storage.RetentionWindows, all[0].Window)
+	if err != nil {
 		return err
 	}
-	before := totals.SettledWindows - v.config.Storage.RetentionWindows
+	from := needs.From()
 	var old []stored
+	kept := map[string]bool{} // a window that is shared twice has its batches under both that draw from it
 	for _, s := range all {
-		if s.Window < before {
+		if s.Window < from {
 			old = append(old, s)
+		} else {
+			kept[string(s.Root)] = true
 		}
 	}
 	if len(old) == 0 {
 		return nil
 	}
 	for _, s := range old {
+		if kept[string(s.Root)] {
+			continue
+		}
 		if err := v.store.Delete(ctx, s.Root); err != nil {
 			return err
 		}
 	}
-	return v.journal.forget(before, old)
+	return v.journal.forget(from, old)
 }

@@ -234,7 +234,7 @@ func replayed(ctx context.Context, t *testing.T, src *source, run, version uint6
 	if err != nil {
 		return 0, 0, err
 	}
-	leaves, err := r.Files.Rollouts(ctx, c)
+	leaves, err := r.Files.Rollouts(ctx, c, windows)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -296,3 +296,9 @@ func FuzzDecodeGroup(f *testing.F) {
 		}
 	})
 }
+
+func TestTheShortestRollout(t *testing.T) {
+	leaf, err := Rollout{Checkpoint: make([]byte, DigestBytes), Miner: []byte{1}, Env: "e"}.Encode()
+	require.NoError(t, err)
+	require.Len(t, leaf, MinLeafBytes)
+}

@@ -100,9 +100,9 @@ func readPayload(r io.Reader, leaves, size uint64) (Batch, error) {
 	}
 	defer z.Close()
 	var b Batch
+	var l [4]byte
 	left := size
 	for i := uint64(0); i < leaves; i++ {
-		var l [4]byte
 		if _, err := io.ReadFull(z, l[:]); err != nil {
 			return Batch{}, fileError(fmt.Sprintf("leaf %d", i), err)
 		}

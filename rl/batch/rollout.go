@@ -51,6 +51,8 @@ import (
 const (
 	// MaxLeafBytes bounds an encoded rollout, whatever the run allows.
 	MaxLeafBytes = 2 << 20
+	// MinLeafBytes is the length of the shortest encoded rollout.
+	MinLeafBytes = 140
 	// MaxTokens bounds the prompt and the completion of a rollout, each.
 	MaxTokens = 1 << 17
 	// DigestBytes is the length of checkpoint digests and Merkle roots.

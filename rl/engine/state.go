@@ -41,6 +41,12 @@ func (t *Trainer) SaveState(w io.Writer) error {
 	return writeSafetensors(w, F32, metadata, tensors)
 }
 
+// MaxStateBytes is no less than what SaveState writes of a trainer of the config.
+func (c Config) MaxStateBytes() int64 {
+	const entry = 512 // of a tensor in the header, with its name
+	return 3*4*c.Parameters() + 12 + entry*int64(3*len(c.layout())+2) + 2*int64(len(c.JSON())) + 4<<10
+}
+
 type statePart struct {
 	prefix string
 	flat   []float32

@@ -177,6 +177,9 @@ func TestTheCoefficientIsPartOfTheState(t *testing.T) {
 	if c, ok := again.Coefficient(); !ok || c != 0.125 || !bytes.Equal(stateBytes(t, again), with) || bytes.Equal(with, without) {
 		t.Errorf("coefficient %v, %v after a restart", c, ok)
 	}
+	if most := tr.live.cfg.MaxStateBytes(); int64(len(with)) > most || most-int64(len(with)) > 1<<16 {
+		t.Errorf("a state of %d bytes, said to have at most %d", len(with), most)
+	}
 	again.DropCoefficient()
 	if _, ok := again.Coefficient(); ok || !bytes.Equal(stateBytes(t, again), without) {
 		t.Error("a dropped coefficient leaves something behind")

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"net/http"
 
 	"github.com/galahad-network/galahad/models"
@@ -32,7 +31,8 @@ var ErrSampler = errors.New("the checkpoint that sampled is not known")
 type Files struct {
 	Client           *http.Client // for http and https; nil means one that follows no redirect
 	MaxStateBytes    int64        // of a state
-	MaxRolloutsBytes int64        // of a rollout set, compressed or not
+	MaxRolloutsBytes int64        // of a rollout set, decompressed; one whose windows the chain knows is bounded by these as well
+	maxBytes         int64        // of a checkpoint; 0: checkpoint.DefaultMaxBytes
 }
 
 // Checkpoint returns a checkpoint, fetched to dir/<digest> unless it is the shipped model. Errors: those of
@@ -41,7 +41,7 @@ func (f Files) Checkpoint(ctx context.Context, c Checkpoint, dir string) (*check
 	if base, err := models.Base(); err != nil || bytes.Equal(base.Digest, c.Digest) {
 		return base, err
 	}
-	_, folder, err := checkpoint.Fetch(ctx, c.Locator, c.Digest, dir, checkpoint.FetchOptions{Client: f.Client})
+	_, folder, err := checkpoint.Fetch(ctx, c.Locator, c.Digest, dir, checkpoint.FetchOptions{Client: f.Client, MaxBytes: f.maxBytes})
 	if err != nil {
 		return nil, err
 	}
@@ -83,20 +83,47 @@ func (f Files) State(ctx context.Context, chainID string, parent, c Checkpoint) 
 	return state, nil
 }
 
-// Rollouts returns the rollout set of a version, held against its root on chain. Errors: those of batch.ReadFile,
-// checkpoint.ErrLocator, the transport's.
-func (f Files) Rollouts(ctx context.Context, c Checkpoint) ([][]byte, error) {
+// Rollouts returns the rollout set of a version, held against its root on chain. Nothing is read beyond twice what the version's
+// windows can give. Errors: those of batch.ReadFile, checkpoint.ErrLocator, the transport's.
+func (f Files) Rollouts(ctx context.Context, c Checkpoint, ws Windows) ([][]byte, error) {
 	body, err := checkpoint.OpenFile(ctx, c.Locator, RolloutsFile, f.Client)
 	if err != nil {
 		return nil, err
 	}
 	defer body.Close()
-	most := uint64(f.MaxRolloutsBytes)
-	set, err := batch.ReadFile(body, c.RolloutSet, batch.Limits{FileBytes: most, PayloadBytes: most, Leaves: math.MaxInt32})
+	set, err := batch.ReadFile(body, c.RolloutSet, f.setLimits(ws))
 	if err != nil {
 		return nil, fmt.Errorf("version %d: %s below %s: %w", c.Version, RolloutsFile, c.Locator, err)
 	}
 	return set.Leaves, nil
+}
+
+// setLimits bounds a rollout set by what the miners of its windows committed, of a shared window that the chain has forgotten
+// by what may be drawn. One with up to twice as much is read, to be rejected for it. Of a forgotten window of the run's own no
+// bound is known but the reader's.
+func (f Files) setLimits(ws Windows) batch.Limits {
+	most := uint64(f.MaxRolloutsBytes)
+	var payload, leaves uint64
+	for _, w := range ws {
+		if w.Forgotten {
+			payload, leaves = most, most // the shortest rollout decides
+			break
+		}
+		for _, s := range append([]Window{w}, w.Shared...) {
+			if s.Forgotten {
+				n := uint64(w.Recipe.SwarmGroups) * s.Challenge.GroupSize
+				payload, leaves = payload+n*(4+batch.MaxLeafBytes), leaves+n
+			}
+			for _, b := range s.Batches {
+				payload, leaves = payload+b.Bytes, leaves+b.Groups*s.Challenge.GroupSize
+			}
+		}
+	}
+	payload = min(2*payload, most)
+	return batch.Limits{
+		FileBytes: payload + payload/64 + 1<<12, PayloadBytes: payload, // what zstd cannot shrink is a little longer
+		Leaves: min(2*leaves, payload/(4+batch.MinLeafBytes)),
+	}
 }
 
 func (f Files) read(ctx context.Context, locator, name string, most int64) ([]byte, error) {

@@ -64,7 +64,8 @@ func (h *history) Checkpoint(_ context.Context, _, version uint64) (lineage.Chec
 func (h *history) Window(_ context.Context, run, window uint64) (lineage.Window, error) {
 	w := h.window
 	w.Challenge.Run, w.Challenge.Window, w.Version = run, window, h.sampled[window]
-	w.Challenge.Checkpoint = h.versions[w.Version].Digest
+	w.Challenge.Checkpoint, w.Challenge.GroupSize = h.versions[w.Version].Digest, 4
+	w.Batches = []lineage.Batch{{Groups: 256, Bytes: 1 << 20}}
 	return w, nil
 }
 
@@ -161,7 +162,7 @@ func (h *history) replayer() *lineage.Replayer {
 func (h *history) replay(r *lineage.Replayer) lineage.Report {
 	h.t.Helper()
 	c := h.versions[len(h.versions)-1]
-	leaves, err := r.Files.Rollouts(h.t.Context(), c)
+	leaves, err := r.Files.Rollouts(h.t.Context(), c, h.windows(c))
 	require.NoError(h.t, err)
 	report, err := r.Replay(h.t.Context(), c, h.windows(c), leaves)
 	require.NoError(h.t, err)
@@ -362,7 +363,7 @@ func TestFilesThatLieAreRefused(t *testing.T) {
 		h.publish(h.step(leaves, recipe), leaves)
 	}
 	one, two := h.versions[1], h.versions[2]
-	leaves, err := h.replayer().Files.Rollouts(t.Context(), two)
+	leaves, err := h.replayer().Files.Rollouts(t.Context(), two, h.windows(two))
 	require.NoError(t, err)
 	spoil := func(c lineage.Checkpoint, name string) {
 		path := filepath.Join(checkpoint.Dir(h.dir, c.Digest), name)
@@ -381,7 +382,7 @@ func TestFilesThatLieAreRefused(t *testing.T) {
 	_, err = h.replayer().Replay(t.Context(), two, h.windows(two), leaves)
 	require.ErrorIs(t, err, lineage.ErrState)
 	spoil(two, lineage.RolloutsFile)
-	_, err = h.replayer().Files.Rollouts(t.Context(), two)
+	_, err = h.replayer().Files.Rollouts(t.Context(), two, h.windows(two))
 	require.Error(t, err)
 	require.True(t, errors.Is(err, batch.ErrFile) || errors.Is(err, batch.ErrRoot), err)
 	orphan := two

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"time"
 
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
@@ -17,6 +18,9 @@ import (
 
 // ErrParent is wrapped when the chain does not have the parent of a version.
 var ErrParent = errors.New("the chain does not have the parent")
+
+// differenceTime is how long a replay looks for where wrong weights differ: the verdict stands without.
+const differenceTime = 2 * time.Minute
 
 // Reader is what a replay reads of the chain. Methods return the context's error when that ends.
 type Reader interface {
@@ -122,7 +126,9 @@ func (r *Replayer) Replay(ctx context.Context, c Checkpoint, ws Windows, leaves 
 	report.Digest, report.State, report.Secret = made.Digest, made.StateHash, Secret(report.Metrics.Gradient)
 	same := bytes.Equal(made.Digest, c.Digest) && bytes.Equal(made.StateHash, c.StateHash)
 	if !same || !bytes.Equal(report.Secret.Key(), c.StepKey) {
-		if report.Detail, err = r.difference(ctx, c, made); err != nil {
+		looking, cancel := context.WithTimeout(ctx, differenceTime)
+		defer cancel()
+		if report.Detail, err = r.difference(looking, c, made); err != nil {
 			report.Detail = fmt.Sprintf("weights are %x, published are %x, which cannot be had: %v", made.Digest, c.Digest, err)
 		}
 		return report, nil
@@ -213,7 +219,9 @@ func (r *Replayer) open(ctx context.Context, c Checkpoint) (*engine.Trainer, []b
 	if err != nil {
 		return nil, nil, err
 	}
-	state, err := r.Files.State(ctx, r.Chain.ChainID(), parent, c)
+	files := r.Files
+	files.MaxStateBytes = min(files.MaxStateBytes, base.Model.Config().MaxStateBytes())
+	state, err := files.State(ctx, r.Chain.ChainID(), parent, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -251,7 +259,9 @@ func (r *Replayer) difference(ctx context.Context, c Checkpoint, made Made) (str
 	if err != nil {
 		return "", err
 	}
-	theirs, err := r.Files.Checkpoint(ctx, c, r.Dir)
+	files := r.Files
+	files.maxBytes = mine.Manifest.Size()
+	theirs, err := files.Checkpoint(ctx, c, r.Dir)
 	if err != nil {
 		return "", err
 	}

@@ -65,6 +65,7 @@ type Chain struct {
 	pending     []uint64
 	beacons     []uint64 // accepted, in order
 	settled     uint64
+	trained     []uint64 // windows of the active version
 
 	older       map[uint64]Older
 	accusations []rollouttypes.Accusation

@@ -171,7 +171,9 @@ func (c *Chain) Checkpoint(context.Context, uint64, uint64) (policytypes.Checkpo
 
 // ActiveCheckpoint is the client's.
 func (c *Chain) ActiveCheckpoint(context.Context, uint64) (active, latest policytypes.Checkpoint, err error) {
-	active = policytypes.Checkpoint{Run: c.run.Id, Digest: c.Policy.Digest, Locator: "mem://"}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	active = policytypes.Checkpoint{Run: c.run.Id, Digest: c.Policy.Digest, Locator: "mem://", TrainedWindows: c.trained}
 	return active, active, nil
 }
 
@@ -213,4 +215,18 @@ func (c *Chain) Settle(count uint64) {
 	defer c.mu.Unlock()
 	c.window.ClosedHeight, c.settled = c.height, count
 	c.height++
+}
+
+// Train makes the active version one that was trained on the windows.
+func (c *Chain) Train(windows ...uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.trained = windows
+}
+
+// Forget makes a window the oldest that the chain has.
+func (c *Chain) Forget(first uint64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run.FirstWindow = first
 }

@@ -109,7 +109,7 @@ func exportVersions(cmd *cobra.Command, config learner.Config, chain *learning.C
 		if err != nil {
 			return rows, fmt.Errorf("version %d: %w", v, err)
 		}
-		leaves, err := files.Rollouts(ctx, c)
+		leaves, err := files.Rollouts(ctx, c, windows)
 		if err != nil {
 			return rows, err
 		}

@@ -105,12 +105,15 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 		if err != nil {
 			return err
 		}
-		leaves, err := r.Files.Rollouts(ctx, c)
+		windows, err := windowsOf(ctx, chain, r.Run, c)
+		if err != nil {
+			return fmt.Errorf("version %d: %w", v, err)
+		}
+		leaves, err := r.Files.Rollouts(ctx, c, windows)
 		if err != nil {
 			return err
 		}
-		windows, err := windowsOf(ctx, chain, r.Run, c, leaves)
-		if err != nil {
+		if err := addDrawn(ctx, chain, r.Run, windows, leaves); err != nil {
 			return fmt.Errorf("version %d: %w", v, err)
 		}
 		if !forgotten && slices.ContainsFunc(windows.Sources(), func(w lineage.Window) bool { return w.Forgotten }) {
@@ -131,9 +134,8 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 	return nil
 }
 
-// windowsOf reads the windows of a version; those that the chain has forgotten are as they would freeze today, with what was
-// drawn from other runs' windows as the rollout set has it.
-func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage.Checkpoint, leaves [][]byte) (out lineage.Windows, err error) {
+// windowsOf reads the windows of a version; those that the chain has forgotten are as they would freeze today.
+func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage.Checkpoint) (out lineage.Windows, err error) {
 	for _, id := range c.TrainedWindows {
 		w, err := chain.Window(ctx, run, id)
 		if errors.Is(err, learner.ErrForgotten) {
@@ -144,14 +146,19 @@ func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage
 		}
 		out = append(out, w)
 	}
+	return out, nil
+}
+
+// addDrawn adds, to windows that the chain has forgotten, those of other runs that the rollout set has something of.
+func addDrawn(ctx context.Context, chain *learning.Chain, run uint64, out lineage.Windows, leaves [][]byte) error {
 	at := -1 // in out: the window of the run that the rollout before belongs to
 	for i, leaf := range leaves {
 		r, err := batch.Decode(leaf)
 		if err != nil {
-			return nil, fmt.Errorf("%w: rollout %d: %v", lineage.ErrRollouts, i, err)
+			return fmt.Errorf("%w: rollout %d: %v", lineage.ErrRollouts, i, err)
 		}
 		if r.Run == run {
-			at = slices.Index(c.TrainedWindows, r.Window)
+			at = slices.IndexFunc(out, func(w lineage.Window) bool { return w.Challenge.Window == r.Window })
 		} else if at >= 0 && out[at].Forgotten {
 			// The chain shares one window of a run, in the order of the runs: Split finds whatever is none of these.
 			if n := len(out[at].Shared); n > 0 && out[at].Shared[n-1].Challenge.Run >= r.Run {
@@ -159,12 +166,12 @@ func windowsOf(ctx context.Context, chain *learning.Chain, run uint64, c lineage
 			}
 			w, err := chain.Known(ctx, r.Run, r.Window)
 			if err != nil {
-				return nil, fmt.Errorf("window %d of run %d: %w", r.Window, r.Run, err)
+				return fmt.Errorf("window %d of run %d: %w", r.Window, r.Run, err)
 			}
 			out[at].Shared = append(out[at].Shared, w)
 		}
 	}
-	return out, nil
+	return nil
 }
 
 func newReplayPrinter(w io.Writer, output string) func(replayed) {

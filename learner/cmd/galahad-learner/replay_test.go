@@ -38,8 +38,9 @@ func TestAReplayFindsInTheRolloutSetWhatAForgottenWindowDrewFrom(t *testing.T) {
 	chain := learning.New(c.Client(t), nil)
 	made := lineage.Checkpoint{Version: 1, TrainedWindows: []uint64{5, 6}}
 	of := func(leaves [][]byte) lineage.Windows {
-		ws, err := windowsOf(t.Context(), chain, 1, made, leaves)
+		ws, err := windowsOf(t.Context(), chain, 1, made)
 		require.NoError(t, err)
+		require.NoError(t, addDrawn(t.Context(), chain, 1, ws, leaves))
 		return ws
 	}
 
@@ -74,8 +75,9 @@ func TestAReplayFindsInTheRolloutSetWhatAForgottenWindowDrewFrom(t *testing.T) {
 		_, err := of(leaves).Split(leaves)
 		require.ErrorIs(t, err, lineage.ErrRollouts, name)
 	}
-	_, err = windowsOf(t.Context(), chain, 1, made, leavesOf(t, window{Run: 1, Window: 5}, window{Run: 9, Window: 1}))
+	ws, err = windowsOf(t.Context(), chain, 1, made)
+	require.NoError(t, err)
+	err = addDrawn(t.Context(), chain, 1, ws, leavesOf(t, window{Run: 1, Window: 5}, window{Run: 9, Window: 1}))
 	require.ErrorContains(t, err, "window 1 of run 9", "there is no such run")
-	_, err = windowsOf(t.Context(), chain, 1, made, [][]byte{{1}})
-	require.ErrorIs(t, err, lineage.ErrRollouts)
+	require.ErrorIs(t, addDrawn(t.Context(), chain, 1, ws, [][]byte{{1}}), lineage.ErrRollouts)
 }
