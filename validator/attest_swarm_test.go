@@ -59,7 +59,7 @@ func newExchange(t *testing.T) *exchange {
 
 	c := own.Challenge
 	c.Run, c.Window, c.Checkpoint, c.Opening = 2, 5, m.Digest(), derive.OpeningSeed(c.ChainID, []byte("opening"), 2, 5)
-	x.other = lineage.Window{Challenge: c, Version: 3}
+	x.other = lineage.Window{Challenge: c, Version: 3, Conformance: own.Conformance}
 	for miner := byte(3); miner <= 4; miner++ {
 		c.Miner, c.Groups = bytes.Repeat([]byte{miner}, 20), 6
 		x.other.Batches = append(x.other.Batches, x.commit(engine.New(policy.Model, engine.Options{Threads: 1}), c))
@@ -328,5 +328,49 @@ func TestWhatHoldsForItsOwnRunIsNotRunAgainWhileAnotherRunIsWaitedFor(t *testing
 		for _, b := range w.Batches {
 			require.Equal(t, 1, x.asked[fmt.Sprintf("/batches/%x", b.Root)])
 		}
+	}
+}
+
+// Each is a version that is right by the build of those who made its rollouts, and in which this one finds a fault; or by any.
+func TestAVersionOfAnotherBuildIsNeverRejected(t *testing.T) {
+	another := bytes.Repeat([]byte{7}, 32)
+	own := func(x *exchange) { x.windows[1].Conformance = another }
+	shared := func(x *exchange) { x.other.Conformance = another }
+	for name, c := range map[string]struct {
+		build       func(x *exchange)
+		set, claim  func(x *exchange) [][]byte
+		silent, yes bool
+	}{
+		"the run's own, and another step":                     {own, func(x *exchange) [][]byte { return lessOne(x.honest()) }, (*exchange).honest, true, false},
+		"the run's own, and other groups":                     {own, func(x *exchange) [][]byte { return lessGroup(-1)(x.honest()) }, func(x *exchange) [][]byte { return lessGroup(-1)(x.honest()) }, true, false},
+		"the run's own, and the same step":                    {own, (*exchange).honest, (*exchange).honest, false, true},
+		"the other run's, and other groups of it":             {shared, (*exchange).passedOver, (*exchange).passedOver, true, false},
+		"the other run's, and the same groups of it":          {shared, (*exchange).honest, (*exchange).honest, false, true},
+		"the other run's, and other groups of the run's own":  {shared, func(x *exchange) [][]byte { return lessGroup(-1)(x.honest()) }, func(x *exchange) [][]byte { return lessGroup(-1)(x.honest()) }, false, false},
+		"the other run's, and another step":                   {shared, func(x *exchange) [][]byte { return lessOne(x.honest()) }, (*exchange).honest, false, false},
+		"the other run's, of which it takes nothing: no step": {shared, func(x *exchange) [][]byte { return lessOne(x.leaves(2)) }, func(x *exchange) [][]byte { return x.leaves(2) }, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, x := newRig(t), newExchange(t)
+			x.attended(r)
+			r.edit = func(c *Config) { c.Attest.Enabled = false }
+			x.publish(c.set(x), c.claim(x))
+			c.build(x)
+			l := r.start(nil)
+			a := l.newAttester()
+			said, err := a.judge(t.Context(), 1)
+			if c.silent {
+				require.ErrorIs(t, err, ErrConformance)
+				require.ErrorContains(t, err, "no vote")
+				asked := len(x.asked)
+				_, err = a.judge(t.Context(), 1)
+				require.ErrorIs(t, err, ErrConformance)
+				require.Len(t, x.asked, asked, "it is not made again and again")
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, c.yes, said.Attest, said.Reason)
+			}
+			require.NoError(t, l.stop())
+		})
 	}
 }

@@ -37,6 +37,8 @@ type Window struct {
 	Recipe       Recipe
 	// EvaluationProblems is how many held-out problems a version is measured on whose newest window this is.
 	EvaluationProblems uint32
+	// Conformance is the digest of the suite (package conformance) that the run expected of every build when the window froze.
+	Conformance []byte
 	// Batches committed by miners whose verdict is ok, ordered by the miner's raw address.
 	Batches []Batch
 	// Shared are windows of other runs, ordered by run, from which a step that trains on this one draws groups as well. They
