@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/lineage"
 )
 
@@ -31,6 +32,8 @@ type Chain interface {
 	Window(ctx context.Context, run, window uint64) (lineage.Window, error)
 	// Checkpoint returns the run's checkpoint of a version, published by whomever. found is false if there is none.
 	Checkpoint(ctx context.Context, run, version uint64) (c lineage.Checkpoint, found bool, err error)
+	// Suite returns what a run expects today of every build that works for it.
+	Suite(ctx context.Context, run uint64) (conformance.Suite, error)
 	// Head returns the newest checkpoint that was neither rejected nor rolled back: the parent of the next one.
 	Head(ctx context.Context, run uint64) (lineage.Checkpoint, error)
 	// Publish broadcasts MsgPublishCheckpoint and waits until it is in a block. Publishing what the chain already has is

@@ -13,6 +13,7 @@ import (
 
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/lineage"
 )
@@ -39,6 +40,7 @@ type Daemon struct {
 	core      *Core
 	collector lineage.Collector
 	policies  *checkpoints.Cache // of other runs
+	build     *conformance.Build // this one
 	metrics   *metrics
 	log       *slog.Logger
 	phase     phase
@@ -58,12 +60,13 @@ func NewDaemon(config Config, chain Chain, core *Core, fetcher lineage.Fetcher, 
 	return &Daemon{
 		config: config, chain: chain, core: core, log: log, metrics: newMetrics(), measure: make(chan struct{}, 1),
 		collector: lineage.Collector{Fetcher: fetcher, Tokenizer: core.tokenizer, Parallel: config.Fetch.Parallel, Log: log},
+		build:     conformance.NewBuild(core.tokenizer),
 		policies:  checkpoints.New(core.home.Swarm(), config.Checkpoints, daemon.NewFetcher(config.Fetch.limits(config.Chain.ID)), log),
 	}
 }
 
-// Run works until the context ends (then it returns nil) or something happens that no retry can mend: ErrBase, ErrAhead,
-// ErrConflict, a damaged journal or state, or a full disk.
+// Run works until the context ends (then it returns nil) or something happens that no retry can mend: ErrBase, ErrConformance,
+// ErrAhead, ErrConflict, a damaged journal or state, or a full disk.
 func (d *Daemon) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.serve(ctx) })
@@ -81,6 +84,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 // train is the main loop.
 func (d *Daemon) train(ctx context.Context) error {
 	if err := d.checkBase(ctx); err != nil {
+		return err
+	}
+	if err := d.conform(ctx); err != nil {
 		return err
 	}
 	for {

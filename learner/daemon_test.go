@@ -23,6 +23,7 @@ import (
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/env"
@@ -46,7 +47,8 @@ type network struct {
 	checkpoints []lineage.Checkpoint
 	fell        map[uint64]bool
 	broadcasts  int
-	down        int // calls that fail before the node answers
+	expects     []byte // the conformance digest, of every build
+	down        int    // calls that fail before the node answers
 	loseReply   bool
 	files       map[string][]byte // path -> batch file
 	server      *httptest.Server
@@ -58,7 +60,11 @@ var errDown = errors.New("connection refused")
 
 func newNetwork(t *testing.T, base *checkpoint.Checkpoint) *network {
 	t.Helper()
-	n := &network{run: 1, staleness: 4, recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2, StepWindows: 1}, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
+	e, err := env.Lookup("arithmetic-3")
+	require.NoError(t, err)
+	expects, err := conformance.Digest(t.Context(), tiny.Tokenizer(t), []env.Environment{e})
+	require.NoError(t, err)
+	n := &network{run: 1, expects: expects[:], staleness: 4, recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2, StepWindows: 1}, fell: map[uint64]bool{}, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, checkpoints: []lineage.Checkpoint{{Digest: base.Digest}}}
 	n.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
 		file, ok := n.files[r.URL.Path]
@@ -107,6 +113,16 @@ func (n *network) Checkpoint(_ context.Context, _, version uint64) (lineage.Chec
 		return lineage.Checkpoint{}, false, n.answer()
 	}
 	return n.checkpoints[version], true, n.answer()
+}
+
+func (n *network) Suite(context.Context, uint64) (conformance.Suite, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	e, err := env.Lookup("arithmetic-3")
+	if err != nil {
+		return conformance.Suite{}, err
+	}
+	return conformance.Suite{Mix: []env.MixEntry{{Env: e.ID(), Digest: e.Digest(), Weight: 1}}, Digest: n.expects}, n.answer()
 }
 
 func (n *network) Head(context.Context, uint64) (lineage.Checkpoint, error) {
@@ -175,7 +191,7 @@ func (n *network) settle(t *testing.T, window, version uint64, digest []byte, mo
 		Generation: verify.Generation{TemperatureBits: oneBits, TopPMillionths: derive.Million, MaxNew: 38, EndTokens: []int32{2}},
 		VocabSize:  32, ContextLength: model.Config().MaxPositionEmbeddings,
 	}
-	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: n.recipe, EvaluationProblems: 64}
+	w := lineage.Window{Challenge: c, Version: version, MaxStaleness: n.staleness, Recipe: n.recipe, EvaluationProblems: 64, Conformance: n.expects}
 	for i, strategy := range miners {
 		c.Miner, c.Groups = bytes.Repeat([]byte{byte(i + 1)}, 20), groups
 		all := make([]uint64, groups)
@@ -510,7 +526,7 @@ func TestDaemonPassesWindowsThatMakeNoStep(t *testing.T) {
 		n := newNetwork(t, base)
 		d, stop := startDaemon(t, testConfig(t), Home(t.TempDir()), n)
 		n.mu.Lock()
-		n.windows[3] = lineage.Window{Challenge: verify.Challenge{Window: 3, Checkpoint: base.Digest, GroupSize: 4}, Recipe: lineage.Recipe{MinGroups: 1}, Batches: []lineage.Batch{
+		n.windows[3] = lineage.Window{Challenge: verify.Challenge{Window: 3, Checkpoint: base.Digest, GroupSize: 4}, Recipe: lineage.Recipe{MinGroups: 1}, Conformance: n.expects, Batches: []lineage.Batch{
 			{Miner: []byte{1}, Root: make([]byte, 32), Groups: 9, Bytes: 100, Locator: "http://127.0.0.1:1"},
 		}}
 		n.mu.Unlock()

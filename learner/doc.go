@@ -10,7 +10,8 @@
 // GRPO step (rl/grpo). The step is a pure function of the parent state, that set and the recipe; the state hash chains
 // all of them (package lineage, which is also how others make the step again).
 //
-// A learner that is behind goes to the newest settled windows.
+// A learner that is behind goes to the newest settled windows. Windows whose conformance digest (rl/conformance) this build does not
+// compute are not judged, of its run or of others: their miners are honest by another build.
 //
 // # What survives a crash
 //

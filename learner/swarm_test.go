@@ -12,6 +12,7 @@ import (
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/generate"
 	"github.com/galahad-network/galahad/rl/lineage"
@@ -41,6 +42,10 @@ func (c chainOf) Window(ctx context.Context, run, window uint64) (lineage.Window
 		w.Shared = []lineage.Window{shared}
 	}
 	return w, nil
+}
+
+func (c chainOf) Suite(ctx context.Context, run uint64) (conformance.Suite, error) {
+	return c.of(run).Suite(ctx, run)
 }
 
 func (c chainOf) Checkpoint(ctx context.Context, run, version uint64) (lineage.Checkpoint, bool, error) {
@@ -92,7 +97,7 @@ func settle(t *testing.T, all [2]*member, window uint64, miners ...generate.Stra
 		policy, err := checkpoint.Load(dir, c.Digest)
 		require.NoError(t, err)
 		// Both windows are there before either learner sees one: the chain shares what has closed.
-		hidden := &network{run: m.net.run, staleness: m.net.staleness, recipe: m.net.recipe, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, server: m.net.server}
+		hidden := &network{run: m.net.run, expects: m.net.expects, staleness: m.net.staleness, recipe: m.net.recipe, windows: map[uint64]lineage.Window{}, files: map[string][]byte{}, server: m.net.server}
 		hidden.settle(t, window, c.Version, c.Digest, policy.Model, 8, miners...)
 		settled[i] = func() {
 			for path, file := range hidden.files {

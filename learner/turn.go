@@ -17,6 +17,9 @@ import (
 // collectAttempts is how often a window whose checks could not be carried out is tried before it is passed over.
 const collectAttempts = 3
 
+// anotherVersion is why a window is passed over whose conformance digest this build does not compute.
+const anotherVersion = "made with another version"
+
 // maxStepWindows is the most settled windows that are listed at once: the chain's bound on a recipe's StepWindows.
 const maxStepWindows = 8
 
@@ -88,10 +91,17 @@ func (d *Daemon) plan(ctx context.Context, buffer []Gathered) (worked bool, err 
 		return true, d.pass(newest)
 	}
 	for _, g := range c.use { // it may have waited for long
-		if _, err := d.window(ctx, g.Window); errors.Is(err, ErrForgotten) {
+		w, err := d.window(ctx, g.Window)
+		if errors.Is(err, ErrForgotten) {
 			return true, d.leave(g.Window, "forgotten")
-		} else if err != nil {
+		}
+		if err != nil {
 			return false, err
+		}
+		if fits, err := d.fits(ctx, w); err != nil {
+			return false, err
+		} else if !fits {
+			return true, d.leave(g.Window, anotherVersion)
 		}
 	}
 	latest, err := d.core.journal.Newest()
@@ -182,6 +192,11 @@ func (d *Daemon) gather(ctx context.Context, window uint64) error {
 	case head.Version-w.Version > min(d.config.Train.MaxStaleness, w.MaxStaleness):
 		return d.leave(window, "stale", "sampled", w.Version, "head", head.Version) // not worth fetching
 	}
+	if fits, err := d.fits(ctx, w); err != nil {
+		return err
+	} else if !fits {
+		return d.leave(window, anotherVersion)
+	}
 	eng, err := d.engineOf(maker)
 	if err != nil {
 		return err
@@ -257,8 +272,11 @@ func (d *Daemon) draw(ctx context.Context, w lineage.Window) (lineage.Collected,
 	return lineage.Collected{}, nil
 }
 
-// sampler implements lineage.Sampler for other runs' windows.
+// sampler implements lineage.Sampler for other runs' windows. Their miners are honest by their run's version, not by this build.
 func (d *Daemon) sampler(ctx context.Context, w lineage.Window) (*engine.Engine, error) {
+	if err := w.Conforms(ctx, d.build, d.suite); err != nil {
+		return nil, err
+	}
 	var c lineage.Checkpoint
 	err := d.retry(ctx, fmt.Sprintf("read version %d of run %d", w.Version, w.Challenge.Run), func() (err error) {
 		c, err = lineage.ReadSampler(ctx, d.chain, w)

@@ -19,6 +19,7 @@ import (
 	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/lineage"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
@@ -36,6 +37,9 @@ const (
 	attestDownloads = 3
 	stateDownloads  = 6 * attestDownloads
 )
+
+// errDrawn is wrapped by what is wrong with a version's rollouts of other runs alone.
+var errDrawn = errors.New("drawn from other runs")
 
 // vote is what this grader says of a version. It is written before it is sent, and never
 // changes.
@@ -55,7 +59,9 @@ type attester struct {
 	refused  string         // what was logged last and holds a version up
 	left     map[string]int // by the root of a rollout set that holds for its own run: its batches left out
 	// held are the roots of batches that are kept for versions that cannot be judged yet.
-	held map[string]bool
+	held  map[string]bool
+	unfit map[uint64]error // versions with which this build finds a fault that says nothing
+	build *conformance.Build
 }
 
 // attest judges every PENDING version, in order, until ctx ends.
@@ -105,7 +111,7 @@ func (v *Validator) newAttester() *attester {
 		bounded.Timeout = stateDownloads * v.config.Checkpoints.Timeout
 		client = &bounded
 	}
-	return &attester{v: v, left: map[string]int{}, held: map[string]bool{}, replayer: &lineage.Replayer{
+	return &attester{v: v, left: map[string]int{}, held: map[string]bool{}, unfit: map[uint64]error{}, replayer: &lineage.Replayer{
 		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
 		Options: engine.Options{Threads: v.config.Checkpoints.Threads}, Turn: v.lastTurn,
 		Files: lineage.Files{Client: client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
@@ -165,6 +171,9 @@ func (a *attester) decide(ctx context.Context, version uint64) (vote, error) {
 // judge makes a version again. An error says that it could not.
 func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	v := a.v
+	if err := a.unfit[version]; err != nil {
+		return vote{}, err // another replay would find the same
+	}
 	began := time.Now()
 	c, found, err := v.lineage.Checkpoint(ctx, v.config.Run, version)
 	if err != nil || !found {
@@ -180,7 +189,11 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	}
 	left, err := a.chose(ctx, c, windows, leaves)
 	if errors.Is(err, lineage.ErrRollouts) {
-		return a.reject(version, "rollout set: "+err.Error()), nil
+		held := []lineage.Window(windows)
+		if errors.Is(err, errDrawn) {
+			held = windows.Taken(leaves)
+		}
+		return a.fault(ctx, version, held, "rollout set: "+err.Error())
 	}
 	if err != nil {
 		if !errors.Is(err, lineage.ErrUnavailable) { // else what is to be had was fetched
@@ -194,7 +207,7 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 		return vote{}, err
 	}
 	if !report.Match {
-		return a.reject(version, "replay: "+report.Detail), nil
+		return a.fault(ctx, version, windows, "replay: "+report.Detail)
 	}
 	v.log.Info("checkpoint replayed: it matches", "version", version, "rollouts", len(leaves), "batches_left_out", left,
 		"seconds", time.Since(began).Round(10*time.Millisecond).Seconds())
@@ -240,7 +253,7 @@ func (a *attester) chose(ctx context.Context, c lineage.Checkpoint, windows line
 		}
 		n, err := a.collector(policy, w).Drew(ctx, w, a.sampler, shared)
 		if err != nil {
-			return 0, fmt.Errorf("drawn from other runs: %w", err)
+			return 0, fmt.Errorf("%w: %w", errDrawn, err)
 		}
 		left += n
 	}
@@ -311,6 +324,46 @@ func (a *attester) sampler(ctx context.Context, w lineage.Window) (*engine.Engin
 // somebody's server is waited for.
 func (v *Validator) lastTurn(ctx context.Context) (done func(), err error) {
 	return v.turns.wait(ctx, binary.BigEndian.AppendUint64(nil, math.MaxUint64))
+}
+
+// fault is a vote against a version whose rollouts or step are not what this build computes of these windows. It says nothing where
+// their miners were judged by another build: the version may be right, and whoever has that build can vote on it. One that this
+// build makes to the bit it attests all the same. Windows of the run's own that were made before the run moved on to this build
+// protect nothing: nobody who works for the run could vote on such a version, and the run would wait for it for ever.
+func (a *attester) fault(ctx context.Context, version uint64, windows []lineage.Window, reason string) (vote, error) {
+	if a.build == nil {
+		tok, err := a.replayer.Tokenizer(ctx)
+		if err != nil {
+			return vote{}, err
+		}
+		a.build = conformance.NewBuild(tok)
+	}
+	for _, w := range windows {
+		err := w.Conforms(ctx, a.build, a.suite)
+		if errors.Is(err, ErrConformance) && w.Challenge.Run == a.v.config.Run {
+			var today conformance.Suite
+			if today, err = a.suite(ctx, w.Challenge.Run); err == nil {
+				_, err = a.build.Run(ctx, w.Challenge.Run, today)
+			}
+		}
+		if errors.Is(err, ErrConformance) {
+			err = fmt.Errorf("no vote on what may be right: %w (found: %s)", err, reason)
+			a.unfit[version] = err
+		}
+		if err != nil {
+			return vote{}, err
+		}
+	}
+	return a.reject(version, reason), nil
+}
+
+// suite implements lineage.Suites.
+func (a *attester) suite(ctx context.Context, run uint64) (conformance.Suite, error) {
+	r, err := a.v.chain.Run(ctx, run)
+	if err != nil {
+		return conformance.Suite{}, err
+	}
+	return checkpoints.SuiteOf(r)
 }
 
 // reject is a vote against a version, with a reason that the chain takes.

@@ -60,7 +60,7 @@ func newExchange(t *testing.T) *exchange {
 
 	c := own.Challenge
 	c.Run, c.Window, c.Checkpoint, c.Opening = 2, 5, m.Digest(), derive.OpeningSeed(c.ChainID, []byte("opening"), 2, 5)
-	x.other = lineage.Window{Challenge: c, Version: 3}
+	x.other = lineage.Window{Challenge: c, Version: 3, Conformance: own.Conformance}
 	for miner := byte(3); miner <= 4; miner++ {
 		c.Miner, c.Groups = bytes.Repeat([]byte{miner}, 20), 6
 		x.other.Batches = append(x.other.Batches, x.commit(engine.New(policy.Model, engine.Options{Threads: 1}), c))
@@ -357,4 +357,59 @@ func TestWhatAVersionMayHaveDrawnIsKeptWhileItsLearnerIsAway(t *testing.T) {
 	require.True(t, ok, "%v", x.votes)
 	require.EqualValues(t, 1, vote.Version)
 	require.NoError(t, l.stop())
+}
+
+// Each is a version that is right by the build of those who made its rollouts, and in which this one finds a fault; or by any. One of
+// the run's own windows from before it moved on to this build falls: nobody who works for the run could attest it.
+func TestAVersionOfAnotherBuildIsRejectedOnlyByTheRunsOwn(t *testing.T) {
+	another := bytes.Repeat([]byte{7}, 32)
+	own := func(x *exchange) { x.windows[1].Conformance = another }
+	shared := func(x *exchange) { x.other.Conformance = another }
+	for name, c := range map[string]struct {
+		build       func(x *exchange)
+		set, claim  func(x *exchange) [][]byte
+		silent, yes bool
+		moved       bool // the run goes on with another build, which this grader has not got yet
+	}{
+		"the run's own, and another step":                     {own, func(x *exchange) [][]byte { return lessOne(x.honest()) }, (*exchange).honest, false, false, false},
+		"the run's own, and other groups":                     {own, func(x *exchange) [][]byte { return lessGroup(-1)(x.honest()) }, func(x *exchange) [][]byte { return lessGroup(-1)(x.honest()) }, false, false, false},
+		"the run's own, and the same step":                    {own, (*exchange).honest, (*exchange).honest, false, true, false},
+		"the run moved on, and another step":                  {own, func(x *exchange) [][]byte { return lessOne(x.honest()) }, (*exchange).honest, true, false, true},
+		"the run moved on, and the same step":                 {own, (*exchange).honest, (*exchange).honest, false, true, true},
+		"the other run's, and other groups of it":             {shared, (*exchange).passedOver, (*exchange).passedOver, true, false, false},
+		"the other run's, and the same groups of it":          {shared, (*exchange).honest, (*exchange).honest, false, true, false},
+		"the other run's, and other groups of the run's own":  {shared, func(x *exchange) [][]byte { return lessGroup(-1)(x.honest()) }, func(x *exchange) [][]byte { return lessGroup(-1)(x.honest()) }, false, false, false},
+		"the other run's, and another step":                   {shared, func(x *exchange) [][]byte { return lessOne(x.honest()) }, (*exchange).honest, false, false, false},
+		"the other run's, of which it takes nothing: no step": {shared, func(x *exchange) [][]byte { return lessOne(x.leaves(2)) }, func(x *exchange) [][]byte { return x.leaves(2) }, false, false, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, x := newRig(t), newExchange(t)
+			x.attended(r)
+			r.edit = func(c *Config) { c.Attest.Enabled = false }
+			x.publish(c.set(x), c.claim(x))
+			c.build(x)
+			l := r.start(nil)
+			if c.moved {
+				r.chain.Move(another)
+			}
+			a := l.newAttester()
+			said, err := a.judge(t.Context(), 1)
+			if c.silent {
+				require.ErrorIs(t, err, ErrConformance)
+				require.ErrorContains(t, err, "no vote")
+				asked := len(x.asked)
+				_, err = a.judge(t.Context(), 1)
+				require.ErrorIs(t, err, ErrConformance)
+				require.Len(t, x.asked, asked, "it is not made again and again")
+			} else {
+				require.NoError(t, err)
+				require.Equal(t, c.yes, said.Attest, said.Reason)
+			}
+			if stopped := l.stop(); c.moved {
+				require.ErrorIs(t, stopped, ErrConformance)
+			} else {
+				require.NoError(t, stopped)
+			}
+		})
+	}
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/checkpoint"
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/generate"
@@ -148,6 +149,9 @@ func newSchool(t *testing.T) *school {
 		c.Groups, c.Window, c.Opening = 4, window, derive.OpeningSeed(c.ChainID, []byte("opening"), 1, window)
 		w := lineage.Window{Challenge: c, Recipe: lineage.Recipe{Hyperparameters: grpo.Default(), MinGroups: 2, StepWindows: 2}, MaxStaleness: 4}
 		w.Challenge.Miner, w.Challenge.Groups = nil, 0
+		expects, err := conformance.ForMix(t.Context(), s.base.Tokenizer, c.Mix)
+		require.NoError(t, err)
+		w.Conformance = expects[:]
 		for i := byte(1); i <= 2; i++ {
 			c.Miner = bytes.Repeat([]byte{i}, 20)
 			w.Batches = append(w.Batches, s.commit(shipped.Engine(t), c))

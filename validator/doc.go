@@ -25,7 +25,8 @@
 // Every version that waits to become active is made again (package lineage): the
 // rollout set is held against the miners' batches, the step is made from the parent's
 // state, and digest and state hash are compared. The vote is in the journal before it
-// is sent. What cannot be had is no vote.
+// is sent. What cannot be had is no vote, nor is a difference in a version of windows that
+// another build judged: their conformance digest says so.
 //
 // # What survives a crash
 //

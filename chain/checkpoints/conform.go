@@ -1,7 +1,6 @@
 package checkpoints
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +14,7 @@ import (
 
 // ErrConformance is returned when this build computes something else than the run
 // expects: it must not work for the run.
-var ErrConformance = errors.New("this build does not conform to the run")
+var ErrConformance = conformance.ErrBuild
 
 // RunReader is what Conform asks the chain.
 type RunReader interface {
@@ -47,16 +46,19 @@ func Conform(ctx context.Context, chain RunReader, policies Getter, id uint64) (
 	if err != nil {
 		return nil, err
 	}
-	mix, err := challengetypes.MixOf(run.Params.Mix)
+	suite, err := SuiteOf(run)
 	if err != nil {
 		return nil, daemon.Permanent(err)
 	}
-	digest, err := conformance.ForMix(ctx, policy.Tokenizer, mix)
+	digest, err := conformance.NewBuild(policy.Tokenizer).Run(ctx, run.Id, suite)
 	if err != nil {
-		return nil, daemon.Permanent(fmt.Errorf("%w: %w", ErrConformance, err))
+		return nil, daemon.Permanent(err)
 	}
-	if !bytes.Equal(digest[:], run.Params.ConformanceDigest) {
-		return nil, daemon.Permanent(fmt.Errorf("%w: it computes %x, run %d wants %x; install the run's version", ErrConformance, digest, run.Id, run.Params.ConformanceDigest))
-	}
-	return digest[:], nil
+	return digest, nil
+}
+
+// SuiteOf is what a run expects today of every build. Error: challenge's ErrInvalidParams.
+func SuiteOf(run challengetypes.Run) (conformance.Suite, error) {
+	mix, err := challengetypes.MixOf(run.Params.Mix)
+	return conformance.Suite{Mix: mix, Digest: run.Params.ConformanceDigest}, err
 }

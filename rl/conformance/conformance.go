@@ -2,8 +2,8 @@
 // files pin data, not code: two daemons with the same checkpoint could still
 // disagree because one has another engine, tokenizer or environment. Digest runs
 // a fixed suite through all of them and hashes every output; a run stores the
-// value, every daemon computes it when it starts and refuses a run whose value
-// differs from its own.
+// value; miner, grader and learner compute it when they start and refuse a run
+// whose value differs from their own, and a window that froze another one (Build).
 //
 // # Suite, version 1
 //

@@ -2,6 +2,7 @@ package lineage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/galahad-network/galahad/rl/batch"
@@ -11,6 +12,9 @@ import (
 	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify"
 )
+
+// ErrGiven is wrapped when nobody can say any more what the environment wrote into a window's rollouts.
+var ErrGiven = errors.New("what the environment wrote cannot be derived any more")
 
 // Recipe is how a step is made: the run's, frozen into the newest window that it trains on.
 type Recipe struct {
@@ -33,6 +37,8 @@ type Window struct {
 	Recipe       Recipe
 	// EvaluationProblems is how many held-out problems a version is measured on whose newest window this is.
 	EvaluationProblems uint32
+	// Conformance is the digest of the suite (package conformance) that the run expected of every build when the window froze.
+	Conformance []byte
 	// Batches committed by miners whose verdict is ok, ordered by the miner's raw address.
 	Batches []Batch
 	// Shared are windows of other runs, ordered by run, from which a step that trains on this one draws groups as well. They
@@ -67,8 +73,12 @@ func (w Window) only(leaves [][]byte) (Window, error) {
 }
 
 // Given derives, for each rollout of the window, what of its completion the environment wrote; nil if that is nothing in
-// any. Errors: ErrRollouts, those of verify.Challenge.Given.
+// any. Of a forgotten window nobody has the opening seed, from which the problems follow: its rollouts of several turns are
+// ErrGiven. Errors: that, ErrRollouts, those of verify.Challenge.Given.
 func (w Window) Given(tok tokenizer.Tokenizer, leaves [][]byte) ([]env.Given, error) {
+	if w.Forgotten {
+		return nil, w.oneTurn(leaves)
+	}
 	if !w.Challenge.Answers() {
 		return nil, nil
 	}
@@ -91,6 +101,22 @@ func (w Window) Given(tok tokenizer.Tokenizer, leaves [][]byte) ([]env.Given, er
 		return nil, nil
 	}
 	return out, nil
+}
+
+// oneTurn holds that no environment may have answered in the rollouts, by their own word: what the run asks today says nothing of
+// then. Errors: ErrGiven, ErrRollouts.
+func (w Window) oneTurn(leaves [][]byte) error {
+	for i, leaf := range leaves {
+		r, err := batch.Decode(leaf)
+		if err != nil {
+			return fmt.Errorf("%w: rollout %d: %v", ErrRollouts, i, err)
+		}
+		e, err := env.Lookup(r.Env)
+		if _, turns := e.(env.MultiTurn); err != nil || turns {
+			return fmt.Errorf("%w: rollout %d answers %s, and the chain has forgotten the window", ErrGiven, i, r.Env)
+		}
+	}
+	return nil
 }
 
 // Batch is a miner's commitment.

@@ -13,6 +13,7 @@ import (
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/grpo"
+	"github.com/galahad-network/galahad/rl/tokenizer"
 	"github.com/galahad-network/galahad/rl/verify/replay"
 )
 
@@ -74,7 +75,8 @@ func (r *Replayer) Parent(ctx context.Context, c Checkpoint) (Checkpoint, error)
 
 // Replay makes a version again of its parent and the rollout set, under the recipe and the temperature of the newest of the
 // windows that it was trained on, measures it again, and compares. An error says that it could not: the chain's, those of Files, the
-// engine's. A step that changes nothing, when one was published, is a difference.
+// engine's, ErrGiven, ErrSampler. A step that changes nothing, when one was published, is a difference. A difference says nothing where
+// this build does not conform to a window; see Window.Conforms.
 func (r *Replayer) Replay(ctx context.Context, c Checkpoint, ws Windows, leaves [][]byte) (report Report, err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(r.Dir)) }()
 	report = Report{Version: c.Version}
@@ -227,6 +229,15 @@ func (r *Replayer) open(ctx context.Context, c Checkpoint) (*engine.Trainer, []b
 	}
 	trainer, err = engine.LoadTrainer(state, r.Options)
 	return trainer, base.TokenizerFile, err
+}
+
+// Tokenizer is the run's, as its version 0 has it.
+func (r *Replayer) Tokenizer(ctx context.Context) (tokenizer.Tokenizer, error) {
+	base, err := r.base(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("base model: %w", err)
+	}
+	return base.Tokenizer, nil
 }
 
 // base is the run's version 0: the shipped model, or what its locator has.

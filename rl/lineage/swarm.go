@@ -11,8 +11,8 @@ import (
 	"github.com/galahad-network/galahad/rl/engine"
 )
 
-// ShareError says that what a run shares cannot be judged here: the checkpoint that sampled it cannot be had, or a check
-// could not be carried out.
+// ShareError says that what a run shares cannot be judged here: the checkpoint that sampled it cannot be had, this build does not
+// conform to the run, or a check could not be carried out.
 type ShareError struct {
 	Run, Window uint64
 	Err         error
@@ -29,7 +29,8 @@ func (w Window) shareError(err error) error {
 	return &ShareError{Run: w.Challenge.Run, Window: w.Challenge.Window, Err: err}
 }
 
-// Sampler returns an engine that runs the checkpoint which sampled a window of any run. Error: it cannot be had.
+// Sampler returns an engine that runs the checkpoint which sampled a window of any run. Error: it cannot be had, or this build does
+// not compute what that run expects.
 type Sampler func(ctx context.Context, w Window) (*engine.Engine, error)
 
 // Draw returns what a window of a swarm takes from those that other runs share with it (SAPO, arXiv 2509.08721): at most
@@ -47,7 +48,7 @@ func (c Collector) Draw(ctx context.Context, w Window, sampler Sampler) (Collect
 			continue
 		}
 		if engines[i], err = sampler(ctx, s); err != nil {
-			return Collected{}, s.shareError(fmt.Errorf("the checkpoint that sampled it: %w", err))
+			return Collected{}, s.shareError(fmt.Errorf("what sampled it: %w", err))
 		}
 	}
 	var out Collected

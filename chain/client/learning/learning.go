@@ -11,8 +11,10 @@ import (
 
 	sdk "github.com/cosmos/cosmos-sdk/types"
 
+	"github.com/galahad-network/galahad/chain/checkpoints"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/learner"
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/derive"
 	"github.com/galahad-network/galahad/rl/grpo"
 	"github.com/galahad-network/galahad/rl/lineage"
@@ -131,7 +133,7 @@ func (ch *Chain) batches(ctx context.Context, window challengetypes.Window) (lin
 	}
 	out := lineage.Window{
 		Challenge: challenge, Version: window.CheckpointVersion, MaxStaleness: uint64(window.Params.MaxStaleness),
-		Recipe: RecipeOf(window.Params.Recipe), EvaluationProblems: window.Params.EvaluationProblems,
+		Recipe: RecipeOf(window.Params.Recipe), EvaluationProblems: window.Params.EvaluationProblems, Conformance: window.Params.ConformanceDigest,
 	}
 	if settled.Window.Void {
 		return out, nil
@@ -168,7 +170,8 @@ func (ch *Chain) batches(ctx context.Context, window challengetypes.Window) (lin
 }
 
 // Rules returns a run's mix, generation settings and recipe as this window would freeze them now: for whoever replays a
-// version whose window the chain has forgotten. It has no batches, no version that sampled, and nothing shared.
+// version whose window the chain has forgotten. It has no batches, no version that sampled, no opening seed,
+// and nothing shared.
 func (ch *Chain) Rules(ctx context.Context, run, window uint64) (lineage.Window, error) {
 	r, err := ch.c.Run(ctx, run)
 	if err != nil {
@@ -176,7 +179,16 @@ func (ch *Chain) Rules(ctx context.Context, run, window uint64) (lineage.Window,
 	}
 	w := challengetypes.Window{Run: run, Id: window, Params: r.Params.At(window), OpeningSeed: make([]byte, len(derive.Seed{}))}
 	challenge, err := w.Challenge(ch.c.ChainID(), nil, 0)
-	return lineage.Window{Challenge: challenge, Recipe: RecipeOf(r.Params.Recipe), Forgotten: true}, err
+	return lineage.Window{Challenge: challenge, Recipe: RecipeOf(r.Params.Recipe), Conformance: r.Params.ConformanceDigest, Forgotten: true}, err
+}
+
+// Suite implements learner.Chain.
+func (ch *Chain) Suite(ctx context.Context, run uint64) (conformance.Suite, error) {
+	r, err := ch.c.Run(ctx, run)
+	if err != nil {
+		return conformance.Suite{}, err
+	}
+	return checkpoints.SuiteOf(r)
 }
 
 // RecipeOf rounds a run's recipe to binary32, each number once.

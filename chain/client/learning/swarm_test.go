@@ -123,3 +123,35 @@ func TestAWindowIsReadWholeOrNotAtAll(t *testing.T) {
 	require.Equal(t, []byte{3, 9}, batches(w))
 	require.True(t, strings.HasPrefix(w.Batches[0].Name, "galahad1"))
 }
+
+// A window has the digest that its run expected when it froze, and the environments of that window alone; the run has those of all.
+func TestAWindowSaysWhatItsRunExpectedOfABuild(t *testing.T) {
+	c := swarm(t)
+	moved := c.Runs[2]
+	moved.Params.ConformanceDigest = []byte{1}
+	later := moved.Params.Mix[0]
+	moved.Params.Mix[0].UntilWindow, later.FromWindow = 9, 9
+	moved.Params.Mix = append(moved.Params.Mix, later)
+	c.Runs[2] = moved
+	c.Forget(2, 4)
+	c.Close(2, 4, []byte{9})
+	moved.Params.ConformanceDigest = []byte{2}
+	c.Runs[2] = moved
+	chain := learning.New(c.Client(t), nil)
+	w, err := chain.Window(t.Context(), 1, 5)
+	require.NoError(t, err)
+	require.Equal(t, []byte{1}, w.Shared[0].Conformance)
+	suite, err := chain.Suite(t.Context(), 2)
+	require.NoError(t, err)
+	require.Equal(t, []byte{2}, suite.Digest)
+	require.Len(t, suite.Mix, 2)
+	require.EqualValues(t, 9, suite.Mix[1].From)
+	_, err = chain.Suite(t.Context(), 4)
+	require.Error(t, err, "there is no such run")
+
+	c.Forget(2, 4)
+	w, err = chain.Known(t.Context(), 2, 4)
+	require.NoError(t, err)
+	require.Equal(t, []byte{2}, w.Conformance)
+	require.Len(t, w.Challenge.Mix, 1)
+}

@@ -18,6 +18,7 @@ import (
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/learner"
 	"github.com/galahad-network/galahad/rl/batch"
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/engine"
 	"github.com/galahad-network/galahad/rl/lineage"
 )
@@ -27,8 +28,12 @@ const (
 	maxRolloutsBytes = 4 << 30
 )
 
-// errMismatch makes the command fail when a version is not what its rollouts make.
-var errMismatch = errors.New("a version is not what a replay of its step makes")
+var (
+	// errMismatch makes the command fail when a version is not what its rollouts make.
+	errMismatch = errors.New("a version is not what a replay of its step makes")
+	// errUnjudged makes it fail when that could not be found out.
+	errUnjudged = errors.New("a version cannot be judged here")
+)
 
 func replayCommand() *cobra.Command {
 	var from, to uint64
@@ -39,7 +44,8 @@ func replayCommand() *cobra.Command {
 		Long: `replay reads versions from the chain, downloads what each was made of (its parent's state and its rollout set, both
 held against their hashes on chain), makes the step again, measures it on the run's held-out problems, and compares digest,
 state hash and result. It prints MATCH, or what
-differs first, and fails if anything does. It needs a node and the learner's server, no key.`,
+differs first, and fails if anything does. Where another build made the version, or the chain has forgotten what
+a replay needs, it says that it cannot judge, and fails, too. It needs a node and the learner's server, no key.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if output != "text" && output != "json" {
@@ -90,13 +96,14 @@ differs first, and fails if anything does. It needs a node and the learner's ser
 // replayed is one line of the output.
 type replayed struct {
 	lineage.Report
+	Cannot   string   `json:"cannot_judge,omitempty"` // why; a match or a difference means nothing then
 	Windows  []uint64 `json:"windows"`
 	Rollouts int      `json:"rollouts"`
 	Seconds  float64  `json:"seconds"` // of the step and its evaluation
 }
 
 func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Chain, from, to uint64, print func(replayed)) error {
-	ctx, mismatch, forgotten := cmd.Context(), false, false
+	ctx, mismatch, unjudged, forgotten := cmd.Context(), false, false, false
 	for v := from; v <= to; v++ {
 		c, found, err := r.Chain.Checkpoint(ctx, r.Run, v)
 		if err == nil && !found {
@@ -121,17 +128,46 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 			fmt.Fprintln(cmd.ErrOrStderr(), "the chain has forgotten the windows of some versions; these are replayed by the run's recipe of today")
 		}
 		start := time.Now()
-		report, err := r.Replay(ctx, c, windows, leaves)
+		report, cannot, err := replayOne(ctx, r, c, windows, leaves, chain.Suite)
 		if err != nil {
 			return err
 		}
-		mismatch = mismatch || !report.Match
-		print(replayed{Report: report, Windows: c.TrainedWindows, Rollouts: len(leaves), Seconds: time.Since(start).Seconds()})
+		mismatch, unjudged = mismatch || !report.Match && cannot == "", unjudged || cannot != ""
+		print(replayed{Report: report, Cannot: cannot, Windows: c.TrainedWindows, Rollouts: len(leaves), Seconds: time.Since(start).Seconds()})
 	}
-	if mismatch {
+	switch {
+	case mismatch:
 		return errMismatch
+	case unjudged:
+		return errUnjudged
 	}
 	return nil
+}
+
+// replayOne replays a version. cannot says why that shows nothing: a match shows something whatever build made it, a difference does
+// not where that is another one.
+func replayOne(ctx context.Context, r *lineage.Replayer, c lineage.Checkpoint, windows lineage.Windows, leaves [][]byte, suites lineage.Suites) (report lineage.Report, cannot string, err error) {
+	report, err = r.Replay(ctx, c, windows, leaves)
+	switch {
+	case errors.Is(err, lineage.ErrGiven), errors.Is(err, lineage.ErrSampler):
+		return report, err.Error(), nil
+	case err == nil && report.Match, ctx.Err() != nil:
+		return report, "", err
+	}
+	tok, failed := r.Tokenizer(ctx)
+	if failed != nil {
+		return report, "", errors.Join(err, failed)
+	}
+	build := conformance.NewBuild(tok)
+	for _, w := range windows.Taken(leaves) {
+		switch fit := w.Conforms(ctx, build, suites); {
+		case errors.Is(fit, conformance.ErrBuild):
+			return report, fit.Error(), nil
+		case fit != nil:
+			return report, "", errors.Join(err, fit)
+		}
+	}
+	return report, "", err
 }
 
 // windowsOf reads the windows of a version; those that the chain has forgotten are as they would freeze today.
@@ -184,7 +220,10 @@ func newReplayPrinter(w io.Writer, output string) func(replayed) {
 	_ = t.Flush()
 	return func(r replayed) {
 		result := "MATCH"
-		if !r.Match {
+		switch {
+		case r.Cannot != "":
+			result = "CANNOT JUDGE: " + r.Cannot
+		case !r.Match:
 			result = "DIFFERENT: " + r.Detail
 		}
 		_, _ = fmt.Fprintf(t, "%d\t%v\t%d\t%.3f\t%.6g\t%d/%d\t%.2f\t%s\n", r.Version, r.Windows, r.Rollouts, r.Metrics.RewardMean, r.Metrics.Loss,
