@@ -2,61 +2,76 @@ package keeper
 
 import (
 	"context"
-	"errors"
 
 	"cosmossdk.io/collections"
+
+	"github.com/galahad-network/galahad/x/policy/types"
 )
 
-const (
-	// KeepVotes is for how many versions, counted from the latest, votes are kept.
-	KeepVotes = 64
-	// prunedPerBlock is the most votes that a block removes, over all runs.
-	prunedPerBlock = 64
-)
+// prunedPerBlock is the most votes that a block removes, over all runs.
+const prunedPerBlock = 64
 
-// retire hands the votes of versions that are KeepVotes or more behind latest to
-// pruning: two at a publication, so that it catches up. On a version that is
-// PENDING or active graders may still vote, so that it waits for that one.
-func (k *Keeper) retire(ctx context.Context, run, latest uint64) error {
-	from, err := k.votesFrom(ctx, run)
-	if err != nil {
-		return err
+// keepsVotes reports whether the votes on a version stay: it is one of the newest
+// KeepVotes of its run, or graders may vote on it, as it is PENDING or active.
+func (k *Keeper) keepsVotes(ctx context.Context, run, version uint64) (bool, error) {
+	latest, err := k.Latest(ctx, run)
+	if err != nil || types.VotesKept(version, latest.Version) {
+		return err == nil, err
 	}
 	active, err := k.Active.Get(ctx, run)
+	if err != nil || version == active {
+		return err == nil, err
+	}
+	return k.Pending.Has(ctx, collections.Join(run, version))
+}
+
+// retire hands the votes on a version to pruning, if there are any that need not stay.
+// It is called whenever that may have come to be so: the version became old, or it is not
+// PENDING or active any more.
+func (k *Keeper) retire(ctx context.Context, run, version uint64) error {
+	keeps, err := k.keepsVotes(ctx, run, version)
+	if err != nil || keeps {
+		return err
+	}
+	votes, err := k.votesOn(ctx, run, version, 1)
+	if err != nil || len(votes) == 0 {
+		return err
+	}
+	return k.Prune.Set(ctx, collections.Join(run, version))
+}
+
+// votesOn lists the first votes on a version, at most n.
+func (k *Keeper) votesOn(ctx context.Context, run, version uint64, n int) ([]voteKey, error) {
+	it, err := k.Votes.Iterate(ctx, collections.NewSuperPrefixedTripleRange[uint64, uint64, []byte](run, version))
+	if err != nil {
+		return nil, err
+	}
+	return take(it, n)
+}
+
+// retireOldest retires the version that is too old once latest is published.
+func (k *Keeper) retireOldest(ctx context.Context, run, latest uint64) error {
+	if latest < types.KeepVotes {
+		return nil
+	}
+	return k.retire(ctx, run, latest-types.KeepVotes)
+}
+
+// reopen begins a new rollback ballot on a version that is active again: its graders
+// may have changed since the last one, and its votes may be gone. What is left of those
+// that made it active stays until it is retired anew.
+func (k *Keeper) reopen(ctx context.Context, run, version uint64) error {
+	c, err := k.Checkpoint(ctx, run, version)
 	if err != nil {
 		return err
 	}
-	for range 2 {
-		if latest < KeepVotes || from > latest-KeepVotes || from == active {
-			break
-		}
-		if pending, err := k.Pending.Has(ctx, collections.Join(run, from)); err != nil {
-			return err
-		} else if pending {
-			break
-		}
-		if err := k.Prune.Set(ctx, collections.Join(run, from)); err != nil {
-			return err
-		}
-		from++
+	if err := k.clearBallot(ctx, c, types.BallotRollback); err != nil {
+		return err
 	}
-	return k.setVotesFrom(ctx, run, from)
-}
-
-// votesFrom is the oldest version of a run whose votes are kept; 0 where none is stored.
-func (k *Keeper) votesFrom(ctx context.Context, run uint64) (uint64, error) {
-	from, err := k.VotesFrom.Get(ctx, run)
-	if errors.Is(err, collections.ErrNotFound) {
-		return 0, nil
+	if err := k.Prune.Remove(ctx, collections.Join(run, version)); err != nil {
+		return err
 	}
-	return from, err
-}
-
-func (k *Keeper) setVotesFrom(ctx context.Context, run, from uint64) error {
-	if from == 0 {
-		return nil // as it was
-	}
-	return k.VotesFrom.Set(ctx, run, from)
+	return k.setCheckpoint(ctx, c.WithoutRollback())
 }
 
 // prune removes votes that were handed over, at most prunedPerBlock of them.
@@ -69,21 +84,17 @@ func (k *Keeper) prune(ctx context.Context) error {
 	if err != nil || len(version) == 0 {
 		return err
 	}
-	votes, err := k.Votes.Iterate(ctx, collections.NewSuperPrefixedTripleRange[uint64, uint64, []byte](version[0].K1(), version[0].K2()))
+	old, err := k.votesOn(ctx, version[0].K1(), version[0].K2(), prunedPerBlock+1)
 	if err != nil {
 		return err
 	}
-	old, err := take(votes, prunedPerBlock)
-	if err != nil {
-		return err
-	}
-	for _, key := range old {
+	for _, key := range old[:min(len(old), prunedPerBlock)] {
 		if err := k.Votes.Remove(ctx, key); err != nil {
 			return err
 		}
 	}
-	if len(old) == prunedPerBlock {
-		return nil // there may be more
+	if len(old) > prunedPerBlock {
+		return nil
 	}
 	return k.Prune.Remove(ctx, version[0])
 }

@@ -77,7 +77,7 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 	if err := k.add(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := k.retire(ctx, c.Run, c.Version); err != nil {
+	if err := k.retireOldest(ctx, c.Run, c.Version); err != nil {
 		return nil, err
 	}
 	err = ctx.EventManager().EmitTypedEvent(&types.EventCheckpointPublished{

@@ -19,6 +19,9 @@ const DigestSize = 32
 // active. It bounds every walk along the lineage.
 const MaxPending = 16
 
+// KeepVotes is for how many versions, counted from the latest, votes are kept.
+const KeepVotes = 64
+
 // ProofGas is charged before the signature of an attestation is verified.
 const ProofGas = 1000
 
@@ -53,6 +56,15 @@ func (c Checkpoint) Normalized() Checkpoint {
 // Fallen reports whether c was rejected or rolled back.
 func (c Checkpoint) Fallen() bool {
 	return c.Status == CheckpointStatus_CHECKPOINT_STATUS_REJECTED || c.Status == CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK
+}
+
+// VotesKept reports whether a version is young enough that all votes on it are kept.
+func VotesKept(version, latest uint64) bool { return latest-min(version, latest) < KeepVotes }
+
+// WithoutRollback returns c as if nobody had voted to roll it back.
+func (c Checkpoint) WithoutRollback() Checkpoint {
+	c.RollbackWindow, c.RollbackEligibleStake, c.RollbackStake = 0, sdkmath.ZeroInt(), sdkmath.ZeroInt()
+	return c
 }
 
 // CheckNewWindows checks that c is trained on no window that a version of its lineage was
