@@ -30,7 +30,7 @@ func (k *Keeper) CreateBase(ctx context.Context, run uint64, digest []byte, loca
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	c := types.BaseCheckpoint(run, digest, locator, sdkCtx.BlockHeight())
-	if err := c.Validate(params); err != nil {
+	if err := c.ValidateNew(params); err != nil {
 		return err
 	}
 	if err := k.add(ctx, c); err != nil {

@@ -37,7 +37,7 @@ func (g GenesisState) Validate() error {
 		if start > 0 && g.Checkpoints[start].Run < g.Checkpoints[start-1].Run {
 			return ErrInvalidGenesis.Wrapf("checkpoints[%d]: run %d is out of order", start, g.Checkpoints[start].Run)
 		}
-		if err := validateRun(g.Params, g.Checkpoints[start:end]); err != nil {
+		if err := validateRun(g.Checkpoints[start:end]); err != nil {
 			return err
 		}
 		start = end
@@ -46,14 +46,14 @@ func (g GenesisState) Validate() error {
 }
 
 // validateRun checks the checkpoints of one run.
-func validateRun(p Params, all []Checkpoint) error {
+func validateRun(all []Checkpoint) error {
 	seen := make(map[string]bool)
 	head, pending := all[0], 0
 	for i, c := range all {
 		bad := func(format string, args ...any) error {
 			return ErrInvalidGenesis.Wrapf("version %d of run %d: "+format, append([]any{c.Version, c.Run}, args...)...)
 		}
-		if err := c.Validate(p); err != nil {
+		if err := c.Validate(); err != nil {
 			return err
 		}
 		if c.Version != uint64(i) {
