@@ -2,14 +2,18 @@ package keeper
 
 import (
 	"context"
+	"math"
 
 	"cosmossdk.io/collections"
+
+	sdk "github.com/cosmos/cosmos-sdk/types"
 
 	"github.com/galahad-network/galahad/x/policy/types"
 )
 
-// prunedPerBlock is the most votes that a block removes, over all runs.
-const prunedPerBlock = 64
+// prunedPerBlock is the most keys that a block removes, over all runs: votes, and the
+// versions that they were on.
+const prunedPerBlock = 512
 
 // keepsVotes reports whether the votes on a version stay: it is one of the newest
 // KeepVotes of its run, or graders may vote on it, as it is PENDING or active.
@@ -74,27 +78,85 @@ func (k *Keeper) reopen(ctx context.Context, run, version uint64) error {
 	return k.setCheckpoint(ctx, c.WithoutRollback())
 }
 
-// prune removes votes that were handed over, at most prunedPerBlock of them.
+// prune removes votes that were handed over: at most prunedPerBlock keys over all runs,
+// the runs taking turns to be first.
 func (k *Keeper) prune(ctx context.Context) error {
-	versions, err := k.Prune.Iterate(ctx, nil)
+	runs, err := k.pruneRuns(ctx)
 	if err != nil {
 		return err
 	}
-	version, err := take(versions, 1)
-	if err != nil || len(version) == 0 {
-		return err
-	}
-	old, err := k.votesOn(ctx, version[0].K1(), version[0].K2(), prunedPerBlock+1)
-	if err != nil {
-		return err
-	}
-	for _, key := range old[:min(len(old), prunedPerBlock)] {
-		if err := k.Votes.Remove(ctx, key); err != nil {
-			return err
+	height := uint64(sdk.UnwrapSDKContext(ctx).BlockHeight())
+	left := prunedPerBlock
+	for i := range runs {
+		if left < 2 { // a version and a vote
+			break
 		}
+		run := runs[(height+uint64(i))%uint64(len(runs))]
+		removed := 0
+		k.attempt(ctx, "remove old votes of a run", func(ctx context.Context) (err error) {
+			removed, err = k.pruneRun(ctx, run, left)
+			return err
+		})
+		left -= removed
 	}
-	if len(old) > prunedPerBlock {
-		return nil
+	return nil
+}
+
+// pruneRuns lists runs with votes to remove, ascending: no more than a block can serve.
+// Only runs that are live get new ones, and they are fewer.
+func (k *Keeper) pruneRuns(ctx context.Context) (runs []uint64, err error) {
+	for next := uint64(0); len(runs) < prunedPerBlock; {
+		it, err := k.Prune.Iterate(ctx, new(collections.Range[versionKey]).StartInclusive(collections.PairPrefix[uint64, uint64](next)))
+		if err != nil {
+			return nil, err
+		}
+		first, err := take(it, 1)
+		if err != nil {
+			return nil, err
+		}
+		if len(first) == 0 {
+			break
+		}
+		run := first[0].K1()
+		runs = append(runs, run)
+		if run == math.MaxUint64 {
+			break
+		}
+		next = run + 1
 	}
-	return k.Prune.Remove(ctx, version[0])
+	return runs, nil
+}
+
+// pruneRun removes the oldest votes of a run that were handed over, at most limit keys,
+// and returns how many it did.
+func (k *Keeper) pruneRun(ctx context.Context, run uint64, limit int) (removed int, err error) {
+	it, err := k.Prune.Iterate(ctx, collections.NewPrefixedPairRange[uint64, uint64](run))
+	if err != nil {
+		return 0, err
+	}
+	versions, err := take(it, limit)
+	if err != nil {
+		return 0, err
+	}
+	for _, version := range versions {
+		room := limit - removed - 1 // the version is a key itself, and goes with its last vote
+		votes, err := k.votesOn(ctx, run, version.K2(), room+1)
+		if err != nil {
+			return removed, err
+		}
+		for _, key := range votes[:min(len(votes), room)] {
+			if err := k.Votes.Remove(ctx, key); err != nil {
+				return removed, err
+			}
+			removed++
+		}
+		if len(votes) > room {
+			break
+		}
+		if err := k.Prune.Remove(ctx, version); err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	return removed, nil
 }

@@ -624,53 +624,43 @@ func TestAudit_G53_DelaysAreHalfOpen(t *testing.T) {
 	}
 }
 
-func TestVotesAreKeptForAWhileAndThenRemovedInSmallSteps(t *testing.T) {
-	stakes := make([]int64, 100)
+func TestVotesAreKeptForAWhileAndThenRemovedInSteps(t *testing.T) {
+	stakes := make([]int64, 600)
 	for i := range stakes {
 		stakes[i] = 1
 	}
+	stakes[0] = 310 // of 909: it rejects alone
 	f := newVotes(t, stakes...)
-	v := f.next()
-	for i := range stakes {
-		if i < 67 {
-			require.NoError(t, f.attest(i, v))
-		}
+	v := f.activate(len(stakes))
+	for i := 1; i <= 400; i++ { // no rollback
+		require.NoError(t, f.rollback(i, v))
 	}
-	f.requireStatuses(active)
-	require.NoError(t, f.rollback(0, v)) // no rollback; 68 votes on version 1
-	for range types.KeepVotes - 1 {
-		n := f.next()
-		for i := range 34 {
-			require.NoError(t, f.reject(i, n))
-		}
-	}
-	votes := func(version uint64) int {
-		res, err := keeper.NewQueryServer(f.k).Votes(f.env.Ctx, &types.QueryVotesRequest{Run: 1, Version: version})
-		require.NoError(t, err)
-		return len(res.Votes)
-	}
+	tally, votes := f.checkpoint(v).AttestedStake, f.votes(v)
+	require.Equal(t, 297+1+400, votes)
+	f.rejectMany(types.KeepVotes - 1)
 	f.pass(5)
-	require.Equal(t, 68, votes(1))
+	require.Equal(t, votes, f.votes(v))
 	f.next()
 	f.next()
 	f.pass(5)
-	require.Equal(t, 68, votes(1), "version 1 is still active: graders may vote on it")
-	require.Zero(t, votes(2), "nothing waits for version 1")
-	require.Equal(t, 34, votes(3))
-	for i := range 67 {
+	require.Equal(t, votes, f.votes(v), "version 1 is still active: graders may vote on it")
+	require.Zero(t, f.votes(2), "nothing waits for version 1")
+	require.Equal(t, 1, f.votes(3))
+	for i := range 298 {
 		require.NoError(t, f.attest(i, types.KeepVotes+1))
 	}
 	require.Equal(t, uint64(types.KeepVotes+1), f.active())
 	f.next()
-	require.Equal(t, 68, votes(1))
+	require.Equal(t, votes, f.votes(v))
 	f.pass(1)
-	require.Equal(t, 4, votes(1), "64 in a block")
-	f.requireExportImport()
+	require.Equal(t, votes-511, f.votes(v), "512 keys in a block, the last is kept for the version")
+	f.requireSameStateAfterImport()
 	f.pass(1)
-	require.Zero(t, votes(1))
-	require.Equal(t, 34, votes(4))
-	require.Equal(t, 34, votes(types.KeepVotes))
-	require.Equal(t, sdkmath.NewInt(67), f.checkpoint(1).AttestedStake, "the tally stays")
+	require.Zero(t, f.votes(v))
+	require.Zero(t, f.votes(3))
+	require.Equal(t, 1, f.votes(4))
+	require.Equal(t, 1, f.votes(types.KeepVotes))
+	require.Equal(t, tally, f.checkpoint(v).AttestedStake, "the tally stays")
 }
 
 func TestVotesQueryIsPagedAndNamesWhatIsMissing(t *testing.T) {
