@@ -29,6 +29,10 @@ func (k *Keeper) RunIDs(ctx context.Context) ([]uint64, error) {
 	return it.Keys() // closes the iterator
 }
 
+// LiveRuns lists the runs that have something left to do, ascending: at most MaxRuns. What a block does for each run
+// ranges over these, as runs are never removed.
+func (k *Keeper) LiveRuns(ctx context.Context) ([]uint64, error) { return k.liveRuns(ctx) }
+
 // GetWindow returns a window. Error: ErrWindowNotFound.
 func (k *Keeper) GetWindow(ctx context.Context, run, window uint64) (types.Window, error) {
 	w, err := k.Windows.Get(ctx, collections.Join(run, window))

@@ -43,9 +43,6 @@ func (k *Keeper) InitGenesis(ctx context.Context, g types.GenesisState) error {
 		if err := k.Heads.Set(ctx, l.run, l.head); err != nil {
 			return err
 		}
-		if err := k.setVotesFrom(ctx, l.run, l.votesFrom); err != nil {
-			return err
-		}
 	}
 	for _, v := range g.Votes {
 		if err := k.initVote(ctx, v); err != nil {
@@ -100,20 +97,15 @@ func (k *Keeper) initVote(ctx context.Context, v types.Vote) error {
 	if err := k.Votes.Set(ctx, key, v); err != nil {
 		return err
 	}
-	from, err := k.votesFrom(ctx, v.Run)
-	if err != nil || v.Version >= from {
-		return err
-	}
-	return k.Prune.Set(ctx, collections.Join(v.Run, v.Version))
+	return k.retire(ctx, v.Run, v.Version)
 }
 
 // lineage is what follows from a run's checkpoints.
 type lineage struct {
-	run, active, head, votesFrom uint64
+	run, active, head uint64
 }
 
-// lineages finds the active version and the head of every run in a valid genesis,
-// and the oldest version that is not behind all that graders may vote on.
+// lineages finds the active version and the head of every run in a valid genesis.
 func lineages(all []types.Checkpoint) []lineage {
 	var out []lineage
 	for i, c := range all {
@@ -127,15 +119,6 @@ func lineages(all []types.Checkpoint) []lineage {
 		l.head = c.Version
 		if c.Status == types.CheckpointStatus_CHECKPOINT_STATUS_ACTIVE {
 			l.active = c.Version
-		}
-	}
-	at := 0
-	for i, c := range all {
-		if out[at].run != c.Run {
-			at++
-		}
-		if i == len(all)-1 || all[i+1].Run != c.Run { // the latest; the active one is older than all that are pending
-			out[at].votesFrom = min(out[at].active, c.Version-min(c.Version, KeepVotes-1))
 		}
 	}
 	return out

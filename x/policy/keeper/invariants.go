@@ -84,19 +84,31 @@ func (k *Keeper) checkIndexes(ctx context.Context, all []types.Checkpoint) error
 	return nil
 }
 
-// checkVoteIndexes looks for votes that nothing will ever remove.
+// checkVoteIndexes compares Prune with the votes: it has the versions with votes that need
+// not stay.
 func (k *Keeper) checkVoteIndexes(ctx context.Context, votes []types.Vote) error {
-	for _, v := range votes {
-		from, err := k.votesFrom(ctx, v.Run)
+	want := 0
+	for i, v := range votes {
+		if i > 0 && votes[i-1].Run == v.Run && votes[i-1].Version == v.Version {
+			continue
+		}
+		keeps, err := k.keepsVotes(ctx, v.Run, v.Version)
 		if err != nil {
 			return err
 		}
-		if v.Version >= from {
-			continue
+		if has, err := k.Prune.Has(ctx, collections.Join(v.Run, v.Version)); err != nil || has == keeps {
+			return types.ErrInvalidGenesis.Wrapf("votes on version %d of run %d: to stay %t, being removed %t (%v)", v.Version, v.Run, keeps, has, err)
 		}
-		if has, err := k.Prune.Has(ctx, collections.Join(v.Run, v.Version)); err != nil || !has {
-			return types.ErrInvalidGenesis.Wrapf("votes on version %d of run %d are left behind (%v)", v.Version, v.Run, err)
+		if !keeps {
+			want++
 		}
+	}
+	got, err := count(k.Prune.Iterate(ctx, nil))
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return types.ErrInvalidGenesis.Wrapf("votes on %d versions are being removed, want %d", got, want)
 	}
 	return nil
 }

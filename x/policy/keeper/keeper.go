@@ -53,8 +53,6 @@ type Keeper struct {
 	Pending collections.KeySet[versionKey]
 	// Due indexes PENDING versions by (activates_height, run, version) until that height.
 	Due collections.KeySet[dueKey]
-	// VotesFrom is the oldest version of a run whose votes are kept.
-	VotesFrom collections.Map[uint64, uint64]
 	// Prune are the versions whose votes are being removed.
 	Prune collections.KeySet[versionKey]
 }
@@ -82,12 +80,11 @@ func NewKeeper(
 		Digests:     collections.NewKeySet(sb, types.DigestsKey, "digests", collections.PairKeyCodec(number, collections.BytesKey)),
 		Votes: collections.NewMap(sb, types.VotesKey, "votes",
 			collections.TripleKeyCodec(number, number, collections.BytesKey), codec.CollValue[types.Vote](cdc)),
-		Active:    collections.NewMap(sb, types.ActiveKey, "active", number, collections.Uint64Value),
-		Heads:     collections.NewMap(sb, types.HeadsKey, "heads", number, collections.Uint64Value),
-		Pending:   collections.NewKeySet(sb, types.PendingKey, "pending", pair),
-		Due:       collections.NewKeySet(sb, types.DueKey, "due", collections.TripleKeyCodec(number, number, number)),
-		VotesFrom: collections.NewMap(sb, types.VotesFromKey, "votes_from", number, collections.Uint64Value),
-		Prune:     collections.NewKeySet(sb, types.PruneKey, "prune", pair),
+		Active:  collections.NewMap(sb, types.ActiveKey, "active", number, collections.Uint64Value),
+		Heads:   collections.NewMap(sb, types.HeadsKey, "heads", number, collections.Uint64Value),
+		Pending: collections.NewKeySet(sb, types.PendingKey, "pending", pair),
+		Due:     collections.NewKeySet(sb, types.DueKey, "due", collections.TripleKeyCodec(number, number, number)),
+		Prune:   collections.NewKeySet(sb, types.PruneKey, "prune", pair),
 	}
 	schema, err := sb.Build()
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/galahad-network/galahad/rl/lineage"
 	"github.com/galahad-network/galahad/testutil/xtest"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
+	"github.com/galahad-network/galahad/x/internal/locator"
 	"github.com/galahad-network/galahad/x/policy/keeper"
 	"github.com/galahad-network/galahad/x/policy/types"
 )
@@ -450,6 +451,49 @@ func TestUpdateParams(t *testing.T) {
 	require.NoError(t, err)
 	require.ErrorIs(t, f.publish(f.message(1, 0, 1, 2, 3)), types.ErrInvalidCheckpoint)
 	require.NoError(t, f.publish(f.message(1, 0, 1, 2)))
+}
+
+// Parameters bound what is published from now on. A state with older checkpoints stays valid, and can be exported.
+func TestLowerParametersDoNotMakeStoredCheckpointsInvalid(t *testing.T) {
+	f := newFixture(t)
+	set := func(p types.Params) {
+		_, err := f.msgs.UpdateParams(f.env.Ctx, &types.MsgUpdateParams{Authority: xtest.Authority(), Params: p})
+		require.NoError(t, err)
+	}
+	require.NoError(t, f.publish(f.message(1, 0, 1)))
+	for name, lower := range map[string]func(p *types.Params){
+		"max_locator_length":  func(p *types.Params) { p.MaxLocatorLength = uint32(len(f.message(1).Locator)) - 1 },
+		"max_trained_windows": func(p *types.Params) { p.MaxTrainedWindows = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := types.DefaultParams()
+			lower(&p)
+			set(p)
+			f.env.RequireUnchanged(types.ErrInvalidCheckpoint, func(context.Context) error { return f.publish(f.message(2, 2, 3)) })
+			require.NoError(t, f.k.CheckInvariants(f.env.Ctx))
+			f.requireExportImport()
+		})
+	}
+	set(types.DefaultParams())
+	require.NoError(t, f.publish(f.message(2, 2, 3)))
+
+	// The bounds of the parameters bound what is stored.
+	g, err := f.k.ExportGenesis(f.env.Ctx)
+	require.NoError(t, err)
+	for _, beyond := range []func(c *types.Checkpoint){
+		func(c *types.Checkpoint) { c.Locator += strings.Repeat("a", locator.MaxLength) },
+		func(c *types.Checkpoint) {
+			c.TrainedWindows = nil
+			for w := range uint64(types.MaxTrainedWindows + 1) {
+				c.TrainedWindows = append(c.TrainedWindows, 2+w)
+			}
+		},
+	} {
+		c := g.Checkpoints[2]
+		require.NoError(t, c.Validate())
+		beyond(&c)
+		require.ErrorIs(t, c.Validate(), types.ErrInvalidCheckpoint)
+	}
 }
 
 func TestQueries(t *testing.T) {

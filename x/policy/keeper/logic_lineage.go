@@ -30,7 +30,7 @@ func (k *Keeper) CreateBase(ctx context.Context, run uint64, digest []byte, loca
 	}
 	sdkCtx := sdk.UnwrapSDKContext(ctx)
 	c := types.BaseCheckpoint(run, digest, locator, sdkCtx.BlockHeight())
-	if err := c.Validate(params); err != nil {
+	if err := c.ValidateNew(params); err != nil {
 		return err
 	}
 	if err := k.add(ctx, c); err != nil {
@@ -107,6 +107,9 @@ func (k *Keeper) advance(ctx context.Context, run uint64) error {
 		if err := k.Active.Set(ctx, run, version); err != nil {
 			return err
 		}
+		if err := k.retire(ctx, run, c.ParentVersion); err != nil { // it was the active one
+			return err
+		}
 		if err := sdkCtx.EventManager().EmitTypedEvent(&types.EventCheckpointActivated{
 			Run: run, Version: version, Digest: hex.EncodeToString(c.Digest), ActivatesHeight: next,
 		}); err != nil {
@@ -117,12 +120,16 @@ func (k *Keeper) advance(ctx context.Context, run uint64) error {
 }
 
 // fall makes a PENDING or the active version fall, with all that follow it; its
-// parent is the head again.
+// parent is the head again. Where that is active again, it begins a new rollback
+// ballot.
 func (k *Keeper) fall(ctx context.Context, cause types.Checkpoint) error {
 	to := types.CheckpointStatus_CHECKPOINT_STATUS_REJECTED
 	if cause.Status == types.CheckpointStatus_CHECKPOINT_STATUS_ACTIVE {
 		to = types.CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK
 		if err := k.Active.Set(ctx, cause.Run, cause.ParentVersion); err != nil {
+			return err
+		}
+		if err := k.reopen(ctx, cause.Run, cause.ParentVersion); err != nil {
 			return err
 		}
 	}
@@ -159,6 +166,9 @@ func (k *Keeper) fell(ctx context.Context, c types.Checkpoint, to types.Checkpoi
 	}
 	c.Status, c.FellHeight = to, sdkCtx.BlockHeight()
 	if err := k.setCheckpoint(ctx, c); err != nil {
+		return err
+	}
+	if err := k.retire(ctx, c.Run, c.Version); err != nil {
 		return err
 	}
 	if to == types.CheckpointStatus_CHECKPOINT_STATUS_REJECTED {

@@ -3,6 +3,7 @@ package keeper
 import (
 	"context"
 	"errors"
+	"math"
 
 	"cosmossdk.io/collections"
 	sdkmath "cosmossdk.io/math"
@@ -112,11 +113,7 @@ func (k *Keeper) pin(ctx context.Context, c types.Checkpoint, ballot byte) (type
 
 // clearBallot removes the votes of a ballot: at most as many as it had graders.
 func (k *Keeper) clearBallot(ctx context.Context, c types.Checkpoint, ballot byte) error {
-	it, err := k.Votes.Iterate(ctx, collections.NewSuperPrefixedTripleRange[uint64, uint64, []byte](c.Run, c.Version))
-	if err != nil {
-		return err
-	}
-	keys, err := it.Keys()
+	keys, err := k.votesOn(ctx, c.Run, c.Version, math.MaxInt)
 	if err != nil {
 		return err
 	}

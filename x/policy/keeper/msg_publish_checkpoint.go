@@ -62,7 +62,7 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 	if c.Version == 0 {
 		return nil, types.ErrWrongVersion.Wrapf("run %d: version 0 is the base model", c.Run)
 	}
-	if err := c.Validate(params); err != nil {
+	if err := c.ValidateNew(params); err != nil {
 		return nil, err
 	}
 	if err := k.checkSuccession(ctx, c, head); err != nil {
@@ -77,7 +77,7 @@ func (s msgServer) PublishCheckpoint(goCtx context.Context, msg *types.MsgPublis
 	if err := k.add(ctx, c); err != nil {
 		return nil, err
 	}
-	if err := k.retire(ctx, c.Run, c.Version); err != nil {
+	if err := k.retireOldest(ctx, c.Run, c.Version); err != nil {
 		return nil, err
 	}
 	err = ctx.EventManager().EmitTypedEvent(&types.EventCheckpointPublished{

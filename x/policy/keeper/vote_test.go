@@ -624,51 +624,43 @@ func TestAudit_G53_DelaysAreHalfOpen(t *testing.T) {
 	}
 }
 
-func TestVotesAreKeptForAWhileAndThenRemovedInSmallSteps(t *testing.T) {
-	stakes := make([]int64, 100)
+func TestVotesAreKeptForAWhileAndThenRemovedInSteps(t *testing.T) {
+	stakes := make([]int64, 600)
 	for i := range stakes {
 		stakes[i] = 1
 	}
+	stakes[0] = 310 // of 909: it rejects alone
 	f := newVotes(t, stakes...)
-	v := f.next()
-	for i := range stakes {
-		if i < 67 {
-			require.NoError(t, f.attest(i, v))
-		}
+	v := f.activate(len(stakes))
+	for i := 1; i <= 400; i++ { // no rollback
+		require.NoError(t, f.rollback(i, v))
 	}
-	f.requireStatuses(active)
-	require.NoError(t, f.rollback(0, v)) // no rollback; 68 votes on version 1
-	for range keeper.KeepVotes - 1 {
-		n := f.next()
-		for i := range 34 {
-			require.NoError(t, f.reject(i, n))
-		}
-	}
-	votes := func(version uint64) int {
-		res, err := keeper.NewQueryServer(f.k).Votes(f.env.Ctx, &types.QueryVotesRequest{Run: 1, Version: version})
-		require.NoError(t, err)
-		return len(res.Votes)
-	}
+	tally, votes := f.checkpoint(v).AttestedStake, f.votes(v)
+	require.Equal(t, 297+1+400, votes)
+	f.rejectMany(types.KeepVotes - 1)
 	f.pass(5)
-	require.Equal(t, 68, votes(1))
+	require.Equal(t, votes, f.votes(v))
 	f.next()
 	f.next()
 	f.pass(5)
-	require.Equal(t, 68, votes(1), "version 1 is still active: graders may vote on it")
-	for i := range 67 {
-		require.NoError(t, f.attest(i, keeper.KeepVotes+1))
+	require.Equal(t, votes, f.votes(v), "version 1 is still active: graders may vote on it")
+	require.Zero(t, f.votes(2), "nothing waits for version 1")
+	require.Equal(t, 1, f.votes(3))
+	for i := range 298 {
+		require.NoError(t, f.attest(i, types.KeepVotes+1))
 	}
-	require.Equal(t, uint64(keeper.KeepVotes+1), f.active())
+	require.Equal(t, uint64(types.KeepVotes+1), f.active())
 	f.next()
-	require.Equal(t, 68, votes(1))
+	require.Equal(t, votes, f.votes(v))
 	f.pass(1)
-	require.Equal(t, 4, votes(1), "64 in a block")
-	f.requireExportImport()
+	require.Equal(t, votes-511, f.votes(v), "512 keys in a block, the last is kept for the version")
+	f.requireSameStateAfterImport()
 	f.pass(1)
-	require.Zero(t, votes(1))
-	require.Equal(t, 34, votes(2), "one more than is behind")
-	require.Equal(t, 34, votes(keeper.KeepVotes))
-	require.Equal(t, sdkmath.NewInt(67), f.checkpoint(1).AttestedStake, "the tally stays")
+	require.Zero(t, f.votes(v))
+	require.Zero(t, f.votes(3))
+	require.Equal(t, 1, f.votes(4))
+	require.Equal(t, 1, f.votes(types.KeepVotes))
+	require.Equal(t, tally, f.checkpoint(v).AttestedStake, "the tally stays")
 }
 
 func TestVotesQueryIsPagedAndNamesWhatIsMissing(t *testing.T) {
@@ -701,8 +693,13 @@ func TestRandomVotesKeepTheLineageWhole(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
-	for range 6 {
+	for round := range 6 {
 		f := newVotes(t, 1, 2, 3, 1)
+		if round >= 3 { // with versions whose votes are about to go
+			f.activate(4)
+			f.activate(4)
+			f.rejectMany(types.KeepVotes - 4)
+		}
 		for step := range 120 {
 			latest, err := f.k.Latest(f.env.Ctx, 1)
 			require.NoError(t, err)
@@ -750,7 +747,7 @@ func TestAudit_G51_NothingIsMissingFromTheExport(t *testing.T) {
 	v := f.next()
 	require.NoError(t, f.attest(0, v))
 	derived := map[string]bool{
-		"digests": true, "active": true, "heads": true, "pending": true, "due": true, "votes_from": true, "prune": true,
+		"digests": true, "active": true, "heads": true, "pending": true, "due": true, "prune": true,
 	}
 	var exported []string
 	for _, c := range f.k.Schema.ListCollections() {

@@ -19,6 +19,9 @@ const DigestSize = 32
 // active. It bounds every walk along the lineage.
 const MaxPending = 16
 
+// KeepVotes is for how many versions, counted from the latest, votes are kept.
+const KeepVotes = 64
+
 // ProofGas is charged before the signature of an attestation is verified.
 const ProofGas = 1000
 
@@ -53,6 +56,15 @@ func (c Checkpoint) Normalized() Checkpoint {
 // Fallen reports whether c was rejected or rolled back.
 func (c Checkpoint) Fallen() bool {
 	return c.Status == CheckpointStatus_CHECKPOINT_STATUS_REJECTED || c.Status == CheckpointStatus_CHECKPOINT_STATUS_ROLLED_BACK
+}
+
+// VotesKept reports whether a version is young enough that all votes on it are kept.
+func VotesKept(version, latest uint64) bool { return latest-min(version, latest) < KeepVotes }
+
+// WithoutRollback returns c as if nobody had voted to roll it back.
+func (c Checkpoint) WithoutRollback() Checkpoint {
+	c.RollbackWindow, c.RollbackEligibleStake, c.RollbackStake = 0, sdkmath.ZeroInt(), sdkmath.ZeroInt()
+	return c
 }
 
 // CheckNewWindows checks that c is trained on no window that a version of its lineage was
@@ -96,10 +108,23 @@ func (s CheckpointStatus) Short() string {
 	}
 }
 
+// ValidateNew checks a normalized checkpoint that is to be published: the parameters bound
+// it. One that is stored keeps to those of its time, so that a lower parameter makes no
+// state invalid. Error: ErrInvalidCheckpoint.
+func (c Checkpoint) ValidateNew(p Params) error {
+	if n := len(c.TrainedWindows); uint64(n) > uint64(p.MaxTrainedWindows) {
+		return ErrInvalidCheckpoint.Wrapf("version %d of run %d: %d trained windows, at most %d", c.Version, c.Run, n, p.MaxTrainedWindows)
+	}
+	if n := len(c.Locator); uint64(n) > uint64(p.MaxLocatorLength) {
+		return ErrInvalidCheckpoint.Wrapf("version %d of run %d: the locator has %d bytes, at most %d", c.Version, c.Run, n, p.MaxLocatorLength)
+	}
+	return c.Validate()
+}
+
 // Validate checks a normalized checkpoint by itself. Version 0, the base model, has
 // no parent and no training data; its locator and state hash may be missing where
 // the model comes with the software. Error: ErrInvalidCheckpoint.
-func (c Checkpoint) Validate(p Params) error {
+func (c Checkpoint) Validate() error {
 	bad := func(format string, args ...any) error {
 		return ErrInvalidCheckpoint.Wrapf("version %d of run %d: "+format, append([]any{c.Version, c.Run}, args...)...)
 	}
@@ -133,8 +158,8 @@ func (c Checkpoint) Validate(p Params) error {
 		if bytes.Equal(c.ParentDigest, c.Digest) {
 			return bad("digest is that of the parent")
 		}
-		if n := len(c.TrainedWindows); n == 0 || uint64(n) > uint64(p.MaxTrainedWindows) {
-			return bad("%d trained windows, want 1..%d", n, p.MaxTrainedWindows)
+		if n := len(c.TrainedWindows); n == 0 || n > MaxTrainedWindows {
+			return bad("%d trained windows, want 1..%d", n, MaxTrainedWindows)
 		}
 	}
 	if e := c.Evaluation; e.Correct > e.Problems {
@@ -146,7 +171,7 @@ func (c Checkpoint) Validate(p Params) error {
 		}
 	}
 	if !base || c.Locator != "" {
-		if err := locator.Check(c.Locator, p.MaxLocatorLength, schemes...); err != nil {
+		if err := locator.Check(c.Locator, locator.MaxLength, schemes...); err != nil {
 			return bad("locator: %s", err)
 		}
 	}

@@ -37,7 +37,7 @@ func (g GenesisState) Validate() error {
 		if start > 0 && g.Checkpoints[start].Run < g.Checkpoints[start-1].Run {
 			return ErrInvalidGenesis.Wrapf("checkpoints[%d]: run %d is out of order", start, g.Checkpoints[start].Run)
 		}
-		if err := validateRun(g.Params, g.Checkpoints[start:end]); err != nil {
+		if err := validateRun(g.Checkpoints[start:end]); err != nil {
 			return err
 		}
 		start = end
@@ -46,14 +46,14 @@ func (g GenesisState) Validate() error {
 }
 
 // validateRun checks the checkpoints of one run.
-func validateRun(p Params, all []Checkpoint) error {
+func validateRun(all []Checkpoint) error {
 	seen := make(map[string]bool)
 	head, pending := all[0], 0
 	for i, c := range all {
 		bad := func(format string, args ...any) error {
 			return ErrInvalidGenesis.Wrapf("version %d of run %d: "+format, append([]any{c.Version, c.Run}, args...)...)
 		}
-		if err := c.Validate(p); err != nil {
+		if err := c.Validate(); err != nil {
 			return err
 		}
 		if c.Version != uint64(i) {
@@ -103,8 +103,9 @@ func validateRun(p Params, all []Checkpoint) error {
 
 // validateVotes checks that votes are in order of (run, version, ballot), one for
 // each grader, kind and stake in range, and that they add up to the stakes of their
-// checkpoint: exactly as long as it can be voted on, at most that later, when votes
-// are removed step by step.
+// checkpoint. Of the newest KeepVotes versions of a run, of those in review and of the
+// rollback ballot of the active one they are all there, so that they add up exactly. Of
+// others votes are removed step by step, but not the tally.
 func (g GenesisState) validateVotes() error {
 	type key struct {
 		run, version uint64
@@ -112,9 +113,10 @@ func (g GenesisState) validateVotes() error {
 		grader       string
 	}
 	index := make(map[key]int, len(g.Checkpoints)) // ballot and grader are zero
-	active := make(map[uint64]uint64)
+	active, latest := make(map[uint64]uint64), make(map[uint64]uint64)
 	for i, c := range g.Checkpoints {
 		index[key{run: c.Run, version: c.Version}] = i
+		latest[c.Run] = c.Version
 		if c.Status == CheckpointStatus_CHECKPOINT_STATUS_ACTIVE {
 			active[c.Run] = c.Version
 		}
@@ -171,16 +173,17 @@ func (g GenesisState) validateVotes() error {
 		}
 	}
 	for i, c := range g.Checkpoints {
-		open := c.Status == CheckpointStatus_CHECKPOINT_STATUS_PENDING || active[c.Run] == c.Version
+		young := VotesKept(c.Version, latest[c.Run])
+		review := young || c.Status == CheckpointStatus_CHECKPOINT_STATUS_PENDING
 		for _, s := range []struct {
 			votes, tally sdkmath.Int
-			open         bool
+			all          bool
 		}{
-			{counted[i].attest, c.AttestedStake, open && c.Version > 0},
-			{counted[i].reject, c.RejectedStake, open && c.Version > 0},
-			{counted[i].rollback, c.RollbackStake, open},
+			{counted[i].attest, c.AttestedStake, review},
+			{counted[i].reject, c.RejectedStake, review},
+			{counted[i].rollback, c.RollbackStake, young || active[c.Run] == c.Version},
 		} {
-			if s.votes.GT(s.tally) || s.open && !s.votes.Equal(s.tally) {
+			if s.votes.GT(s.tally) || s.all && !s.votes.Equal(s.tally) {
 				return ErrInvalidGenesis.Wrapf("version %d of run %d: votes of %s add up to a stake of %s", c.Version, c.Run, s.votes, s.tally)
 			}
 		}

@@ -23,9 +23,8 @@ var (
 	// PendingKey indexes the PENDING versions, DueKey those of them that a height activates.
 	PendingKey = collections.NewPrefix(6)
 	DueKey     = collections.NewPrefix(7)
-	// VotesFromKey and PruneKey say whose votes are still kept and whose are being removed.
-	VotesFromKey = collections.NewPrefix(8)
-	PruneKey     = collections.NewPrefix(9)
+	// PruneKey are the versions whose votes are being removed.
+	PruneKey = collections.NewPrefix(9)
 )
 
 // Ballots of a checkpoint: one before it is active, one after.

@@ -74,7 +74,7 @@ func (s *suite) copyWindow(id uint64) {
 	r, err := s.app.Challenge.GetRun(s.ctx, run)
 	require.NoError(s.t, err)
 	r.Id = id
-	require.NoError(s.t, s.app.Challenge.Runs.Set(s.ctx, id, r))
+	s.setRun(r)
 	w := s.win(0)
 	w.Run = id
 	require.NoError(s.t, s.app.Challenge.Windows.Set(s.ctx, collections.Join(id, uint64(0)), w))

@@ -28,14 +28,15 @@ func freezeCost(w challengetypes.Window) uint32 { return w.Miners/minersPerFreez
 // window waits until all before it are CLOSED or VOID. A block freezes windows and
 // settles miners, over all runs together as much as max_settle_per_block miners cost;
 // one window it freezes whatever that costs. The run that comes first changes from block
-// to block. It never returns an error: a window that cannot be settled is VOID.
+// to block. A run that is over has nothing left here, see PruneWindow, and is not looked
+// at. It never returns an error: a window that cannot be settled is VOID.
 func (k *Keeper) EndBlock(ctx context.Context) error {
 	params, err := k.Params.Get(ctx)
 	if err != nil {
 		k.logger(ctx).Error("settlement: parameters are not readable", "err", err)
 		return nil
 	}
-	runs, err := k.challenge.RunIDs(ctx)
+	runs, err := k.challenge.LiveRuns(ctx)
 	if err != nil {
 		k.logger(ctx).Error("settlement: runs are not readable", "err", err)
 		return nil

@@ -251,7 +251,7 @@ func TestTwoRunsShareTheBudgetAndDoNotMix(t *testing.T) {
 	r, err := s.app.Challenge.GetRun(s.ctx, run)
 	require.NoError(t, err)
 	r.Id = 2
-	require.NoError(t, s.app.Challenge.Runs.Set(s.ctx, 2, r))
+	s.setRun(r)
 	w := s.win(0)
 	w.Run = 2
 	require.NoError(t, s.app.Challenge.Windows.Set(s.ctx, collections.Join(uint64(2), uint64(0)), w))

@@ -109,9 +109,29 @@ func (k *Keeper) checkTotals(ctx context.Context) error {
 		return err
 	}
 	for _, run := range runs {
+		if err := k.checkOver(ctx, run); err != nil {
+			return err
+		}
 		if add(booked, run, sdkmath.ZeroInt()) != nil || add(owed, run, sdkmath.ZeroInt()) != nil || !booked[run].Equal(owed[run]) {
 			return types.ErrBrokenInvariant.Wrapf("run %d booked credits of %s; claimed, void, expired and open are %s", run, booked[run], owed[run])
 		}
+	}
+	return nil
+}
+
+// checkOver: nothing is left to do for a run that EndBlock does not look at any more.
+func (k *Keeper) checkOver(ctx context.Context, run uint64) error {
+	r, err := k.challenge.GetRun(ctx, run)
+	if err != nil || !r.Over() {
+		return err
+	}
+	totals, err := k.RunTotals(ctx, run)
+	if err != nil {
+		return err
+	}
+	if totals.ReleasedWindows < totals.SettledWindows || totals.UnlockedWindows < totals.SettledWindows {
+		return types.ErrBrokenInvariant.Wrapf("run %d is over with %d windows settled, the bonds of %d released and the credits of %d unlocked",
+			run, totals.SettledWindows, totals.ReleasedWindows, totals.UnlockedWindows)
 	}
 	return nil
 }

@@ -147,6 +147,26 @@ func (k *Keeper) minerCredits(ctx context.Context, run uint64, addr sdk.AccAddre
 	return credits, err
 }
 
+// expiryEnd is the window before which credits have expired; 0 if none have.
+func expiryEnd(params types.Params, totals types.RunTotals) uint64 {
+	return totals.SettledWindows - min(totals.SettledWindows, uint64(params.CreditExpiryWindows))
+}
+
+// creditsExpire reports whether credits of a run have expired that expire has not come to.
+func (k *Keeper) creditsExpire(ctx context.Context, totals types.RunTotals) (found bool, err error) {
+	params, err := k.Params.Get(ctx)
+	if err != nil {
+		return false, err
+	}
+	end := expiryEnd(params, totals)
+	err = k.CreditIndex.Walk(ctx, collections.NewPrefixedTripleRange[uint64, uint64, sdk.AccAddress](totals.Run),
+		func(key minerKey) (stop bool, err error) {
+			found = key.K2() < end // the oldest comes first
+			return true, nil
+		})
+	return found, err
+}
+
 // expire gives credits that nobody claimed for credit_expiry_windows to the community
 // pool, the oldest first, within the block's budget.
 func (k *Keeper) expire(ctx context.Context, params types.Params, run uint64, left *budget) error {
@@ -154,11 +174,10 @@ func (k *Keeper) expire(ctx context.Context, params types.Params, run uint64, le
 	if err != nil {
 		return err
 	}
-	memory := uint64(params.CreditExpiryWindows)
-	if left.credits == 0 || totals.SettledWindows <= memory {
+	end := expiryEnd(params, totals)
+	if left.credits == 0 || end == 0 {
 		return nil
 	}
-	end := totals.SettledWindows - memory // windows before it have expired
 	var old []minerKey
 	if err := k.CreditIndex.Walk(ctx, collections.NewPrefixedTripleRange[uint64, uint64, sdk.AccAddress](run), func(key minerKey) (stop bool, err error) {
 		if key.K2() >= end {

@@ -15,7 +15,9 @@ import (
 // penalties, and of each of its miners and graders what nothing newer keeps alive. It
 // removes about limit entries at most and returns how many it did, and whether the
 // window is gone. A window whose bonds are not released, or whose missed duties count for
-// a window to come, stays: done is false. Credits stay until they are claimed or expire.
+// a window to come, stays: done is false. So does a run's last one while credits wait to
+// expire: x/challenge calls a run without a window over, and EndBlock does nothing more
+// for it. Other credits stay until they are claimed.
 func (k *Keeper) PruneWindow(ctx context.Context, run, window uint64, limit int) (removed int, done bool, err error) {
 	totals, err := k.RunTotals(ctx, run)
 	if err != nil || window >= totals.ReleasedWindows {
@@ -23,6 +25,11 @@ func (k *Keeper) PruneWindow(ctx context.Context, run, window uint64, limit int)
 	}
 	if counts, err := k.dutiesCount(ctx, totals, window); err != nil || counts {
 		return 0, false, err
+	}
+	if window+1 >= totals.SettledWindows {
+		if waits, err := k.creditsExpire(ctx, totals); err != nil || waits {
+			return 0, false, err
+		}
 	}
 	for _, step := range []func(ctx context.Context, run, window uint64, limit int) (int, error){
 		k.pruneMiners, k.pruneGraders, k.pruneSlashes,

@@ -243,7 +243,7 @@ func TestAnIdleRunLetsGo(t *testing.T) {
 	s.endBlock(settleAt(0) + idle)
 	require.Zero(t, s.totals().UnlockedWindows, "it is active")
 	r.Status = challengetypes.RunStatus_RUN_STATUS_PAUSED
-	require.NoError(t, s.app.Challenge.Runs.Set(s.ctx, run, r))
+	s.setRun(r)
 	s.endBlock(settleAt(0) + idle - 1)
 	_, err = s.claim(s.miners[0])
 	require.ErrorIs(t, err, types.ErrNothingToClaim)
@@ -330,7 +330,7 @@ func TestPruningForgetsNoDutyThatCounts(t *testing.T) {
 	r, err := s.app.Challenge.GetRun(s.ctx, run)
 	require.NoError(t, err)
 	r.Status = challengetypes.RunStatus_RUN_STATUS_CLOSED
-	require.NoError(t, s.app.Challenge.Runs.Set(s.ctx, run, r))
+	s.setRun(r)
 	require.True(t, prune(2), "no window follows")
 }
 

@@ -54,10 +54,10 @@ func newSuite(t testing.TB, miners int, stakes ...int64) *suite {
 	// chain's teardown would do itself.
 	c := testapp.New(t, testapp.WithoutReplica(), testapp.WithoutTeardown(), testapp.WithValidators(stakes...))
 	s := &suite{t: t, app: c.App, k: c.App.Settlement, ctx: c.Context().WithBlockHeight(1), graders: c.Validators, stakes: stakes, accused: 1}
-	require.NoError(t, s.app.Challenge.Runs.Set(s.ctx, run, challengetypes.Run{
+	s.setRun(challengetypes.Run{
 		Id: run, Owner: s.learner().String(), Learner: s.learner().String(), Name: "test",
 		Status: challengetypes.RunStatus_RUN_STATUS_ACTIVE, Params: s.runParams(),
-	}))
+	})
 	p, err := s.app.Registry.Params.Get(s.ctx)
 	require.NoError(t, err)
 	p.MaxMiners, p.PriceFloor = 4096, sdkmath.ZeroInt()
@@ -144,7 +144,18 @@ func (s *suite) open(window uint64, change ...func(w *challengetypes.Window)) {
 	r, err := s.app.Challenge.GetRun(s.ctx, run)
 	require.NoError(s.t, err)
 	r.NextWindow = max(r.NextWindow, window+1)
-	require.NoError(s.t, s.app.Challenge.Runs.Set(s.ctx, run, r))
+	s.setRun(r)
+}
+
+// setRun stores a run as x/challenge does, with its place in the index of live runs.
+func (s *suite) setRun(r challengetypes.Run) {
+	s.t.Helper()
+	require.NoError(s.t, s.app.Challenge.Runs.Set(s.ctx, r.Id, r))
+	if r.Over() {
+		require.NoError(s.t, s.app.Challenge.Live.Remove(s.ctx, r.Id))
+		return
+	}
+	require.NoError(s.t, s.app.Challenge.Live.Set(s.ctx, r.Id))
 }
 
 // commit commits groups of a miner.

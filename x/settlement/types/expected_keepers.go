@@ -43,6 +43,8 @@ type DistributionKeeper interface {
 // ChallengeKeeper is what settlement needs of x/challenge.
 type ChallengeKeeper interface {
 	RunIDs(ctx context.Context) ([]uint64, error)
+	// LiveRuns are the runs that are not over, ascending: few, however many there ever were.
+	LiveRuns(ctx context.Context) ([]uint64, error)
 	GetRun(ctx context.Context, run uint64) (challengetypes.Run, error)
 	GetWindow(ctx context.Context, run, window uint64) (challengetypes.Window, error)
 	Stage(ctx context.Context, w challengetypes.Window) challengetypes.Stage
