@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -295,8 +296,47 @@ func (j *Journal) Published(version uint64) error {
 // Fallen records that a version that the chain has was rejected or rolled back.
 func (j *Journal) Fallen(version uint64) error { return j.j.Put(fellBucket, daemon.Key(version), true) }
 
-// Drop forgets the newest version, which the chain has not: its number is free again.
-func (j *Journal) Drop(version uint64) error { return j.j.Delete(versionsBucket, daemon.Key(version)) }
+// Stands takes back that a version fell, and that those did which it was made from: the chain has it as the head.
+func (j *Journal) Stands(r Record) error {
+	keys := [][]byte{daemon.Key(r.Version)}
+	for digest, v := r.Parent, r.Version; v > 0; v-- {
+		older, _, err := j.Version(v - 1)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(older.Digest, digest) {
+			keys, digest = append(keys, daemon.Key(older.Version)), older.Parent
+		}
+	}
+	return j.j.Delete(fellBucket, keys...)
+}
+
+// Parent returns the version that one was made from.
+func (j *Journal) Parent(r Record) (Record, error) {
+	for v := r.Version; v > 0; v-- {
+		older, found, err := j.Version(v - 1)
+		if err != nil || found && bytes.Equal(older.Digest, r.Parent) {
+			return older, err
+		}
+	}
+	return Record{}, fmt.Errorf("%w: it has not the parent of version %d", daemon.ErrJournal, r.Version)
+}
+
+// Drop forgets the versions from this one on, none of which the chain has: their numbers are free again. Nothing stays of
+// them, and no plan: its spool went when it made one of them, or it would go on from one.
+func (j *Journal) Drop(from uint64) error {
+	newest, err := j.Newest()
+	if err != nil {
+		return err
+	}
+	gone := []daemon.Entry{{Bucket: factsBucket, Key: planKey}}
+	for v := from; v <= newest.Version; v++ {
+		for _, bucket := range []string{versionsBucket, publishedBucket, fellBucket, accuracyBucket} {
+			gone = append(gone, daemon.Entry{Bucket: bucket, Key: daemon.Key(v)})
+		}
+	}
+	return j.j.DeleteAll(gone...)
+}
 
 // Measured records the accuracy of a version.
 func (j *Journal) Measured(version uint64, a Accuracy) error {

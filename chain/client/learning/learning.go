@@ -204,11 +204,13 @@ func (ch *Chain) Head(ctx context.Context, run uint64) (lineage.Checkpoint, erro
 	return checkpointOf(c), err
 }
 
+// checkpointOf is a checkpoint as lineage has it.
 func checkpointOf(c policytypes.Checkpoint) lineage.Checkpoint {
 	return lineage.Checkpoint{
 		Version: c.Version, Parent: c.ParentDigest, Digest: c.Digest, Locator: c.Locator,
 		TrainedWindows: c.TrainedWindows, RolloutSet: c.RolloutSetDigest, StateHash: c.StateHash, StepKey: c.StepKey,
 		Evaluation: lineage.Evaluation{Problems: c.Evaluation.Problems, Correct: c.Evaluation.Correct},
+		Fell:       c.Fallen(),
 	}
 }
 
