@@ -159,6 +159,8 @@ func (d *Daemon) compare(ctx context.Context) error {
 		return fmt.Errorf("%w: version %d is %x there and %s here", ErrConflict, head.Version, head.Digest, mine.Digest)
 	case !found:
 		return fmt.Errorf("%w: the head of run %d is version %d, %x", ErrAhead, d.config.Run, head.Version, head.Digest)
+	case mine.fallen:
+		return fmt.Errorf("%w: its head is version %d, which fell", errBehind, head.Version)
 	}
 	newest, err := d.core.journal.Newest()
 	if err != nil {
@@ -172,7 +174,7 @@ func (d *Daemon) compare(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !known || r.Fell {
+		if !known || r.fallen {
 			continue
 		}
 		there, found, err := d.chain.Checkpoint(ctx, d.config.Run, v)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/models"
 	"github.com/galahad-network/galahad/rl/checkpoint"
 	"github.com/galahad-network/galahad/rl/generate"
@@ -147,7 +148,7 @@ func TestATransactionThatIsIncludedBetweenTwoQuestionsIsNoFall(t *testing.T) {
 	one := b.checkpoints[1]
 	core, err := OpenCore(d.core.home, testChain, 1, base)
 	require.NoError(t, err)
-	require.NoError(t, core.journal.j.Delete(publishedBucket, []byte{0, 0, 0, 0, 0, 0, 0, 1})) // as if killed before
+	require.NoError(t, core.journal.j.Delete(publishedBucket, daemon.Key(1))) // as if killed before
 	require.NoError(t, core.Close())
 	b.checkpoints = b.checkpoints[:1]
 	b.asked = func() {
@@ -188,6 +189,32 @@ func TestAVersionThatFellIsRecognisedBehindOldAnswers(t *testing.T) {
 	}
 }
 
+// A learner is killed after the broadcast of a version. The node that answers when it is back has executed neither that nor the
+// fall of the version before: that fell for good, so the new one is not dropped for it.
+func TestANodeThatDoesNotKnowOfAFallYetDropsNothing(t *testing.T) {
+	b, base, d, stop := withOne(t)
+	b.mu.Lock()
+	b.fell[1] = true
+	b.mu.Unlock()
+	goesOn(t, b, base, 1)
+	eventually(t, "version 2 is published", func() bool { r, ok, err := d.core.journal.Version(2); return err == nil && ok && r.Published })
+	require.NoError(t, stop())
+	core, err := OpenCore(d.core.home, testChain, 1, base)
+	require.NoError(t, err)
+	require.NoError(t, core.journal.j.Delete(publishedBucket, daemon.Key(2))) // as if killed before
+	require.NoError(t, core.Close())
+	b.lag(2, 2, 2, true)
+	config := d.config
+	config.Server.Listen = freePort(t)
+	d, stop = startDaemon(t, config, d.core.home, b)
+	goesOn(t, b, base, 2)
+	require.Equal(t, b.checkpoints[2].Digest, b.checkpoints[3].Parent)
+	one, _, err := d.core.journal.Version(1)
+	require.NoError(t, err)
+	require.True(t, one.Fell)
+	require.NoError(t, stop())
+}
+
 // A journal that holds a version for fallen which the chain has as its head is put right, with the version's ancestors;
 // what was made meanwhile from an older version is dropped, and no plan for it survives.
 func TestAVersionThatStandsIsTakenBackAsTheHead(t *testing.T) {
@@ -198,7 +225,7 @@ func TestAVersionThatStandsIsTakenBackAsTheHead(t *testing.T) {
 	core, err := OpenCore(d.core.home, testChain, 1, base)
 	require.NoError(t, err)
 	for v := uint64(1); v <= 2; v++ {
-		require.NoError(t, core.journal.Fallen(v))
+		require.NoError(t, core.journal.j.Put(fellBucket, daemon.Key(v), true))
 	}
 	require.NoError(t, core.journal.Decide(Plan{Version: 3, Parent: 0, Windows: []uint64{9}}))
 	require.NoError(t, core.journal.Made(Record{Version: 3, Parent: base.Digest, Digest: bytes.Repeat([]byte{3}, 32), TrainedWindows: []uint64{9}}))
