@@ -30,11 +30,13 @@ type Chain interface {
 	Settled(ctx context.Context, run, from uint64, most int) (windows []uint64, err error)
 	// Window returns a settled window; ErrForgotten if the chain has it no more.
 	Window(ctx context.Context, run, window uint64) (lineage.Window, error)
-	// Checkpoint returns the run's checkpoint of a version, published by whomever. found is false if there is none.
+	// Checkpoint returns the run's checkpoint of a version, published by whomever, and whether it fell. found is false if
+	// there is none. A node that is behind says what was so before; that a version fell stays true.
 	Checkpoint(ctx context.Context, run, version uint64) (c lineage.Checkpoint, found bool, err error)
 	// Suite returns what a run expects today of every build that works for it.
 	Suite(ctx context.Context, run uint64) (conformance.Suite, error)
-	// Head returns the newest checkpoint that was neither rejected nor rolled back: the parent of the next one.
+	// Head returns the newest checkpoint that was neither rejected nor rolled back: the parent of the next one. A node that is
+	// behind returns an older one.
 	Head(ctx context.Context, run uint64) (lineage.Checkpoint, error)
 	// Publish broadcasts MsgPublishCheckpoint and waits until it is in a block. Publishing what the chain already has is
 	// no error; ErrConflict if it has something else, ErrForgotten if it can never take this one.

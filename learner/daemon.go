@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -26,8 +25,12 @@ var (
 	ErrBase = errors.New("the run does not start from this base model")
 )
 
-// errFell ends an attempt to publish a version whose parent is not the head any more.
-var errFell = errors.New("the parent was rejected or rolled back")
+var (
+	// errFell ends an attempt to publish a version whose parent is not the head any more.
+	errFell = errors.New("the parent is not the head")
+	// errBehind is what a node's answers amount to that contradict what the chain is known to have.
+	errBehind = errors.New("the node is behind the chain")
+)
 
 // accusePause is the time between two attempts to send accusations that could not be sent.
 const accusePause = 10 * time.Second
@@ -95,6 +98,9 @@ func (d *Daemon) train(ctx context.Context) error {
 		}
 		switch err := d.publishPending(ctx); {
 		case errors.Is(err, errFell):
+			if err := daemon.Sleep(ctx, d.config.Chain.PollInterval); err != nil {
+				return err
+			}
 			continue
 		case err != nil:
 			return err
@@ -137,13 +143,18 @@ func (d *Daemon) checkBase(ctx context.Context) error {
 }
 
 // follow asks the chain which version is the head, and gives up what fell: versions that graders rejected or rolled back,
-// and those made from them that are not published yet. The next step then starts from the head's state.
+// and those made from them that are not published yet. The next step then starts from the head's state. It waits for a node
+// that is not behind.
 func (d *Daemon) follow(ctx context.Context) error {
-	var head lineage.Checkpoint
-	if err := d.retry(ctx, "read the run's head", func() (err error) {
-		head, err = d.chain.Head(ctx, d.config.Run)
-		return err
-	}); err != nil {
+	return d.retry(ctx, "follow the run's head", func() error { return d.compare(ctx) })
+}
+
+// compare is one attempt of follow. That a version fell is what the chain says of that version, never what follows from an
+// older head: the node may be behind, or a transaction was included since. Nothing changes before all answers agree. Errors:
+// errBehind, ErrAhead, ErrConflict, daemon.ErrJournal, the node's.
+func (d *Daemon) compare(ctx context.Context) error {
+	head, err := d.chain.Head(ctx, d.config.Run)
+	if err != nil {
 		return err
 	}
 	mine, found, err := d.core.journal.Version(head.Version)
@@ -154,46 +165,61 @@ func (d *Daemon) follow(ctx context.Context) error {
 		return fmt.Errorf("%w: version %d is %x there and %s here", ErrConflict, head.Version, head.Digest, mine.Digest)
 	case !found:
 		return fmt.Errorf("%w: the head of run %d is version %d, %x", ErrAhead, d.config.Run, head.Version, head.Digest)
+	case mine.fallen:
+		return fmt.Errorf("%w: its head is version %d, which fell", errBehind, head.Version)
 	}
 	newest, err := d.core.journal.Newest()
 	if err != nil {
 		return err
 	}
+	var fell []uint64
+	dropped := uint64(0)  // the first of them; version 0 never is
 	parent := mine.Digest // of the next version that still can be published
 	for v := head.Version + 1; v <= newest.Version; v++ {
-		r, found, err := d.core.journal.Version(v)
-		if err != nil || !found || r.Fell {
-			if err != nil {
-				return err
-			}
+		r, known, err := d.core.journal.Version(v)
+		if err != nil {
+			return err
+		}
+		if !known || r.fallen {
 			continue
 		}
-		onChain := r.Published
-		if !onChain { // it may have got there and fallen before this learner knew
-			err := d.retry(ctx, fmt.Sprintf("look for version %d", v), func() (err error) {
-				_, onChain, err = d.chain.Checkpoint(ctx, d.config.Run, v)
-				return err
-			})
-			if err != nil {
-				return err
-			}
-		}
+		there, found, err := d.chain.Checkpoint(ctx, d.config.Run, v)
 		switch {
-		case onChain:
-			d.log.Warn("version fell: graders rejected it or rolled it back; going on from the head", "version", v, "head", head.Version)
-			if err := errors.Join(d.core.journal.Published(v), d.core.journal.Fallen(v)); err != nil {
-				return err
-			}
-		case bytes.Equal(r.Parent, parent):
+		case err != nil:
+			return err
+		case found && dropped > 0:
+			return fmt.Errorf("%w: it has version %d and had not version %d", errBehind, v, dropped)
+		case found && there.Fell:
+			fell = append(fell, v)
+		case found && !bytes.Equal(there.Digest, r.Digest):
+			return fmt.Errorf("%w: version %d is %x there and %s here", ErrConflict, v, there.Digest, r.Digest)
+		case found:
+			return errors.Join(fmt.Errorf("%w: its head is version %d, and version %d stands", errBehind, head.Version, v), d.core.journal.Published(v))
+		case r.Published:
+			return fmt.Errorf("%w: it has not version %d, which is published", errBehind, v)
+		case dropped == 0 && bytes.Equal(r.Parent, parent):
 			parent = r.Digest
-		default:
-			d.log.Warn("version dropped before it was published: its parent fell", "version", v, "head", head.Version)
-			if err := d.core.journal.Drop(v); err != nil {
-				return err
-			}
+		case dropped == 0:
+			dropped = v
 		}
 	}
-	return nil
+	if mine.Fell {
+		d.log.Warn("version stands: the journal had it as one that fell", "version", mine.Version)
+		if err := d.core.journal.Stands(mine); err != nil {
+			return err
+		}
+	}
+	for _, v := range fell {
+		d.log.Warn("version fell: graders rejected it or rolled it back; going on from the head", "version", v, "head", head.Version)
+		if err := errors.Join(d.core.journal.Published(v), d.core.journal.Fallen(v)); err != nil {
+			return err
+		}
+	}
+	if dropped == 0 {
+		return nil
+	}
+	d.log.Warn("versions dropped before they were published: their parent is not the head", "from", dropped, "to", newest.Version, "head", head.Version)
+	return d.core.journal.Drop(dropped)
 }
 
 // publishPending publishes every version that the chain is not known to have, in order. One that was trained on a window which
@@ -204,19 +230,21 @@ func (d *Daemon) publishPending(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for i, r := range waiting {
+	for _, r := range waiting {
 		d.phase.set("publishing version %d", r.Version)
 		c := lineage.Checkpoint{
 			Version: r.Version, Parent: r.Parent, Digest: r.Digest, TrainedWindows: r.TrainedWindows, RolloutSet: r.RolloutSet,
 			StateHash: r.StateHash, StepKey: r.StepKey, Evaluation: r.Evaluation, Locator: fmt.Sprintf("%s/checkpoints/%s/", d.config.Server.Public, r.Digest),
 		}
-		err := d.retry(ctx, fmt.Sprintf("publish version %d", r.Version), func() error { return d.publish(ctx, c) })
+		parent, err := d.core.journal.Parent(r)
+		if err != nil {
+			return err
+		}
+		err = d.retry(ctx, fmt.Sprintf("publish version %d", r.Version), func() error { return d.publish(ctx, c, parent.Version) })
 		if errors.Is(err, ErrForgotten) {
 			d.log.Warn("version dropped before it was published: the chain has forgotten what it was trained on", "version", r.Version, "windows", r.TrainedWindows)
-			for _, made := range slices.Backward(waiting[i:]) {
-				if err := d.core.journal.Drop(made.Version); err != nil {
-					return err
-				}
+			if err := d.core.journal.Drop(r.Version); err != nil {
+				return err
 			}
 			return d.pass(r.TrainedWindows[len(r.TrainedWindows)-1])
 		}
@@ -231,8 +259,9 @@ func (d *Daemon) publishPending(ctx context.Context) error {
 	return nil
 }
 
-// publish asks the chain first, so that a crash between broadcast and journal does no harm.
-func (d *Daemon) publish(ctx context.Context, c lineage.Checkpoint) error {
+// publish asks the chain first, so that a crash between broadcast and journal does no harm. parent is the version that c was
+// made from. Errors: errFell, errBehind, ErrConflict, those of Chain.Publish.
+func (d *Daemon) publish(ctx context.Context, c lineage.Checkpoint, parent uint64) error {
 	there, found, err := d.chain.Checkpoint(ctx, d.config.Run, c.Version)
 	if err != nil {
 		return err
@@ -243,7 +272,7 @@ func (d *Daemon) publish(ctx context.Context, c lineage.Checkpoint) error {
 			return err
 		}
 		if !bytes.Equal(head.Digest, c.Parent) {
-			return errFell
+			return d.overtaken(ctx, head.Version, parent)
 		}
 		return d.chain.Publish(ctx, d.config.Run, c)
 	}
@@ -251,6 +280,21 @@ func (d *Daemon) publish(ctx context.Context, c lineage.Checkpoint) error {
 		return fmt.Errorf("%w: version %d is %x there and %x here", ErrConflict, c.Version, there.Digest, c.Digest)
 	}
 	return nil
+}
+
+// overtaken says why a version is not the head: it fell, a newer one is, or the node is behind.
+func (d *Daemon) overtaken(ctx context.Context, head, version uint64) error {
+	if head >= version {
+		return errFell
+	}
+	there, found, err := d.chain.Checkpoint(ctx, d.config.Run, version)
+	switch {
+	case err != nil:
+		return err
+	case found && there.Fell:
+		return errFell
+	}
+	return fmt.Errorf("%w: its head is version %d, and version %d is published", errBehind, head, version)
 }
 
 // accuse sends the accusations that are owed. What cannot be sent now stays in the journal, and holds no step up.
@@ -336,13 +380,14 @@ func (d *Daemon) engineOf(r Record) (*engine.Engine, error) {
 	return d.behaviour.engine, nil
 }
 
-// retry calls try until it succeeds; what completes "cannot ...". The context's end, ErrConflict, ErrBase,
-// ErrForgotten, errFell and lineage.ErrSampler stop it.
+// retry calls try until it succeeds; what completes "cannot ...". The context's end and what no attempt mends stop it.
 func (d *Daemon) retry(ctx context.Context, what string, try func() error) error {
 	err := daemon.Retry(ctx, d.log, daemon.DefaultBackoff, what, func(context.Context) error {
 		err := try()
-		if errors.Is(err, ErrConflict) || errors.Is(err, ErrBase) || errors.Is(err, errFell) || errors.Is(err, ErrForgotten) || errors.Is(err, lineage.ErrSampler) {
-			return daemon.Permanent(err)
+		for _, final := range []error{ErrConflict, ErrBase, ErrAhead, ErrForgotten, errFell, lineage.ErrSampler, daemon.ErrJournal} {
+			if errors.Is(err, final) {
+				return daemon.Permanent(err)
+			}
 		}
 		return err
 	})

@@ -112,7 +112,7 @@ func (n *network) Checkpoint(_ context.Context, _, version uint64) (lineage.Chec
 	if version >= uint64(len(n.checkpoints)) {
 		return lineage.Checkpoint{}, false, n.answer()
 	}
-	return n.checkpoints[version], true, n.answer()
+	return n.version(version), true, n.answer()
 }
 
 func (n *network) Suite(context.Context, uint64) (conformance.Suite, error) {
@@ -128,7 +128,14 @@ func (n *network) Suite(context.Context, uint64) (conformance.Suite, error) {
 func (n *network) Head(context.Context, uint64) (lineage.Checkpoint, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.checkpoints[n.head()], n.answer()
+	return n.version(uint64(n.head())), n.answer()
+}
+
+// version is a checkpoint as the chain has it.
+func (n *network) version(version uint64) lineage.Checkpoint {
+	c := n.checkpoints[version]
+	c.Fell = n.fell[version]
+	return c
 }
 
 // head is the newest version that has not fallen.

@@ -1,6 +1,7 @@
 package learner
 
 import (
+	"bytes"
 	"encoding/hex"
 	"fmt"
 	"slices"
@@ -54,6 +55,7 @@ type Record struct {
 	MadeAt     time.Time          `json:"made_at"`
 	Published  bool               `json:"-"` // the chain is known to have it
 	Fell       bool               `json:"-"` // graders rejected it, rolled it back, or did so with an ancestor
+	fallen     bool               // Fell by the chain's word, which is final
 	Accuracy   *Accuracy          `json:"-"`
 }
 
@@ -95,7 +97,8 @@ func (a Accusation) key() []byte { return append(daemon.Key(a.Run, a.Window), a.
 const (
 	versionsBucket  = "versions"  // version -> Record
 	publishedBucket = "published" // version -> true
-	fellBucket      = "fell"      // version -> true
+	fellBucket      = "fell"      // version -> true: an older head was taken for its fall; nothing writes this any more
+	fallenBucket    = "fallen"    // version -> true: the chain says so
 	accuracyBucket  = "accuracy"  // version -> Accuracy
 	factsBucket     = "facts"     // "plan" -> Plan, "passed" -> newest window that made no step, "wanted" -> windows to gather
 	gatheredBucket  = "gathered"  // window -> Gathered
@@ -114,7 +117,7 @@ type Journal struct{ j *daemon.Journal }
 
 // OpenJournal opens or creates the journal file. Errors wrap daemon.ErrJournal, here and in all methods.
 func OpenJournal(path string) (*Journal, error) {
-	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, fellBucket, accuracyBucket, factsBucket, gatheredBucket, accusedBucket)
+	j, err := daemon.OpenJournal(path, versionsBucket, publishedBucket, fellBucket, fallenBucket, accuracyBucket, factsBucket, gatheredBucket, accusedBucket)
 	if err != nil {
 		return nil, err
 	}
@@ -152,6 +155,10 @@ func (j *Journal) complete(r *Record) error {
 	if _, err := j.j.Get(fellBucket, daemon.Key(r.Version), &r.Fell); err != nil {
 		return err
 	}
+	if _, err := j.j.Get(fallenBucket, daemon.Key(r.Version), &r.fallen); err != nil {
+		return err
+	}
+	r.Fell = r.Fell || r.fallen
 	var a Accuracy
 	found, err := j.j.Get(accuracyBucket, daemon.Key(r.Version), &a)
 	if found {
@@ -292,11 +299,53 @@ func (j *Journal) Published(version uint64) error {
 	return j.j.Put(publishedBucket, daemon.Key(version), true)
 }
 
-// Fallen records that a version that the chain has was rejected or rolled back.
-func (j *Journal) Fallen(version uint64) error { return j.j.Put(fellBucket, daemon.Key(version), true) }
+// Fallen records that the chain says of a version that it was rejected or rolled back.
+func (j *Journal) Fallen(version uint64) error {
+	return j.j.Put(fallenBucket, daemon.Key(version), true)
+}
 
-// Drop forgets the newest version, which the chain has not: its number is free again.
-func (j *Journal) Drop(version uint64) error { return j.j.Delete(versionsBucket, daemon.Key(version)) }
+// Stands takes back that a version fell, and that those did which it was made from: the chain has it as the head. What the
+// chain itself said stays.
+func (j *Journal) Stands(r Record) error {
+	keys := [][]byte{daemon.Key(r.Version)}
+	for digest, v := r.Parent, r.Version; v > 0; v-- {
+		older, _, err := j.Version(v - 1)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(older.Digest, digest) {
+			keys, digest = append(keys, daemon.Key(older.Version)), older.Parent
+		}
+	}
+	return j.j.Delete(fellBucket, keys...)
+}
+
+// Parent returns the version that one was made from.
+func (j *Journal) Parent(r Record) (Record, error) {
+	for v := r.Version; v > 0; v-- {
+		older, found, err := j.Version(v - 1)
+		if err != nil || found && bytes.Equal(older.Digest, r.Parent) {
+			return older, err
+		}
+	}
+	return Record{}, fmt.Errorf("%w: it has not the parent of version %d", daemon.ErrJournal, r.Version)
+}
+
+// Drop forgets the versions from this one on, none of which the chain has: their numbers are free again. Nothing stays of
+// them, and no plan: its spool went when it made one of them, or it would go on from one.
+func (j *Journal) Drop(from uint64) error {
+	newest, err := j.Newest()
+	if err != nil {
+		return err
+	}
+	gone := []daemon.Entry{{Bucket: factsBucket, Key: planKey}}
+	for v := from; v <= newest.Version; v++ {
+		for _, bucket := range []string{versionsBucket, publishedBucket, fellBucket, fallenBucket, accuracyBucket} {
+			gone = append(gone, daemon.Entry{Bucket: bucket, Key: daemon.Key(v)})
+		}
+	}
+	return j.j.DeleteAll(gone...)
+}
 
 // Measured records the accuracy of a version.
 func (j *Journal) Measured(version uint64, a Accuracy) error {

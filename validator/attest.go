@@ -397,7 +397,7 @@ func (a *attester) send(ctx context.Context, version uint64, said vote) error {
 		v.log.Info("voted on a checkpoint", "version", version, "vote", word)
 		return nil
 	case errors.Is(err, policytypes.ErrAlreadyVoted), errors.Is(err, policytypes.ErrNotPending), errors.Is(err, policytypes.ErrNotGrader),
-		errors.Is(err, policytypes.ErrNoGraders), errors.Is(err, policytypes.ErrCheckpointNotFound):
+		errors.Is(err, policytypes.ErrNoGraders): // a node that has not the version is behind
 		v.log.Info("the chain counts no further vote of this grader", "version", version, "reason", err)
 		return nil
 	}

@@ -8,7 +8,8 @@
 // node's RPC port, which answers the same services.
 //
 // A Writer signs with one key. All transactions of a key must go through one
-// Writer, which hands out sequence numbers. A transaction carries a timeout
+// Writer, which hands out sequence numbers. What a transaction would be refused
+// for, a simulation says first, with the module's error. A transaction carries a timeout
 // height: once the chain is past it, the transaction can never be included, so
 // it is known for certain what became of it, and it may be sent again.
 package client

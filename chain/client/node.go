@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -31,6 +32,9 @@ type node interface {
 	status(ctx context.Context) (Status, error)
 	// query calls a gRPC method, such as /cosmos.auth.v1beta1.Query/AccountInfo.
 	query(ctx context.Context, method string, req, resp proto.Message) error
+	// simulate runs a transaction, signed or not, on the state after the newest block and returns the gas that it used; a
+	// *TxError if it fails there.
+	simulate(ctx context.Context, tx []byte) (gas uint64, err error)
 	// broadcast runs CheckTx and puts the transaction into the mempool.
 	broadcast(ctx context.Context, tx []byte) (checked, error)
 	// included returns what became of a transaction; found is false as long as
@@ -146,6 +150,29 @@ func queryCode(codespace string, code uint32) codes.Code {
 		return codes.InvalidArgument
 	}
 	return codes.Unknown
+}
+
+// simulate goes over RPC whatever queries do: gRPC's Simulate brings a refusal as text alone, this path with codespace and
+// code.
+func (r *remote) simulate(ctx context.Context, tx []byte) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	res, err := r.rpc.ABCIQueryWithOptions(ctx, "/app/simulate", tx, rpcclient.DefaultABCIQueryOptions)
+	if err != nil {
+		return 0, r.unreachable(err)
+	}
+	if a := res.Response; a.Code != 0 {
+		return 0, &TxError{Simulated: true, Codespace: a.Codespace, Code: a.Code, Log: a.Log}
+	}
+	var said struct {
+		Gas struct {
+			Used uint64 `json:"gas_used,string"`
+		} `json:"gas_info"`
+	}
+	if err := json.Unmarshal(res.Response.Value, &said); err != nil || said.Gas.Used == 0 {
+		return 0, fmt.Errorf("node %s: transaction simulation without gas", r.url)
+	}
+	return said.Gas.Used, nil
 }
 
 func (r *remote) broadcast(ctx context.Context, tx []byte) (checked, error) {

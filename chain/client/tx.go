@@ -11,13 +11,11 @@ import (
 	"time"
 
 	errorsmod "cosmossdk.io/errors"
-	"google.golang.org/grpc/status"
 
 	"github.com/cosmos/cosmos-sdk/client/tx"
 	"github.com/cosmos/cosmos-sdk/crypto/keyring"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
-	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
 	"github.com/cosmos/cosmos-sdk/types/tx/signing"
 
 	"github.com/galahad-network/galahad/chain/daemon"
@@ -47,9 +45,11 @@ const (
 // timeout height, txAttempts times.
 var ErrExpired = errors.New("transaction was not included before its timeout height")
 
-// TxError is a transaction that the chain refused, in the mempool (Height 0) or in
-// a block. It unwraps to the module's registered error, for errors.Is.
+// TxError is a transaction that the chain refused, in a simulation (then it was not
+// sent), in the mempool (Height 0) or in a block. It unwraps to the module's
+// registered error, for errors.Is.
 type TxError struct {
+	Simulated bool
 	Hash      []byte
 	Height    int64
 	Codespace string
@@ -58,6 +58,10 @@ type TxError struct {
 }
 
 func (e *TxError) Error() string {
+	said := strings.TrimSpace(noise.ReplaceAllString(e.Log, ""))
+	if e.Simulated {
+		return "transaction would fail: " + said
+	}
 	where := "refused"
 	if e.Height > 0 {
 		where = fmt.Sprintf("failed in block %d", e.Height)
@@ -66,7 +70,7 @@ func (e *TxError) Error() string {
 	if errors.Is(e, sdkerrors.ErrInsufficientFee) {
 		hint = "; raise chain.gas_price"
 	}
-	return fmt.Sprintf("transaction %s: %s (%s %d)%s", where, strings.TrimSpace(noise.ReplaceAllString(e.Log, "")), e.Codespace, e.Code, hint)
+	return fmt.Sprintf("transaction %s: %s (%s %d)%s", where, said, e.Codespace, e.Code, hint)
 }
 
 // Unwrap returns the registered error of (Codespace, Code).
@@ -152,7 +156,7 @@ func (w *Writer) Tx(ctx context.Context, msgs ...sdk.Msg) (Result, error) {
 // retryable reports whether a new transaction with a fresh sequence may succeed.
 func retryable(err error) bool {
 	return errors.Is(err, sdkerrors.ErrWrongSequence) || errors.Is(err, sdkerrors.ErrMempoolIsFull) ||
-		errors.Is(err, ErrExpired) || err != nil && strings.Contains(err.Error(), "account sequence mismatch")
+		errors.Is(err, ErrExpired)
 }
 
 // inFlight is a transaction in the mempool.
@@ -233,43 +237,30 @@ func (w *Writer) simulate(ctx context.Context, f tx.Factory, msgs []sdk.Msg) (ui
 	if err != nil {
 		return 0, fmt.Errorf("build transaction: %w", err)
 	}
-	var resp txtypes.SimulateResponse
-	if err := w.c.query(ctx, "/cosmos.tx.v1beta1.Service/Simulate", &txtypes.SimulateRequest{TxBytes: raw}, &resp); err != nil {
-		if tooEarly(err) {
-			return unsimulatedGas + unsimulatedGasPerByte*uint64(len(raw)), nil
-		}
-		return 0, plain("transaction would fail", err)
+	var used uint64
+	err = w.c.each(ctx, func(ctx context.Context, n node) (err error) {
+		used, err = n.simulate(ctx, raw)
+		return err
+	})
+	switch {
+	case tooEarly(err):
+		return unsimulatedGas + unsimulatedGasPerByte*uint64(len(raw)), nil
+	case err != nil:
+		return 0, err
 	}
-	if resp.GasInfo == nil {
-		return 0, errors.New("transaction simulation without gas")
-	}
-	return resp.GasInfo.GasUsed + resp.GasInfo.GasUsed*3/10 + gasMargin, nil
+	return used + used*3/10 + gasMargin, nil
 }
 
 // tooEarly reports whether a simulation failed because it runs on the newest block,
 // while the transaction will run in the next one, where another stage may begin.
 // A transaction of the wrong stage fails there again, for the price of its fee.
 func tooEarly(err error) bool {
-	for _, stage := range []error{rollouttypes.ErrNotCommitStage, settlementtypes.ErrWrongStage} {
-		if strings.Contains(err.Error(), stage.Error()) {
-			return true
-		}
-	}
-	return false
+	return errors.Is(err, rollouttypes.ErrNotCommitStage) || errors.Is(err, settlementtypes.ErrWrongStage)
 }
 
 // noise is what the SDK adds to errors for its developers: places in its source
-// code, and the gas of a simulation.
-var noise = regexp.MustCompile(`( \[[^\]]*\.go:\d+\])|( with gas used: '\d+')|(failed to execute message; message index: 0: )`)
-
-// plain returns an error that a person can read; errors.Is still sees the cause
-// where it is ErrUnreachable or the context's.
-func plain(what string, err error) error {
-	if s, ok := status.FromError(err); ok {
-		return fmt.Errorf("%s: %s", what, noise.ReplaceAllString(s.Message(), ""))
-	}
-	return fmt.Errorf("%s: %w", what, err)
-}
+// code, and who ran the transaction.
+var noise = regexp.MustCompile(`( \[[^\]]*\.go:\d+\])|(failed to simulate tx: )|(failed to execute message; message index: 0: )`)
 
 // broadcast hands a signed transaction to a node. Bytes that a node has already
 // are as good as sent, so falling back to another node is safe.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	errorsmod "cosmossdk.io/errors"
 	"github.com/cosmos/gogoproto/proto"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
@@ -19,7 +20,6 @@ import (
 	"github.com/cosmos/cosmos-sdk/crypto/keyring"
 	sdk "github.com/cosmos/cosmos-sdk/types"
 	sdkerrors "github.com/cosmos/cosmos-sdk/types/errors"
-	txtypes "github.com/cosmos/cosmos-sdk/types/tx"
 	authsigning "github.com/cosmos/cosmos-sdk/x/auth/signing"
 	authtypes "github.com/cosmos/cosmos-sdk/x/auth/types"
 
@@ -108,17 +108,21 @@ func (n fakeNode) query(_ context.Context, method string, req, resp proto.Messag
 			return status.Error(codes.NotFound, "account not found")
 		}
 		r.Info = &authtypes.BaseAccount{AccountNumber: 7, Sequence: n.l.sequence}
-	case *txtypes.SimulateResponse:
-		if n.l.simulation != nil {
-			return n.l.simulation
-		}
-		r.GasInfo = &sdk.GasInfo{GasUsed: 100_000}
 	case *rollouttypes.QueryCommitmentResponse:
 		return status.Errorf(codes.Unknown, "codespace rollout code 15: %s: of x", rollouttypes.ErrNotFound)
 	default:
 		return fmt.Errorf("unexpected query %s", method)
 	}
 	return nil
+}
+
+func (n fakeNode) simulate(context.Context, []byte) (uint64, error) {
+	if err := n.enter(); err != nil {
+		return 0, err
+	}
+	n.l.mu.Lock()
+	defer n.l.mu.Unlock()
+	return 100_000, n.l.simulation
 }
 
 func (n fakeNode) broadcast(_ context.Context, raw []byte) (checked, error) {
@@ -298,15 +302,22 @@ func TestANodeOfAnotherChainIsRefused(t *testing.T) {
 	require.ErrorIs(t, w.c.CheckChain(t.Context()), ErrWrongChain)
 }
 
+// simulated is a refusal as a node's simulation gives it.
+func simulated(refusal *errorsmod.Error, why string) error {
+	return &TxError{Simulated: true, Codespace: refusal.Codespace(), Code: refusal.ABCICode(),
+		Log: fmt.Sprintf("failed to simulate tx: failed to execute message; message index: 0: %s: %s", why, refusal)}
+}
+
 func TestAStageThatBeginsWithTheNextBlockIsNotLeftToTheSimulation(t *testing.T) {
 	l, w := network(t, 1)
 	blocks(t, l, 10*time.Millisecond)
-	l.simulation = status.Errorf(codes.Unknown, "failed to execute message; message index: 0: window 0 is in AUDIT: %s [/x/errors.go:165] with gas used: '54676'", settlementtypes.ErrWrongStage)
+	l.simulation = simulated(settlementtypes.ErrWrongStage, "window 0 is in AUDIT")
 	_, err := w.Tx(t.Context(), claim(w))
 	require.NoError(t, err)
 	l.mu.Lock()
-	l.simulation = status.Error(codes.Unknown, "failed to execute message; message index: 0: until window 11: miner is jailed [/x/errors.go:165] with gas used: '76462'")
+	l.simulation = simulated(rollouttypes.ErrJailed, "until window 11")
 	l.mu.Unlock()
 	_, err = w.Tx(t.Context(), claim(w))
+	require.ErrorIs(t, err, rollouttypes.ErrJailed)
 	require.EqualError(t, err, "transaction would fail: until window 11: miner is jailed")
 }

@@ -164,13 +164,28 @@ func All[T any](j *Journal, bucket string, prefix []byte) (all []T, err error) {
 
 // Delete removes entries; missing ones are fine.
 func (j *Journal) Delete(bucket string, keys ...[]byte) error {
+	entries := make([]Entry, len(keys))
+	for i, k := range keys {
+		entries[i] = Entry{bucket, k}
+	}
+	return j.DeleteAll(entries...)
+}
+
+// Entry is the place of a value.
+type Entry struct {
+	Bucket string
+	Key    []byte
+}
+
+// DeleteAll removes entries of any buckets in one transaction; missing ones are fine.
+func (j *Journal) DeleteAll(entries ...Entry) error {
 	return j.wrap(j.db.Update(func(tx *bolt.Tx) error {
-		b := tx.Bucket([]byte(bucket))
-		if b == nil {
-			return fmt.Errorf("no bucket %q", bucket)
-		}
-		for _, k := range keys {
-			if err := b.Delete(k); err != nil {
+		for _, e := range entries {
+			b := tx.Bucket([]byte(e.Bucket))
+			if b == nil {
+				return fmt.Errorf("no bucket %q", e.Bucket)
+			}
+			if err := b.Delete(e.Key); err != nil {
 				return err
 			}
 		}

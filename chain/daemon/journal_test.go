@@ -132,3 +132,23 @@ func TestKillLosesNothingThatWasWritten(t *testing.T) {
 		require.Equal(t, n, got)
 	}
 }
+
+// Entries of several buckets go together or stay together.
+func TestEntriesOfSeveralBucketsGoInOneTransaction(t *testing.T) {
+	j, err := daemon.OpenJournal(filepath.Join(t.TempDir(), "journal.db"), "a", "b")
+	require.NoError(t, err)
+	defer j.Close()
+	have := func(bucket string) bool {
+		var n int
+		found, err := j.Get(bucket, daemon.Key(1), &n)
+		require.NoError(t, err)
+		return found
+	}
+	require.NoError(t, j.Put("a", daemon.Key(1), 1))
+	require.NoError(t, j.Put("b", daemon.Key(1), 2))
+	require.ErrorIs(t, j.DeleteAll(daemon.Entry{Bucket: "a", Key: daemon.Key(1)}, daemon.Entry{Bucket: "none", Key: daemon.Key(1)}), daemon.ErrJournal)
+	require.True(t, have("a"))
+	require.NoError(t, j.DeleteAll(daemon.Entry{Bucket: "a", Key: daemon.Key(1)}, daemon.Entry{Bucket: "b", Key: daemon.Key(1)}, daemon.Entry{Bucket: "b", Key: daemon.Key(7)}))
+	require.False(t, have("a"))
+	require.False(t, have("b"))
+}

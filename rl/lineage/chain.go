@@ -129,7 +129,7 @@ type Batch struct {
 	Locator string // URL below which the miner serves its batches
 }
 
-// Checkpoint is what MsgPublishCheckpoint says.
+// Checkpoint is what MsgPublishCheckpoint says, and what became of it.
 type Checkpoint struct {
 	Version        uint64
 	Parent         []byte   // digest of the head that it was made from; empty for the base
@@ -140,6 +140,7 @@ type Checkpoint struct {
 	StateHash      []byte   // chains parent state hash, weights, moments and rollout set
 	StepKey        []byte   // public half of the step's Secret
 	Evaluation     Evaluation
+	Fell           bool // the chain says that graders rejected it or rolled it back, or did so with an ancestor
 }
 
 // Chained is the checkpoint's state hash as its children chain it: the base's follows from its digest, for genesis may

@@ -6,6 +6,8 @@
 //	c.NextBlock()
 //	q := registrytypes.NewQueryClient(c)
 //
+// Serve puts it behind CometBFT's RPC, for chain/client.
+//
 // # Every block runs on three instances
 //
 // Their app hashes, results and events must be equal:

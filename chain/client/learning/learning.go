@@ -216,11 +216,13 @@ func (ch *Chain) Head(ctx context.Context, run uint64) (lineage.Checkpoint, erro
 	return checkpointOf(c), err
 }
 
+// checkpointOf is a checkpoint as lineage has it.
 func checkpointOf(c policytypes.Checkpoint) lineage.Checkpoint {
 	return lineage.Checkpoint{
 		Version: c.Version, Parent: c.ParentDigest, Digest: c.Digest, Locator: c.Locator,
 		TrainedWindows: c.TrainedWindows, RolloutSet: c.RolloutSetDigest, StateHash: c.StateHash, StepKey: c.StepKey,
 		Evaluation: lineage.Evaluation{Problems: c.Evaluation.Problems, Correct: c.Evaluation.Correct},
+		Fell:       c.Fallen(),
 	}
 }
 
@@ -245,10 +247,17 @@ func (ch *Chain) Publish(ctx context.Context, run uint64, c lineage.Checkpoint) 
 	if there, again := ch.published(ctx, run, c); there || errors.Is(again, learner.ErrConflict) {
 		return again
 	}
-	if errors.Is(err, challengetypes.ErrWindowNotFound) {
+	if errors.Is(err, challengetypes.ErrWindowNotFound) && ch.past(ctx, run, c.TrainedWindows[len(c.TrainedWindows)-1]) {
 		return fmt.Errorf("%w: %w", learner.ErrForgotten, err)
 	}
 	return err
+}
+
+// past reports whether the node has settled a window. If it has not the window itself, the chain has forgotten it; a node
+// that is behind does not have it yet.
+func (ch *Chain) past(ctx context.Context, run, window uint64) bool {
+	totals, err := ch.c.RunTotals(ctx, run)
+	return err == nil && window < totals.SettledWindows
 }
 
 // published reports whether the chain has exactly this version. Error:
@@ -276,7 +285,7 @@ func (ch *Chain) Accuse(ctx context.Context, run, window uint64, miner []byte, l
 	case errors.Is(err, rollouttypes.ErrAlreadyAccused):
 		return nil
 	case errors.Is(err, rollouttypes.ErrAlreadyProven), errors.Is(err, rollouttypes.ErrReleased), errors.Is(err, rollouttypes.ErrNotFound),
-		errors.Is(err, rollouttypes.ErrInvalidLeaf), errors.Is(err, challengetypes.ErrWindowNotFound):
+		errors.Is(err, rollouttypes.ErrInvalidLeaf), errors.Is(err, challengetypes.ErrWindowNotFound) && ch.past(ctx, run, window):
 		return fmt.Errorf("%w: %w", learner.ErrRefused, err)
 	}
 	return err
