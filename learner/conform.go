@@ -2,7 +2,6 @@ package learner
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/galahad-network/galahad/rl/conformance"
@@ -23,7 +22,7 @@ func (d *Daemon) conform(ctx context.Context) error {
 	return err
 }
 
-// suite implements lineage.Suites.
+// suite implements conformance.Suites.
 func (d *Daemon) suite(ctx context.Context, run uint64) (s conformance.Suite, err error) {
 	err = d.retry(ctx, fmt.Sprintf("read what run %d expects of a build", run), func() (err error) {
 		s, err = d.chain.Suite(ctx, run)
@@ -32,16 +31,12 @@ func (d *Daemon) suite(ctx context.Context, run uint64) (s conformance.Suite, er
 	return s, err
 }
 
-// fits reports whether this build can judge a window of its run; not one that was made before the run's version was another.
-// Errors: ErrConformance where it is the run's version that this build is not, the context's.
+// fits reports whether this build can judge a window of its run; not one of before the run moved on to this build. Errors:
+// ErrConformance where it is the run's version that this build is not, the context's.
 func (d *Daemon) fits(ctx context.Context, w lineage.Window) (bool, error) {
-	err := w.Conforms(ctx, d.build, d.suite)
-	if !errors.Is(err, ErrConformance) {
-		return err == nil, err
+	fits, err := w.Fits(ctx, d.build, d.suite)
+	if err == nil && !fits {
+		d.log.Warn("window cannot be judged: it was made with another version", "window", w.Challenge.Window, "digest", fmt.Sprintf("%x", w.Conformance))
 	}
-	if err := d.conform(ctx); err != nil {
-		return false, err
-	}
-	d.log.Warn("window cannot be judged", "window", w.Challenge.Window, "error", err)
-	return false, nil
+	return fits, err
 }

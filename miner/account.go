@@ -37,10 +37,9 @@ func (m *worker) prepare(ctx context.Context) error {
 	return daemon.Unmark(err)
 }
 
-// conform computes the conformance digest of this build for the run's tokenizer
-// and environments.
+// conform refuses a run that expects another build.
 func (m *worker) conform(ctx context.Context) (err error) {
-	m.conformance, err = checkpoints.Conform(ctx, m.chain, m.policies, m.run)
+	m.build, err = checkpoints.Conform(ctx, m.chain, m.policies, m.run)
 	return err
 }
 

@@ -427,6 +427,26 @@ func TestABuildThatDoesNotConformRefusesToMine(t *testing.T) {
 	require.Empty(t, r.chain.History())
 }
 
+// The window froze the mix of before; a miner that starts now has never computed its digest.
+func TestAMinerThatStartsAfterAChangeOfTheMixAnswersTheWindowOfBefore(t *testing.T) {
+	r := newRig(t)
+	r.chain.ChangeMix(t, "arithmetic-3")
+	m := r.start(nil)
+	r.committed(declared)
+	require.NoError(t, m.stop())
+}
+
+// The run moved on to this build, which cannot know what the window's graders compute.
+func TestAMinerCommitsNothingToAWindowOfAnotherVersionAndGoesOn(t *testing.T) {
+	r := newRig(t)
+	r.chain.Froze(make([]byte, 32))
+	m := r.start(nil)
+	r.chain.SetHeight(21)
+	require.Eventually(t, func() bool { return m.current().height == 21 }, 20*time.Second, time.Millisecond)
+	require.NoError(t, m.stop())
+	require.Empty(t, r.chain.History())
+}
+
 func TestABatchOfACheatIsNotCheckedAndAnHonestOneIs(t *testing.T) {
 	r := newRig(t)
 	m := r.start(func(o *Options) { o.Strategy, o.Kind = forger{}, "forge" })

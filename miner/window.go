@@ -59,8 +59,13 @@ func (m *worker) window(ctx context.Context, w challengetypes.Window) (finished 
 			"window", w.Id, "covered", covered, "declared", declared, "agal_per_group", w.BondPerGroup)
 		declared = covered
 	}
-	if !bytes.Equal(w.Params.ConformanceDigest, m.conformance) {
-		return false, fmt.Errorf("%w: it computes %x, window %d wants %x; install the run's version", ErrConformance, m.conformance, w.Id, w.Params.ConformanceDigest)
+	fits, err := checkpoints.Fits(ctx, m.chain, m.build, w)
+	if err != nil {
+		return false, err
+	}
+	if !fits {
+		m.log.Warn("nothing is committed: the window was made with another version, before the run moved on to this one", "window", w.Id)
+		return true, nil
 	}
 	k, err := m.begin(ctx, w, declared)
 	if err != nil {
@@ -269,6 +274,7 @@ func (m *worker) record(k *work, groups uint32, root []byte, size uint64) record
 	return record{
 		Window: k.window.Id, Groups: groups, Root: root, Bytes: size,
 		Checkpoint: k.window.CheckpointDigest, CommitEnd: k.window.CommitEnd, GroupSize: k.input.Challenge.GroupSize,
+		Conformance: k.window.Params.ConformanceDigest,
 	}
 }
 
@@ -345,7 +351,7 @@ func (m *worker) broadcast(ctx context.Context, r record) error {
 	}
 	_, err := m.sender.Tx(ctx, &rollouttypes.MsgCommitRollouts{
 		Miner: m.sender.Address().String(), Run: m.run, Window: r.Window, CheckpointDigest: r.Checkpoint,
-		ConformanceDigest: m.conformance, Root: r.Root, Groups: r.Groups, Bytes: r.Bytes, Locator: m.config.Server.Public,
+		ConformanceDigest: r.Conformance, Root: r.Root, Groups: r.Groups, Bytes: r.Bytes, Locator: m.config.Server.Public,
 	})
 	if err == nil {
 		return nil

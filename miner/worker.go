@@ -14,6 +14,7 @@ import (
 	"github.com/galahad-network/galahad/chain/batches"
 	"github.com/galahad-network/galahad/chain/client"
 	"github.com/galahad-network/galahad/chain/daemon"
+	"github.com/galahad-network/galahad/rl/conformance"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 )
 
@@ -24,7 +25,7 @@ type worker struct {
 	journal *journal
 	log     *slog.Logger // that names the run where there are several
 
-	conformance  []byte // this build's digest for the run
+	build        *conformance.Build // this one, which conforms to the run
 	speed        *speed
 	jailInterval time.Duration
 

@@ -92,8 +92,8 @@ func (j *job) accused(ctx context.Context, a rollouttypes.Accusation) (w challen
 		return w, c, err
 	}
 	w = status.Window
-	if !bytes.Equal(w.Params.ConformanceDigest, j.v.conformance) {
-		return w, c, fmt.Errorf("%w: window %d was made with another version", ErrConformance, w.Id)
+	if err := j.v.fits(ctx, w); err != nil {
+		return w, c, err
 	}
 	c, ok, err := j.v.chain.Commitment(ctx, a.Run, a.Window, miner)
 	if err == nil && !ok {

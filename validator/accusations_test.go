@@ -116,6 +116,33 @@ func TestAWindowOfAnotherVersionIsNotJudged(t *testing.T) {
 	require.Equal(t, []settlementtypes.AccusationVerdict{{Id: 1, Code: settlementtypes.VerdictCode(verify.Undecided)}}, revealed.Accusations)
 }
 
+// The window froze the mix of before; a grader that starts now has never computed its digest.
+func TestAGraderThatStartsAfterAChangeOfTheMixJudgesTheWindowOfBefore(t *testing.T) {
+	r := newRig(t)
+	r.miner(1, nil, nil)
+	r.chain.ChangeMix(t, "arithmetic-3")
+	r.chain.SetHeight(20)
+	v := r.start(nil)
+	r.chain.StartAudit()
+	r.blocks()
+	require.NoError(t, v.stop())
+	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(1).Code)
+}
+
+// The run moved on to this build, which cannot know what the window's miners compute.
+func TestAGraderHasNoVerdictsForAWindowOfAnotherVersionAndGoesOn(t *testing.T) {
+	r := newRig(t)
+	r.miner(1, nil, nil)
+	r.chain.Froze(make([]byte, 32))
+	r.chain.SetHeight(20)
+	v := r.start(nil)
+	r.chain.StartAudit()
+	r.blocks()
+	require.NoError(t, v.stop())
+	_, revealed := r.chain.Revealed(sdk.ValAddress(grader))
+	require.False(t, revealed)
+}
+
 // An accusation whose miner stalls must not cost the window its verdicts.
 func TestAStallingAccusedMinerDoesNotHoldUpTheVerdicts(t *testing.T) {
 	r := newRig(t)

@@ -53,8 +53,12 @@ type job struct {
 	audit    challengetypes.Window // with the audit seed
 }
 
-// errGone ends the audit of a window that became VOID or went on without us.
-var errGone = errors.New("the window is over")
+var (
+	// errGone ends the audit of a window that became VOID or went on without us.
+	errGone = errors.New("the window is over")
+	// errAnotherVersion ends the audit of a window of before the run moved on to this build.
+	errAnotherVersion = errors.New("the window was made with another version")
+)
 
 // assess audits a window and returns the results, in time for the commitment.
 func (v *Validator) assess(ctx context.Context, w challengetypes.Window) (*job, error) {
@@ -93,11 +97,21 @@ func (v *Validator) assess(ctx context.Context, w challengetypes.Window) (*job, 
 	return j, ctx.Err()
 }
 
+// fits fails unless this build can judge a window. Errors: errAnotherVersion, ErrConformance where its run expects another
+// build today, the chain's.
+func (v *Validator) fits(ctx context.Context, w challengetypes.Window) error {
+	fits, err := checkpoints.Fits(ctx, v.chain, v.build, w)
+	if err == nil && !fits {
+		return fmt.Errorf("%w: window %d", errAnotherVersion, w.Id)
+	}
+	return err
+}
+
 // prepare reads what the window froze and what was committed.
 func (j *job) prepare(ctx context.Context) error {
 	v, w := j.v, j.window
-	if !bytes.Equal(w.Params.ConformanceDigest, v.conformance) {
-		return fmt.Errorf("%w: it computes %x, window %d wants %x; install the run's version", ErrConformance, v.conformance, w.Id, w.Params.ConformanceDigest)
+	if err := v.fits(ctx, w); err != nil {
+		return err
 	}
 	// What is missing here would be missing from the verdicts, and the chain would refuse
 	// them all at the reveal.
@@ -380,7 +394,7 @@ func (j *job) verdicts() (settlementtypes.Verdicts, error) {
 		}
 	}
 	words, ids := j.words()
-	out, err := settlementtypes.NewVerdicts(miners, results, works, words, j.v.conformance)
+	out, err := settlementtypes.NewVerdicts(miners, results, works, words, j.window.Params.ConformanceDigest)
 	if err != nil {
 		return out, err
 	}

@@ -14,13 +14,12 @@ import (
 	settlementtypes "github.com/galahad-network/galahad/x/settlement/types"
 )
 
-// conform computes the conformance digest of this build for the run's tokenizer
-// and environments, and refuses a run that expects another one.
+// conform refuses a run that expects another build.
 func (v *Validator) conform(ctx context.Context) error {
 	v.phase("waiting for the chain")
 	err := daemon.Retry(ctx, v.log, daemon.DefaultBackoff, fmt.Sprintf("prepare for run %d", v.config.Run), func(ctx context.Context) error {
-		digest, err := checkpoints.Conform(ctx, v.chain, v.policies, v.config.Run)
-		v.conformance = digest
+		build, err := checkpoints.Conform(ctx, v.chain, v.policies, v.config.Run)
+		v.build = build
 		return err
 	})
 	return daemon.Unmark(err)
@@ -41,6 +40,9 @@ func (v *Validator) window(ctx context.Context, id uint64) error {
 			return err
 		case errors.Is(err, errGone):
 			v.log.Warn("window is over before this grader's duty was done", "window", id)
+			return nil
+		case errors.Is(err, errAnotherVersion):
+			v.log.Warn("no verdicts: the window was made with another version, before the run moved on to this one", "window", id)
 			return nil
 		}
 		v.log.Error("window not graded yet; trying again", "window", id, "error", err)

@@ -20,6 +20,7 @@ import (
 	"github.com/galahad-network/galahad/chain/daemon"
 	"github.com/galahad-network/galahad/rl/batch"
 	"github.com/galahad-network/galahad/rl/batch/store"
+	"github.com/galahad-network/galahad/rl/conformance"
 	"github.com/galahad-network/galahad/rl/lineage"
 	challengetypes "github.com/galahad-network/galahad/x/challenge/types"
 	policytypes "github.com/galahad-network/galahad/x/policy/types"
@@ -93,9 +94,9 @@ type Validator struct {
 	metrics  *metrics
 	log      *slog.Logger
 
-	operator    sdk.ValAddress
-	conformance []byte
-	turns       turns // of replays: the engine uses all its threads for one
+	operator sdk.ValAddress
+	build    *conformance.Build // this one, which conforms to the run
+	turns    turns              // of replays: the engine uses all its threads for one
 
 	life    context.Context // of Run; for what outlives the audit of a window
 	later   sync.WaitGroup  // of that

@@ -21,6 +21,9 @@ type Suite struct {
 	Digest []byte         // of the suite over them
 }
 
+// Suites reads what a run expects today. Errors: its own; the context's.
+type Suites func(ctx context.Context, run uint64) (Suite, error)
+
 // Build is what this build computes with a tokenizer. It is safe for concurrent use.
 type Build struct {
 	tok tokenizer.Tokenizer
@@ -61,6 +64,45 @@ func (b *Build) Computes(ctx context.Context, digest []byte, mix []env.MixEntry)
 	}
 	computed, err := b.compute(ctx, mix)
 	return err == nil && bytes.Equal(computed[:], digest)
+}
+
+// Judges fails with ErrBuild where this build is not known to compute what a window's miners and graders did: then it cannot judge
+// the window. frozen is what the window froze. Its digest covers the environments of all windows of the run, which the run has today,
+// and the window if they are its own. Errors: that, those of today.
+func (b *Build) Judges(ctx context.Context, run, window uint64, frozen Suite, today Suites) error {
+	if b.Computes(ctx, frozen.Digest, frozen.Mix) {
+		return nil
+	}
+	now, err := today(ctx, run)
+	if err != nil {
+		return err
+	}
+	if b.Computes(ctx, frozen.Digest, now.Mix) {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if _, err := b.Run(ctx, run, now); err != nil {
+		return fmt.Errorf("window %d: %w", window, err)
+	}
+	return fmt.Errorf("%w: window %d of run %d was made with another version, whose digest is %x, and the run's is %x today",
+		ErrBuild, window, run, frozen.Digest, now.Digest)
+}
+
+// Fits is Judges for who works for the run: it is false for a window of before the run moved on to this build, and fails where it is
+// the run that expects another one today. Errors: ErrBuild, those of today.
+func (b *Build) Fits(ctx context.Context, run, window uint64, frozen Suite, today Suites) (bool, error) {
+	err := b.Judges(ctx, run, window, frozen, today)
+	if !errors.Is(err, ErrBuild) {
+		return err == nil, err
+	}
+	now, err := today(ctx, run)
+	if err != nil {
+		return false, err
+	}
+	_, err = b.Run(ctx, run, now)
+	return false, err
 }
 
 func (b *Build) compute(ctx context.Context, mix []env.MixEntry) ([32]byte, error) {

@@ -33,7 +33,7 @@ func TestAWindowConformsByTheEnvironmentsOfItsWholeRun(t *testing.T) {
 	}
 	both, alone, another := digest(first, later), digest(entry("arithmetic-2")), bytes.Repeat([]byte{7}, 32)
 	down := errors.New("down")
-	suites := func(s conformance.Suite, err error) lineage.Suites {
+	suites := func(s conformance.Suite, err error) conformance.Suites {
 		return func(_ context.Context, run uint64) (conformance.Suite, error) {
 			require.EqualValues(t, 1, run)
 			return s, err
@@ -42,7 +42,7 @@ func TestAWindowConformsByTheEnvironmentsOfItsWholeRun(t *testing.T) {
 	today := conformance.Suite{Mix: []env.MixEntry{first, later}, Digest: both}
 	for name, c := range map[string]struct {
 		frozen []byte
-		suites lineage.Suites
+		suites conformance.Suites
 		err    error
 		says   string
 	}{

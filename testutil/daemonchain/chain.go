@@ -154,6 +154,17 @@ func (c *Chain) SetTolerance(t *challengetypes.Tolerance) {
 // any of the end tokens ends.
 func (c *Chain) SetEnvironment(t testing.TB, id string, maxNew uint32, endTokens ...uint32) {
 	t.Helper()
+	c.ChangeMix(t, id)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run.Params.Generation.MaxNew, c.run.Params.Generation.EndTokens = maxNew, endTokens
+	p := &c.window.Params
+	p.Mix, p.ConformanceDigest, p.Generation = c.run.Params.Mix, c.run.Params.ConformanceDigest, c.run.Params.Generation
+}
+
+// ChangeMix makes the run ask problems of one environment from the next window on: what is frozen stays.
+func (c *Chain) ChangeMix(t testing.TB, id string) {
+	t.Helper()
 	e, err := env.Lookup(id)
 	if err != nil {
 		t.Fatal(err)
@@ -165,11 +176,22 @@ func (c *Chain) SetEnvironment(t testing.TB, id string, maxNew uint32, endTokens
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range []*challengetypes.RunParams{&c.run.Params, &c.window.Params} {
-		p.Mix = []challengetypes.EnvironmentWeight{{Id: id, Digest: digest[:], Weight: 1}}
-		p.Generation.MaxNew, p.Generation.EndTokens = maxNew, endTokens
-		p.ConformanceDigest = conform[:]
-	}
+	c.run.Params.Mix = []challengetypes.EnvironmentWeight{{Id: id, Digest: digest[:], Weight: 1}}
+	c.run.Params.ConformanceDigest = conform[:]
+}
+
+// Move makes the run expect another build from the next window on.
+func (c *Chain) Move(conformance []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.run.Params.ConformanceDigest = conformance
+}
+
+// Froze makes the window one of another build.
+func (c *Chain) Froze(conformance []byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.window.Params.ConformanceDigest = conformance
 }
 
 // CurrentWindow returns the window as it is.

@@ -230,10 +230,3 @@ func (c *Chain) Forget(first uint64) {
 	defer c.mu.Unlock()
 	c.run.FirstWindow = first
 }
-
-// Move makes the run expect another build; windows that are frozen stay.
-func (c *Chain) Move(conformance []byte) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.run.Params.ConformanceDigest = conformance
-}

@@ -184,11 +184,7 @@ func (ch *Chain) Rules(ctx context.Context, run, window uint64) (lineage.Window,
 
 // Suite implements learner.Chain.
 func (ch *Chain) Suite(ctx context.Context, run uint64) (conformance.Suite, error) {
-	r, err := ch.c.Run(ctx, run)
-	if err != nil {
-		return conformance.Suite{}, err
-	}
-	return checkpoints.SuiteOf(r)
+	return checkpoints.Suites(ch.c)(ctx, run)
 }
 
 // RecipeOf rounds a run's recipe to binary32, each number once.

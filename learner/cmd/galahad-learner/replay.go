@@ -146,7 +146,7 @@ func replayVersions(cmd *cobra.Command, r *lineage.Replayer, chain *learning.Cha
 
 // replayOne replays a version. cannot says why that shows nothing: a match shows something whatever build made it, a difference does
 // not where that is another one.
-func replayOne(ctx context.Context, r *lineage.Replayer, c lineage.Checkpoint, windows lineage.Windows, leaves [][]byte, suites lineage.Suites) (report lineage.Report, cannot string, err error) {
+func replayOne(ctx context.Context, r *lineage.Replayer, c lineage.Checkpoint, windows lineage.Windows, leaves [][]byte, suites conformance.Suites) (report lineage.Report, cannot string, err error) {
 	report, err = r.Replay(ctx, c, windows, leaves)
 	switch {
 	case errors.Is(err, lineage.ErrGiven), errors.Is(err, lineage.ErrSampler):

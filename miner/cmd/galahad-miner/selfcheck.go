@@ -110,15 +110,14 @@ func rehearse(ctx context.Context, home string, config miner.Config, id uint64, 
 	fetcher := daemon.NewFetcher(limits)
 	defer fetcher.Close()
 	policies := checkpoints.New(filepath.Join(home, "checkpoints"), config.Checkpoints, fetcher, log)
-	digest, err := checkpoints.Conform(ctx, c, policies, id)
-	if err != nil {
+	if _, err := checkpoints.Conform(ctx, c, policies, id); err != nil {
 		return out, daemon.Unmark(err)
 	}
-	out.Conformance = fmt.Sprintf("%x", digest)
 	run, err := c.Run(ctx, id)
 	if err != nil {
 		return out, err
 	}
+	out.Conformance = fmt.Sprintf("%x", run.Params.ConformanceDigest)
 	params, err := c.ChallengeParams(ctx)
 	if err != nil {
 		return out, err
