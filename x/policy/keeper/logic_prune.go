@@ -139,6 +139,9 @@ func (k *Keeper) pruneRun(ctx context.Context, run uint64, limit int) (removed i
 		return 0, err
 	}
 	for _, version := range versions {
+		if limit-removed < 2 { // a version and a vote
+			break
+		}
 		room := limit - removed - 1 // the version is a key itself, and goes with its last vote
 		votes, err := k.votesOn(ctx, run, version.K2(), room+1)
 		if err != nil {

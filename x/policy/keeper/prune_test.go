@@ -56,11 +56,17 @@ func (q *queue) left(run uint64) (versions, votes int) {
 	return len(keys), len(all)
 }
 
+// all is how many keys a run has to remove.
+func (q *queue) all(run uint64) int {
+	q.Helper()
+	versions, votes := q.left(run)
+	return versions + votes
+}
+
 func (q *queue) total(runs int) (keys int) {
 	q.Helper()
 	for i := range runs {
-		versions, votes := q.left(runOf(i))
-		keys += versions + votes
+		keys += q.all(runOf(i))
 	}
 	return keys
 }
@@ -123,6 +129,21 @@ func TestEveryRunsOldVotesAreReached(t *testing.T) {
 		q.pass()
 	}
 	require.Zero(t, q.total(runs))
+}
+
+// Versions of a run that end exactly where a block's budget does leave the next one to the next block.
+func TestVersionsThatEndWithTheBudgetKeepNoneWaiting(t *testing.T) {
+	for _, votes := range [][]int{{511, 1}, {509, 1, 1, 1}, {63, 63, 63, 63, 63, 63, 63, 63, 63}, {510, 1}} {
+		q := newQueue(t)
+		for v, n := range votes {
+			q.retire(1, uint64(v+1), n)
+		}
+		before := q.all(1)
+		q.pass()
+		require.LessOrEqual(t, q.all(1), before-perBlock+1, "%v", votes)
+		q.pass()
+		require.Zero(t, q.all(1), "%v", votes)
+	}
 }
 
 // One version with more votes than a block removes takes several, and its entry goes with its last vote.

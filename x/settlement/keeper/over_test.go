@@ -152,3 +152,31 @@ func TestNothingIsLeftToDoForARunThatIsOver(t *testing.T) {
 	after.Params = before.Params
 	require.Equal(t, before, after)
 }
+
+// The hook of a window that becomes VOID may fail, and the next window makes up for it. The last one of a closed run has no
+// next: it must not keep its locks, and with them the run its place and deposit, for ever.
+func TestTheLastWindowOfAClosedRunCountsAlthoughItsHookFailed(t *testing.T) {
+	s := newSuite(t, 1, 100)
+	s.open(0)
+	s.commit(0, s.miners[0], 16)
+	s.gradeAll(0, nil)
+	real := s.k
+	always := 1 << 30
+	s.with(func(n *neighbours) { n.distribution = faultyPool{n.distribution, &always} })
+	s.settle(0)
+	require.NotZero(t, s.win(0).VoidHeight)
+	s.k = real
+	s.app.Challenge.SetHooks(real)
+	r, err := s.app.Challenge.GetRun(s.ctx, run)
+	require.NoError(t, err)
+	r.Status = challengetypes.RunStatus_RUN_STATUS_CLOSED
+	s.setRun(r)
+	h := s.win(0).VoidHeight + 1
+	s.endBlock(h)
+	require.EqualValues(t, 1, s.totals().SettledWindows)
+	s.endBlock(h + int64(types.DefaultParams().IdleReleaseBlocks))
+	_, done, err := s.k.PruneWindow(s.ctx, run, 0, 100)
+	require.NoError(t, err)
+	require.True(t, done)
+	s.invariants()
+}
