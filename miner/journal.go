@@ -18,8 +18,8 @@ type record struct {
 	Checkpoint []byte `json:"checkpoint"`
 	CommitEnd  int64  `json:"commit_end"` // first height at which the batch is served
 	GroupSize  uint64 `json:"group_size"`
-	// Conformance is the digest that the window froze.
-	Conformance []byte `json:"conformance"`
+	// Conformance is the digest that the window froze; the window has it, so the journal need not.
+	Conformance []byte `json:"-"`
 }
 
 // journal remembers the commitments of one run, by (run, window, groups).

@@ -25,7 +25,12 @@ git ls-files -co --exclude-standard '*_test.go' | xargs grep -l '^func Fuzz' | x
 			"$binary" -test.run '^$' -test.fuzz "^$target\$" -test.fuzzminimizetime 1x \
 				-test.fuzzcachedir "$cache/$package" </dev/null &
 			sleep "$seconds"
-			while kill -s INT $! 2>/dev/null; do sleep 0.2; done
+			tries=300
+			while kill -s INT $! 2>/dev/null; do
+				[ "$tries" -gt 0 ] || kill -s KILL $!
+				tries=$((tries - 1))
+				sleep 0.2
+			done
 			wait $!
 		)
 	done

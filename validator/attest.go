@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -36,6 +37,8 @@ const attestPause = 5 * time.Second
 const (
 	attestDownloads = 3
 	stateDownloads  = 6 * attestDownloads
+	// gatherTime is how long, between two rounds over the versions that wait, batches are fetched for those that cannot be judged.
+	gatherTime = 30 * time.Second
 )
 
 // errDrawn is wrapped by what is wrong with a version's rollouts of other runs alone.
@@ -56,12 +59,18 @@ type vote struct {
 type attester struct {
 	v        *Validator
 	replayer *lineage.Replayer
-	refused  string         // what was logged last and holds a version up
-	left     map[string]int // by the root of a rollout set that holds for its own run: its batches left out
-	// held are the roots of batches that are kept for versions that cannot be judged yet.
-	held  map[string]bool
-	unfit map[uint64]error // versions with which this build finds a fault that says nothing
-	build *conformance.Build
+	refused  string            // what was logged last and holds a version up
+	left     map[string]int    // by the root of a rollout set that holds for its own run: its batches left out
+	wants    []lineage.Windows // of versions that cannot be judged yet, to be gathered
+	held     map[heldBatch]bool
+	unfit    map[uint64]error // versions with which this build finds a fault that says nothing
+	build    *conformance.Build
+}
+
+// heldBatch is a batch that is kept for a window of this grader's run, as a version of it cannot be judged yet.
+type heldBatch struct {
+	window uint64
+	root   string
 }
 
 // attest judges every PENDING version, in order, until ctx ends.
@@ -70,6 +79,7 @@ func (v *Validator) attest(ctx context.Context) error {
 		return nil
 	}
 	a := v.newAttester()
+	a.build = v.build
 	for {
 		wait := v.config.Chain.PollInterval
 		if err := a.pending(ctx); err != nil {
@@ -111,7 +121,7 @@ func (v *Validator) newAttester() *attester {
 		bounded.Timeout = stateDownloads * v.config.Checkpoints.Timeout
 		client = &bounded
 	}
-	return &attester{v: v, left: map[string]int{}, held: map[string]bool{}, unfit: map[uint64]error{}, replayer: &lineage.Replayer{
+	return &attester{v: v, left: map[string]int{}, held: map[heldBatch]bool{}, unfit: map[uint64]error{}, replayer: &lineage.Replayer{
 		Chain: v.lineage, Run: v.config.Run, Dir: filepath.Join(v.home, "replay"),
 		Options: engine.Options{Threads: v.config.Checkpoints.Threads}, Turn: v.lastTurn,
 		Files: lineage.Files{Client: client, MaxStateBytes: v.config.Attest.MaxBytes, MaxRolloutsBytes: v.config.Attest.MaxBytes},
@@ -126,6 +136,7 @@ func (a *attester) pending(ctx context.Context) error {
 		return err
 	}
 	var held []error
+	a.wants = nil
 	for version := active.Version + 1; version <= latest.Version; version++ {
 		if sent, err := v.journal.voted(version); err != nil || sent {
 			if err != nil {
@@ -144,6 +155,7 @@ func (a *attester) pending(ctx context.Context) error {
 			held = append(held, err)
 		}
 	}
+	a.gather(ctx)
 	return errors.Join(held...)
 }
 
@@ -185,7 +197,8 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	}
 	leaves, err := a.replayer.Files.Rollouts(ctx, c, windows)
 	if err != nil {
-		return vote{}, errors.Join(err, a.gather(ctx, windows))
+		a.wants = append(a.wants, windows)
+		return vote{}, err
 	}
 	left, err := a.chose(ctx, c, windows, leaves)
 	if errors.Is(err, lineage.ErrRollouts) {
@@ -197,7 +210,7 @@ func (a *attester) judge(ctx context.Context, version uint64) (vote, error) {
 	}
 	if err != nil {
 		if !errors.Is(err, lineage.ErrUnavailable) { // else what is to be had was fetched
-			err = errors.Join(err, a.gather(ctx, windows))
+			a.wants = append(a.wants, windows)
 		}
 		return vote{}, err
 	}
@@ -261,36 +274,41 @@ func (a *attester) chose(ctx context.Context, c lineage.Checkpoint, windows line
 	return left, nil
 }
 
-// gather fetches what a version can be judged by, as long as it is to be had: when the learner is back with its files, those who
-// have the batches may have no reason to keep them any more. Other runs do not know who draws from them.
-func (a *attester) gather(ctx context.Context, windows lineage.Windows) error {
+// gather fetches what versions can be judged by that cannot be judged yet, as long as it is to be had: when the learner is back with
+// its files, those who have the batches may have no reason to keep them any more. Other runs do not know who draws from them.
+func (a *attester) gather(ctx context.Context) {
 	v := a.v
+	ctx, cancel := context.WithTimeout(ctx, gatherTime)
+	defer cancel()
 	var mu sync.Mutex
-	fetching, ctx := errgroup.WithContext(ctx)
+	var fetching errgroup.Group
 	fetching.SetLimit(v.config.Audit.Parallel)
-	for _, w := range windows {
+	for _, w := range slices.Concat(a.wants...) {
 		for _, source := range append([]lineage.Window{w}, w.Shared...) {
 			for _, b := range source.Batches {
+				one := heldBatch{w.Challenge.Window, string(b.Root)}
 				mu.Lock()
-				held := a.held[string(b.Root)]
+				held := a.held[one]
 				mu.Unlock()
-				if held {
+				if held || ctx.Err() != nil {
 					continue
 				}
 				fetching.Go(func() error {
-					if _, err := a.shelves(w).Fetch(ctx, b, source.Challenge.GroupSize); err != nil {
+					_, err := a.shelves(w).Fetch(ctx, b, source.Challenge.GroupSize)
+					has, failed := v.store.Has(ctx, b.Root)
+					if err = errors.Join(err, failed); err != nil || !has {
 						v.log.Debug("batch not kept for a version that waits", "run", source.Challenge.Run, "window", source.Challenge.Window, "miner", b.Name, "error", err)
-						return ctx.Err()
+						return nil
 					}
 					mu.Lock()
 					defer mu.Unlock()
-					a.held[string(b.Root)] = true
+					a.held[one] = true
 					return nil
 				})
 			}
 		}
 	}
-	return fetching.Wait()
+	_ = fetching.Wait() // none fails
 }
 
 // shelves keep what is fetched for a window of the run as long as that window's own batches.
@@ -331,7 +349,7 @@ func (v *Validator) lastTurn(ctx context.Context) (done func(), err error) {
 // build makes to the bit it attests all the same. Windows of the run's own that were made before the run moved on to this build
 // protect nothing: nobody who works for the run could vote on such a version, and the run would wait for it for ever.
 func (a *attester) fault(ctx context.Context, version uint64, windows []lineage.Window, reason string) (vote, error) {
-	if a.build == nil { // an operator asked: the grader may not be running
+	if a.build == nil { // an operator asked, and the grader is not running
 		tok, err := a.replayer.Tokenizer(ctx)
 		if err != nil {
 			return vote{}, err
@@ -405,8 +423,12 @@ type shelves struct {
 // Fetch implements lineage.Fetcher.
 func (s shelves) Fetch(ctx context.Context, b lineage.Batch, groupSize uint64) (batch.Batch, error) {
 	limits := batches.Limits(b.Groups, groupSize, b.Bytes)
+	entry := stored{Window: s.window, Root: b.Root, Groups: b.Groups, GroupSize: groupSize, Bytes: b.Bytes}
 	got, err := s.v.store.Get(ctx, b.Root, limits)
 	if err == nil {
+		if err := s.v.journal.keep(entry); err != nil { // it may be there for an older window alone
+			s.v.log.Error("batch goes with the window that it was fetched for", "window", s.window, "miner", b.Name, "error", err)
+		}
 		return got, nil
 	}
 	var failed error
@@ -415,7 +437,7 @@ func (s shelves) Fetch(ctx context.Context, b lineage.Batch, groupSize uint64) (
 		got, err := s.v.batches.Fetch(one, source, b.Root, limits)
 		cancel()
 		if err == nil {
-			s.v.keepFor(stored{Window: s.window, Root: b.Root, Groups: b.Groups, GroupSize: groupSize, Bytes: b.Bytes}, b.Name, got)
+			s.v.keepFor(entry, b.Name, got)
 			return got, nil
 		}
 		failed = errors.Join(failed, fmt.Errorf("%s: %w", source, err))

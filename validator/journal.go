@@ -81,7 +81,12 @@ func (j *journal) owed() ([]owed, error) {
 
 // keep remembers a stored batch.
 func (j *journal) keep(s stored) error {
-	return j.Put(batchesBucket, append(daemon.Key(j.run, s.Window), s.Root...), s)
+	key := append(daemon.Key(j.run, s.Window), s.Root...)
+	var have stored
+	if found, err := j.Get(batchesBucket, key, &have); err != nil || found {
+		return err
+	}
+	return j.Put(batchesBucket, key, s)
 }
 
 // batches returns the stored batches of the run, by window.
