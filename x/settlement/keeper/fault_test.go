@@ -239,6 +239,41 @@ func TestAudit_B12_UnreadableParametersDoNotHalt(t *testing.T) {
 	require.False(t, s.win(0).Done(), "nothing happens until they are there again")
 }
 
+// Runs with very short windows, in which nobody commits or reveals, have one to freeze in each block. What that costs must not
+// keep the miners of other runs from being settled.
+func TestAttackWindowsWithoutRevealsDoNotKeepMinersWaiting(t *testing.T) {
+	const runs, windows = 5, 10
+	s := newSuite(t, 3, 100)
+	s.params(func(p *types.Params) { p.MaxSettlePerBlock = 1 })
+	s.open(0)
+	for _, m := range s.miners {
+		s.commit(0, m, 16)
+	}
+	s.gradeAll(0, nil)
+	r, err := s.app.Challenge.GetRun(s.ctx, run)
+	require.NoError(t, err)
+	for id := uint64(2); id < 2+runs; id++ {
+		r.Id = id
+		s.setRun(r)
+		for window := range uint64(windows) {
+			w := s.win(0)
+			w.Run, w.Id = id, window
+			require.NoError(t, s.app.Challenge.Windows.Set(s.ctx, collections.Join(id, window), w))
+			require.NoError(t, s.app.Challenge.Open.Set(s.ctx, collections.Join(id, window)))
+		}
+	}
+	h := settleAt(0)
+	for ; !s.win(0).Done(); h++ {
+		require.Less(t, h, settleAt(0)+1+runs+int64(len(s.miners)), "the runs' turns, then a miner a block")
+		s.endBlock(h)
+	}
+	require.False(t, s.result(0).Window.Void)
+	open, err := s.app.Challenge.OpenWindows(s.ctx, 2)
+	require.NoError(t, err)
+	require.NotEmpty(t, open, "the others' go on")
+	require.Less(t, len(open), windows)
+}
+
 func TestTwoRunsShareTheBudgetAndDoNotMix(t *testing.T) {
 	s := newSuite(t, 3, 100)
 	s.params(func(p *types.Params) { p.MaxSettlePerBlock = 1 })
@@ -265,12 +300,11 @@ func TestTwoRunsShareTheBudgetAndDoNotMix(t *testing.T) {
 	require.False(t, s.win(0).Done())
 	require.False(t, other(), "freezing run 1 used the whole budget")
 	s.endBlock(settleAt(0) + 1)
-	require.True(t, other(), "now run 2 comes first")
+	require.True(t, other(), "a block freezes a window whatever that costs")
 	require.False(t, s.win(0).Done())
 	s.endBlock(settleAt(0) + 2)
-	s.endBlock(settleAt(0) + 3)
 	require.False(t, s.win(0).Done())
-	s.endBlock(settleAt(0) + 4)
+	s.endBlock(settleAt(0) + 3)
 	require.True(t, s.win(0).Done(), "a miner a block")
 	require.Equal(t, params.GAL(15), s.totals().Minted)
 	require.Empty(t, s.export().Credits[3:], "three credits, all of run 1")
