@@ -289,6 +289,26 @@ func advance(t testing.TB, c *Core, eng *engine.Engine, windows int) {
 	require.NoError(t, c.Gather(several(last+1, windows), rewarded(t, eng, last+1)))
 }
 
+// startHelper runs a test of this program in a process of its own, and returns once that has opened its home folder and works. What
+// else it says comes when it ends.
+func startHelper(t *testing.T, test string, env ...string) (cmd *exec.Cmd, rest <-chan string) {
+	t.Helper()
+	cmd = exec.Command(os.Args[0], "-test.run=^"+test+"$")
+	cmd.Env = append(os.Environ(), env...)
+	output, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewReader(output)
+	_, err = lines.ReadString('\n')
+	require.NoError(t, err)
+	said := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(lines) // ends when the child does
+		said <- string(text)
+	}()
+	return cmd, said
+}
+
 func twentyKills(t *testing.T, windows int) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
@@ -296,19 +316,7 @@ func twentyKills(t *testing.T, windows int) {
 	home := t.TempDir()
 	// child makes steps until it has made so many, or is killed after a while.
 	child := func(steps uint64, life time.Duration) {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestHelperMakeSteps$")
-		cmd.Env = append(os.Environ(), "LEARNER_TEST_HOME="+home, fmt.Sprintf("LEARNER_TEST_WINDOWS=%d", windows), fmt.Sprintf("LEARNER_TEST_STEPS=%d", steps))
-		output, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		lines := bufio.NewReader(output)
-		_, err = lines.ReadString('\n') // it has opened the home folder and works now
-		require.NoError(t, err)
-		rest := make(chan string, 1)
-		go func() {
-			text, _ := io.ReadAll(lines) // ends when the child does
-			rest <- string(text)
-		}()
+		cmd, rest := startHelper(t, "TestHelperMakeSteps", "LEARNER_TEST_HOME="+home, fmt.Sprintf("LEARNER_TEST_WINDOWS=%d", windows), fmt.Sprintf("LEARNER_TEST_STEPS=%d", steps))
 		select {
 		case text := <-rest:
 			require.NoError(t, cmd.Wait(), text)

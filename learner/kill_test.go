@@ -1,19 +1,16 @@
 package learner
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"testing"
 	"time"
 
@@ -151,19 +148,7 @@ func TestKillsAmongOldAnswersLoseNoVersion(t *testing.T) {
 
 	// child learns until it is killed: after life, or as soon as done says so.
 	child := func(life time.Duration, done func() bool) {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestHelperFollow$")
-		cmd.Env = append(os.Environ(), "LEARNER_TEST_FOLLOW="+home, "LEARNER_TEST_CHAIN="+string(url))
-		output, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		lines := bufio.NewReader(output)
-		_, err = lines.ReadString('\n') // it has opened the home folder and works now
-		require.NoError(t, err)
-		rest := make(chan string, 1)
-		go func() {
-			text, _ := io.ReadAll(lines) // ends when the child does
-			rest <- string(text)
-		}()
+		cmd, rest := startHelper(t, "TestHelperFollow", "LEARNER_TEST_FOLLOW="+home, "LEARNER_TEST_CHAIN="+string(url))
 		for end := time.Now().Add(life); time.Now().Before(end) && !done(); {
 			select {
 			case text := <-rest:

@@ -67,6 +67,16 @@ func newRig(t *testing.T) *rig {
 	return &rig{t: t, home: t.TempDir(), chain: c, sender: &daemonchain.Sender{Chain: c, Account: grader}}
 }
 
+// grade lets a grader live from the end of COMMIT until it has revealed.
+func (r *rig) grade() {
+	r.t.Helper()
+	r.chain.SetHeight(20)
+	v := r.start(nil)
+	r.chain.StartAudit()
+	r.blocks()
+	require.NoError(r.t, v.stop())
+}
+
 // miner commits a batch of 3 groups, changed by lie, and serves it; nil serves
 // nothing but serves whatever handler answers.
 func (r *rig) miner(i byte, lie func([]batch.Rollout), handler http.Handler) batch.Batch {
@@ -202,11 +212,7 @@ func TestHonestIsOKAndEachCheatIsNamedWithItsLeaf(t *testing.T) {
 		}
 	}, nil)
 	r.miner(4, nil, http.NotFoundHandler())
-	r.chain.SetHeight(20)
-	v := r.start(nil)
-	r.chain.StartAudit()
-	r.blocks()
-	require.NoError(t, v.stop())
+	r.grade()
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(1).Code)
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_BAD_REWARD, r.verdict(2).Code)
 	require.Equal(t, uint64(5), r.verdict(2).Leaf)
@@ -288,11 +294,7 @@ func TestAGraderWaitsForANodeThatKnowsAllCommitments(t *testing.T) {
 	r.miner(2, nil, nil)
 	nodes := &laggards{Chain: r.chain}
 	r.node = nodes
-	r.chain.SetHeight(20)
-	v := r.start(nil)
-	r.chain.StartAudit()
-	r.blocks()
-	require.NoError(t, v.stop())
+	r.grade()
 	require.EqualValues(t, 2, nodes.asked.Load())
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(1).Code)
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_OK, r.verdict(2).Code)
@@ -344,11 +346,7 @@ func TestANodeThatLiesAboutTheWindowMakesNoVerdict(t *testing.T) {
 	r := newRig(t)
 	r.miner(1, nil, nil)
 	r.node = liar{r.chain}
-	r.chain.SetHeight(20)
-	v := r.start(nil)
-	r.chain.StartAudit()
-	r.blocks()
-	require.NoError(t, v.stop())
+	r.grade()
 	_, revealed := r.chain.Revealed(sdk.ValAddress(grader))
 	require.False(t, revealed)
 	_, decided, err := decided(r)
@@ -362,11 +360,7 @@ func TestANodeThatLiesAboutTheWindowMakesNoVerdict(t *testing.T) {
 func TestTheReplayAnswersToTheWindowsAuditSeed(t *testing.T) {
 	r := newRig(t)
 	b := r.miner(1, nil, nil)
-	r.chain.SetHeight(20)
-	v := r.start(nil)
-	r.chain.StartAudit()
-	r.blocks()
-	require.NoError(t, v.stop())
+	r.grade()
 	revealed, ok := r.chain.Revealed(sdk.ValAddress(grader))
 	require.True(t, ok)
 
@@ -487,11 +481,7 @@ func TestStallingAndBloatedServersDoNotKeepTheGraderFromTheHonest(t *testing.T) 
 		http.Redirect(w, q, q.URL.String()+"x", http.StatusFound)
 	}))
 	r.miner(5, nil, nil)
-	r.chain.SetHeight(20)
-	v := r.start(nil)
-	r.chain.StartAudit()
-	r.blocks()
-	require.NoError(t, v.stop())
+	r.grade()
 	for i := byte(1); i <= 4; i++ {
 		require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(i).Code, "miner %d", i)
 	}
@@ -530,11 +520,7 @@ func TestEveryBrokenServerIsUnavailable(t *testing.T) {
 		r.miner(byte(i+1), nil, a)
 	}
 	r.miner(100, nil, nil)
-	r.chain.SetHeight(20)
-	v := r.start(nil)
-	r.chain.StartAudit()
-	r.blocks()
-	require.NoError(t, v.stop())
+	r.grade()
 	for i := range answers {
 		require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(byte(i+1)).Code, "miner %d", i+1)
 	}
@@ -549,11 +535,7 @@ func TestABombIsUnavailableAndCostsNoMemory(t *testing.T) {
 	require.NoError(t, bomb.WriteFile(&file))
 	require.Less(t, file.Len(), 10_000)
 	r.miner(1, nil, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(file.Bytes()) }))
-	r.chain.SetHeight(20)
-	v := r.start(nil)
-	r.chain.StartAudit()
-	r.blocks()
-	require.NoError(t, v.stop())
+	r.grade()
 	require.Equal(t, settlementtypes.VerdictCode_VERDICT_CODE_UNAVAILABLE, r.verdict(1).Code)
 }
 

@@ -71,14 +71,7 @@ func crowd(b *testing.B, runs, miners, graders int) *suite {
 // copyWindow makes another run with the window of run 1 and its frozen sets.
 func (s *suite) copyWindow(id uint64) {
 	s.t.Helper()
-	r, err := s.app.Challenge.GetRun(s.ctx, run)
-	require.NoError(s.t, err)
-	r.Id = id
-	s.setRun(r)
-	w := s.win(0)
-	w.Run = id
-	require.NoError(s.t, s.app.Challenge.Windows.Set(s.ctx, collections.Join(id, uint64(0)), w))
-	require.NoError(s.t, s.app.Challenge.Open.Set(s.ctx, collections.Join(id, uint64(0))))
+	s.openBare(id, 1)
 	miners, err := s.app.Challenge.FrozenMiners(s.ctx, run, 0)
 	require.NoError(s.t, err)
 	for _, m := range miners {

@@ -239,6 +239,21 @@ func TestAudit_B12_UnreadableParametersDoNotHalt(t *testing.T) {
 	require.False(t, s.win(0).Done(), "nothing happens until they are there again")
 }
 
+// openBare opens windows of another run as the first one's, in which nobody takes part.
+func (s *suite) openBare(id uint64, windows int) {
+	s.t.Helper()
+	r, err := s.app.Challenge.GetRun(s.ctx, run)
+	require.NoError(s.t, err)
+	r.Id = id
+	s.setRun(r)
+	for window := range uint64(windows) {
+		w := s.win(0)
+		w.Run, w.Id = id, window
+		require.NoError(s.t, s.app.Challenge.Windows.Set(s.ctx, collections.Join(id, window), w))
+		require.NoError(s.t, s.app.Challenge.Open.Set(s.ctx, collections.Join(id, window)))
+	}
+}
+
 // Runs with very short windows, in which nobody commits or reveals, have one to freeze in each block. What that costs must not
 // keep the miners of other runs from being settled.
 func TestAttackWindowsWithoutRevealsDoNotKeepMinersWaiting(t *testing.T) {
@@ -250,17 +265,8 @@ func TestAttackWindowsWithoutRevealsDoNotKeepMinersWaiting(t *testing.T) {
 		s.commit(0, m, 16)
 	}
 	s.gradeAll(0, nil)
-	r, err := s.app.Challenge.GetRun(s.ctx, run)
-	require.NoError(t, err)
-	for id := uint64(2); id < 2+runs; id++ {
-		r.Id = id
-		s.setRun(r)
-		for window := range uint64(windows) {
-			w := s.win(0)
-			w.Run, w.Id = id, window
-			require.NoError(t, s.app.Challenge.Windows.Set(s.ctx, collections.Join(id, window), w))
-			require.NoError(t, s.app.Challenge.Open.Set(s.ctx, collections.Join(id, window)))
-		}
+	for id := range uint64(runs) {
+		s.openBare(2+id, windows)
 	}
 	h := settleAt(0)
 	for ; !s.win(0).Done(); h++ {
@@ -283,14 +289,7 @@ func TestTwoRunsShareTheBudgetAndDoNotMix(t *testing.T) {
 	}
 	s.gradeAll(0, nil)
 	// Run 2 is a copy of run 1's window, without reveals: VOID at once.
-	r, err := s.app.Challenge.GetRun(s.ctx, run)
-	require.NoError(t, err)
-	r.Id = 2
-	s.setRun(r)
-	w := s.win(0)
-	w.Run = 2
-	require.NoError(t, s.app.Challenge.Windows.Set(s.ctx, collections.Join(uint64(2), uint64(0)), w))
-	require.NoError(t, s.app.Challenge.Open.Set(s.ctx, collections.Join(uint64(2), uint64(0))))
+	s.openBare(2, 1)
 	other := func() bool {
 		w, err := s.app.Challenge.GetWindow(s.ctx, 2, 0)
 		require.NoError(t, err)
